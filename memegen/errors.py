@@ -1,0 +1,43 @@
+"""Every error a user can cause, with its exit code and one readable line."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class MemegenError(Exception):
+    """Something went wrong that one line explains. Base of all errors memegen raises on purpose."""
+
+    exit_code = 1
+
+
+class UsageError(MemegenError, ValueError):
+    """The request itself is wrong: unknown name, value out of range, broken recipe, bad suffix."""
+
+    exit_code = 2
+
+
+class NoFaceError(MemegenError):
+    """No face was found, or the one asked for is not there."""
+
+    exit_code = 3
+
+
+class WeightsError(MemegenError):
+    """Weights are missing, damaged, or made for another architecture."""
+
+    exit_code = 4
+
+
+class EncoderError(MemegenError):
+    """ffmpeg is missing or failed."""
+
+    exit_code = 5
+
+
+def nearest(word: str, choices: Iterable[str]) -> str:
+    """`", did you mean 'x'?"` for the choice most like `word`, or an empty string if none is."""
+    by_folded = {choice.casefold(): choice for choice in choices}
+    found = difflib.get_close_matches(word.casefold(), list(by_folded), n=1, cutoff=0.5)
+    return f", did you mean '{by_folded[found[0]]}'?" if found else ""

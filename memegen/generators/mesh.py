@@ -1,0 +1,156 @@
+"""The generator without a network: anatomical mesh flow, an eyeball under the lids, a drawn mouth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from memegen import aus
+from memegen.generators.base import Scene
+from memegen.generators.eyes import EyeLayer
+from memegen.generators.mouth import MouthFrame, MouthLayer, light_of
+from memegen.geometry.flow import COARSE, Box, DenseFlow, warp
+from memegen.geometry.outline import fill
+from memegen.geometry.shape import LEFT_IRIS, RIGHT_IRIS
+from memegen.geometry.topology import (
+    EYE_LEFT,
+    EYE_RIGHT,
+    FACE_OVAL,
+    LID_SKIN_LEFT,
+    LID_SKIN_RIGHT,
+    LIPS_INNER,
+    LIPS_OUTER,
+    UPPER_LID,
+)
+
+Array = npt.NDArray[np.float32]
+_CHUNK = 4  # frames moved and rasterised together
+_JAW = [aus.INDEX[c] for c in ("AU26", "AU27", "AU30L", "AU30R")]
+_LOWER_LIP = 14
+_EYES = (
+    ("R", EYE_RIGHT, RIGHT_IRIS, LID_SKIN_RIGHT),
+    ("L", EYE_LEFT, LEFT_IRIS, LID_SKIN_LEFT),
+)
+LID_SLIP = 0.5  # how far up a closing lid takes its pixels from, toward the next ring of skin
+
+
+class MeshGenerator:
+    """Registered as `mesh`."""
+
+    name = "mesh"
+
+    def __init__(self, device: str = "cpu") -> None:
+        self._device = torch.device(device)
+
+    def prepare(self, scene: Scene) -> MeshPainter:
+        """See Generator.prepare."""
+        return MeshPainter(scene, self._device)
+
+
+class MeshPainter:
+    """One scene, ready to be painted with any expression."""
+
+    def __init__(self, scene: Scene, device: torch.device) -> None:
+        self._scene, self._device = scene, device
+        motion = scene.motion
+        picture = scene.picture.astype(np.float32)
+        points = scene.pixels(motion.landmarks)
+        height, width = picture.shape[:2]
+        self._picture = torch.from_numpy(picture).permute(2, 0, 1)[None].contiguous().to(device)
+        self._rest_points = points
+        cell = max(1, round(scene.unit / COARSE))
+        self._flow = DenseFlow(points, motion.anatomy.triangles, height, width, cell, device)
+        iod = float(motion.pose.scale) * scene.unit
+        self._eyes = {
+            side: EyeLayer(picture, points[list(ring), :2], points[iris, :2], iod)
+            for side, ring, iris, _ in _EYES
+        }
+        light = light_of(*_light_samples(picture, points[:, :2]))
+        self._mouth = MouthLayer(picture, points[list(LIPS_INNER), :2], self._mouth_frame(iod), light)
+        lips = motion.pose.to_face(motion.landmarks[list(LIPS_INNER)])
+        lids = motion.pose.to_face(motion.landmarks[list(EYE_LEFT + EYE_RIGHT)])
+        self._depth = {"mouth": float(lips[:, 2].mean()) - 0.05, "eyes": float(lids[:, 2].mean())}
+
+    def _mouth_frame(self, iod: float) -> MouthFrame:
+        scene, motion = self._scene, self._scene.motion
+        rest = scene.pixels(motion.rest_landmarks())
+        directions = np.array([[1, 0, 0], [0, -1, 0]], np.float32)
+        axes = motion.pose.direction_to_crop(directions)[:, :2] @ scene.to_pixels[:, :2].T
+        return MouthFrame((rest[13, :2] + rest[14, :2]) / 2, axes.T.astype(np.float32), iod)
+
+    def outline(self) -> Array:
+        """See Painter.outline."""
+        return self._flow.outline()
+
+    def paint(self, targets: Array) -> Iterator[Array]:
+        """See Painter.paint."""
+        motion = self._scene.motion
+        for start in range(0, len(targets), _CHUNK):
+            chunk = targets[start : start + _CHUNK]
+            moved = self._scene.pixels(motion.move(chunk))
+            with torch.inference_mode():
+                warped = warp(self._picture, self._flow(moved, self._texture(moved)))
+            images = warped.permute(0, 2, 3, 1).cpu().contiguous().numpy()
+            jaws = self._jaw(chunk)
+            for frame, target in enumerate(chunk):
+                self._interior(images[frame], moved[frame], target, jaws[frame])
+                yield images[frame]
+
+    def _texture(self, moved: Array) -> Array:
+        """(T, 468, 2) where each vertex takes its pixels from.
+
+        The skin of a closed lid is what lies between lashes and crease; were the lid's edge to
+        take its own pixels along, lashes and liner would be smeared down over the eye.
+        """
+        texture = np.repeat(self._rest_points[None, :468, :2], len(moved), 0)
+        for side, ring, _, skin in _EYES:
+            eye, edge = self._eyes[side], list(ring)
+            up = self._rest_points[list(skin), :2] - self._rest_points[edge[UPPER_LID], :2]
+            for frame in range(len(moved)):
+                closing = eye.closing(moved[frame][edge, :2])
+                texture[frame, edge[UPPER_LID]] += up * (LID_SLIP * closing)
+        return texture
+
+    def _interior(self, image: Array, moved: Array, target: Array, jaw: Array) -> None:
+        head = {part: self._head(target, depth) for part, depth in self._depth.items()}
+        for side, ring, iris, _ in _EYES:
+            self._eyes[side].paint(image, moved[list(ring), :2], moved[iris, :2], head["eyes"])
+        self._mouth.paint(image, moved[list(LIPS_INNER), :2], head["mouth"], jaw)
+
+    def _head(self, target: Array, depth: float) -> tuple[Array, Array]:
+        """The head's turn as an affine of pixels at one depth of the face."""
+        matrix, offset = self._scene.motion.head_affine(target, depth)
+        to, shift = self._scene.to_pixels[:, :2], self._scene.to_pixels[:, 2]
+        inverse = np.linalg.inv(to)
+        linear = to @ matrix @ inverse
+        return linear, to @ offset + shift - linear @ shift
+
+    def _jaw(self, targets: Array) -> Array:
+        """(T, K) -> (T, 2) how far the jaw is from closed, IOD to the right and down."""
+        jaw_only = np.zeros_like(targets)
+        jaw_only[:, _JAW] = targets[:, _JAW]
+        lip = self._scene.motion.anatomy.displacement(jaw_only)[:, _LOWER_LIP, :2]
+        return lip * np.array([1, -1], np.float32)
+
+
+def _light_samples(picture: Array, points: Array) -> tuple[Array, Array]:
+    """Pixels of the eye whites (N, 3) and of the skin (M, 3)."""
+    height, width = picture.shape[:2]
+    box = Box.around(points[list(FACE_OVAL)], 0, height, width)
+    if min(box.size) < 2:
+        return np.zeros((0, 3), np.float32), np.zeros((0, 3), np.float32)
+    face = picture[box.slices]
+    skin = fill(points[list(FACE_OVAL)], box) > 0.9
+    whites = np.zeros(face.shape[:2], bool)
+    for _, ring, iris, _ in _EYES:
+        opening = fill(points[list(ring)], box) > 0.9
+        centre = points[iris.start] - (box.left, box.top)
+        y, x = np.mgrid[: face.shape[0], : face.shape[1]] + 0.5
+        reach = np.linalg.norm(points[list(ring)] - points[iris.start], axis=1).max()
+        whites |= opening & (np.hypot(x - centre[0], y - centre[1]) > 0.5 * reach)
+        skin &= ~opening
+    skin &= ~(fill(points[list(LIPS_OUTER)], box) > 0.1)
+    return face[whites], face[skin][::7]

@@ -1,0 +1,81 @@
+"""The anatomical basis: how every action unit moves the face mesh."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from memegen import aus, weights
+from memegen.errors import WeightsError
+from memegen.geometry.blendshapes import AU_TO_SHAPES
+
+Array = npt.NDArray[np.float32]
+_JAW_STRETCH = AU_TO_SHAPES[27]["jawOpen"] / AU_TO_SHAPES[26]["jawOpen"]
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """Displacements in face coordinates (x right, y up, z to the camera) and IOD.
+
+    A face with channel vector `a` differs from the same face at rest by
+    `units . a + products . (a[left] * a[right])`: lips that part in a smile do not move as in
+    speech, which a basis linear in `a` cannot say.
+    """
+
+    canonical: Array  # (468, 3) average neutral face
+    triangles: npt.NDArray[np.int64]  # (898, 3)
+    units: Array  # (K, 468, 3) at full intensity
+    products: Array  # (P, 468, 3)
+    pairs: npt.NDArray[np.int64]  # (P, 2) channels whose product drives each of `products`
+    rigid_weights: Array  # (468,) large where expressions move nothing
+
+    def displacement(self, vectors: Array) -> Array:
+        """(..., K) channels 0..1 -> (..., 468, 3) displacement from the face at rest."""
+        driven = compose_channels(vectors)
+        moved = np.tensordot(driven, self.units, 1)
+        if len(self.pairs):
+            bounded = np.clip(driven, 0, 1)
+            product = bounded[..., self.pairs[:, 0]] * bounded[..., self.pairs[:, 1]]
+            moved = moved + np.tensordot(product, self.products, 1)
+        return moved.astype(np.float32)
+
+
+def compose_channels(vectors: Array) -> Array:
+    """Express AU27 and AU46 by the channels whose motion is measured on people.
+
+    A mouth stretch is a jaw drop carried on; a wink is a blink with help from cheek and mouth.
+    """
+    driven = np.array(vectors, np.float32)
+    driven[..., aus.INDEX["AU26"]] += _JAW_STRETCH * driven[..., aus.INDEX["AU27"]]
+    np.minimum(driven[..., aus.INDEX["AU26"]], _JAW_STRETCH, out=driven[..., aus.INDEX["AU26"]])
+    wink = AU_TO_SHAPES[46]
+    for side in "LR":
+        strength = driven[..., aus.INDEX["AU46" + side]]
+        closing = driven[..., aus.INDEX["AU45" + side]]
+        np.maximum(closing, strength, out=driven[..., aus.INDEX["AU45" + side]])
+        driven[..., aus.INDEX["AU6" + side]] += wink["cheekRaiser_*"] * strength
+        driven[..., aus.INDEX["AU12" + side]] += wink["mouthSmile_*"] * strength
+    return driven
+
+
+@lru_cache(maxsize=4)
+def load_anatomy(name: str = "anatomy") -> Anatomy:
+    """Read the calibrated basis that `memegen train anatomy` wrote (shipped as `anatomy`)."""
+    file = weights.load(name, "anatomy")
+    if file.metadata.get("au_order") != " ".join(aus.CHANNELS):
+        raise WeightsError(f"{file.path}: made for another list of action units")
+    try:
+        t = {key: value.numpy() for key, value in file.tensors.items()}
+        return Anatomy(
+            t["canonical"].astype(np.float32),
+            t["triangles"].astype(np.int64),
+            t["units"].astype(np.float32),
+            t["products"].astype(np.float32),
+            t["pairs"].astype(np.int64),
+            t["rigid_weights"].astype(np.float32),
+        )
+    except KeyError as error:
+        raise WeightsError(f"{file.path}: tensor {error} is missing") from None

@@ -1,0 +1,175 @@
+"""Dense appearance flow of a moved face: for every pixel, where in the photo it came from.
+
+Appearance flow: Zhou et al., ECCV 2016. The mesh covers the face; rings around it carry the motion
+of the face's outline smoothly down to nothing, so that the photo beyond never moves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from memegen.geometry.raster import rasterize, source_positions
+from memegen.geometry.topology import EYE_LEFT, EYE_RIGHT, FACE_OVAL, LIPS_INNER, LIPS_OUTER
+
+Array = npt.NDArray[np.float32]
+
+# Rings outside the face oval: (scale about its centre, share of the oval's motion).
+RINGS: tuple[tuple[float, float], ...] = ((1.14, 0.82), (1.34, 0.32), (1.55, 0.0))
+COARSE = 150  # flow samples across a crop's width; between them the flow is smooth
+MESH = 468
+
+
+@dataclass(frozen=True)
+class Box:
+    """Half-open pixel box of a picture."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.bottom - self.top, self.right - self.left
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Rows and columns, to index an image."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+    @classmethod
+    def around(cls, points: Array, margin: float, height: int, width: int) -> Box:
+        """The smallest box around (..., 2) points plus a margin in pixels, inside a picture."""
+        flat = points.reshape(-1, 2)
+        low, high = np.floor(flat.min(0) - margin), np.ceil(flat.max(0) + margin)
+        left, right = np.clip([low[0], high[0]], 0, width).astype(int)
+        top, bottom = np.clip([low[1], high[1]], 0, height).astype(int)
+        return cls(int(left), int(top), int(right), int(bottom))
+
+
+def ring_points(points: Array) -> Array:
+    """(468+, 2) face to (108, 2) fixed places of the ring vertices, nearest ring first."""
+    oval = points[list(FACE_OVAL), :2]
+    centre = oval.mean(0)
+    return np.concatenate([centre + scale * (oval - centre) for scale, _ in RINGS])
+
+
+def ring_triangles() -> npt.NDArray[np.int64]:
+    """(216, 3) triangles between the oval and the rings; ring vertices count from 468."""
+    n = len(FACE_OVAL)
+    rows = [np.array(FACE_OVAL)] + [MESH + k * n + np.arange(n) for k in range(len(RINGS))]
+    found = []
+    for inner, outer in zip(rows[:-1], rows[1:], strict=True):
+        next_inner, next_outer = np.roll(inner, -1), np.roll(outer, -1)
+        found += [np.stack([inner, outer, next_inner], 1), np.stack([next_inner, outer, next_outer], 1)]
+    return np.concatenate(found)
+
+
+class DenseFlow:
+    """Flow of one face in one picture of height x width pixels.
+
+    points (478, 2) are its landmarks in pixels; `cell` is the spacing of the coarse flow in pixels.
+    """
+
+    def __init__(
+        self,
+        points: Array,
+        triangles: npt.NDArray[np.int64],
+        height: int,
+        width: int,
+        cell: int,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.height, self.width, self.cell, self.device = height, width, cell, torch.device(device)
+        self._rest = points[:MESH, :2].astype(np.float32)
+        self._rings = ring_points(points)
+        self._triangles = torch.from_numpy(np.concatenate([triangles, ring_triangles()])).to(device)
+        edges = {"mouth": set(LIPS_INNER + LIPS_OUTER), "left": set(EYE_LEFT), "right": set(EYE_RIGHT)}
+        self._fine = {
+            name: torch.from_numpy(
+                triangles[[not ring.isdisjoint(t) for t in triangles.tolist()]]
+            ).to(device)
+            for name, ring in edges.items()
+        }
+
+    def _tensor(self, values: Array) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(values, np.float32)).to(self.device)
+
+    def outline(self) -> Array:
+        """(36, 2) the outermost ring: nothing outside it ever moves."""
+        return self._rings[-len(FACE_OVAL) :]
+
+    def __call__(self, moved: Array, texture: Array | None = None) -> Tensor:
+        """(T, 478, 3) moved landmarks, x and y in pixels, z away from the camera, to the flow.
+
+        `texture` (T, 468, 2) says where in the photo each vertex takes its pixels from, if that is
+        not where it was. Returns (T, 2, height, width): source position minus pixel position, in pixels.
+        """
+        faces = moved[:, :MESH].astype(np.float32)
+        shift = faces[:, list(FACE_OVAL), :2] - self._rest[list(FACE_OVAL)]
+        rings = np.concatenate([share * shift for _, share in RINGS], 1) + self._rings
+        points = self._tensor(np.concatenate([faces[..., :2], rings], 1))
+        far = np.full(rings.shape[:2], -1e6, np.float32)
+        depth = self._tensor(np.concatenate([-faces[..., 2], far], 1))
+        origin = np.repeat(self._rest[None], len(faces), 0) if texture is None else texture
+        fixed = np.repeat(self._rings[None], len(faces), 0)
+        source = self._tensor(np.concatenate([origin, fixed], 1))
+        flow = self._coarse(points, depth, source)
+        for triangles in self._fine.values():
+            self._refine(flow, points, depth, source, triangles)
+        return flow
+
+    def _coarse(self, points: Tensor, depth: Tensor, source: Tensor) -> Tensor:
+        rows, columns = -(-self.height // self.cell), -(-self.width // self.cell)
+        index = rasterize(points / self.cell, depth, self._triangles, rows, columns)
+        where = source_positions(index, points / self.cell, source, self._triangles)
+        y, x = torch.meshgrid(
+            torch.arange(rows, device=self.device) + 0.5,
+            torch.arange(columns, device=self.device) + 0.5,
+            indexing="ij",
+        )
+        pixel = torch.stack([x, y], -1) * self.cell
+        flow = torch.where(index[..., None] < 0, 0.0, where - pixel).permute(0, 3, 1, 2)
+        if self.cell > 1:
+            flow = F.interpolate(flow, scale_factor=float(self.cell), mode="bilinear")
+        return flow[:, :, : self.height, : self.width].contiguous()
+
+    def _refine(
+        self, flow: Tensor, points: Tensor, depth: Tensor, source: Tensor, triangles: Tensor
+    ) -> None:
+        """Overwrite `flow` at full resolution where lips or lids make it jump."""
+        used = points[:, triangles.unique()].cpu().numpy()
+        box = Box.around(used, 1, self.height, self.width)
+        rows, columns = box.size
+        if rows < 1 or columns < 1:
+            return
+        corner = torch.tensor([box.left, box.top], dtype=torch.float32, device=self.device)
+        index = rasterize(points - corner, depth, triangles, rows, columns)
+        where = source_positions(index, points - corner, source, triangles)
+        y, x = torch.meshgrid(
+            torch.arange(rows, device=self.device) + 0.5 + box.top,
+            torch.arange(columns, device=self.device) + 0.5 + box.left,
+            indexing="ij",
+        )
+        sharp = (where - torch.stack([x, y], -1)).permute(0, 3, 1, 2)
+        view = flow[:, :, box.top : box.bottom, box.left : box.right]
+        view.copy_(torch.where(index[:, None] < 0, view, sharp))
+
+
+def warp(image: Tensor, flow: Tensor) -> Tensor:
+    """Sample image (1 or T, C, H, W) through flow (T, 2, H, W) in pixels: (T, C, H, W)."""
+    frames, _, height, width = flow.shape
+    scale = flow.new_tensor([2 / width, 2 / height])
+    x = (torch.arange(width, device=flow.device) + 0.5) * scale[0] - 1
+    y = (torch.arange(height, device=flow.device) + 0.5) * scale[1] - 1
+    grid = torch.stack([flow[:, 0] * scale[0] + x, flow[:, 1] * scale[1] + y[:, None]], -1)
+    return F.grid_sample(
+        image.expand(frames, -1, -1, -1), grid, padding_mode="border", align_corners=False
+    )

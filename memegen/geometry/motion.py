@@ -1,0 +1,187 @@
+"""Motion of one face's landmarks: from its own expression to any other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from memegen import aus
+from memegen.geometry.anatomy import Anatomy, compose_channels
+from memegen.geometry.shape import LEFT_IRIS, RIGHT_IRIS, Pose, fit_pose, rotation_of
+from memegen.geometry.topology import (
+    EYE_LEFT,
+    EYE_RIGHT,
+    LIPS_OUTER,
+    LOWER_LIP_EDGE,
+    UPPER_LIP_EDGE,
+)
+
+Array = npt.NDArray[np.float32]
+
+HEAD_PIVOT = np.array([0, -0.45, -1.25], np.float32)  # IOD: between the ears, where a neck turns
+EYEBALL_RADIUS = 0.19  # IOD: 12 mm of 63
+BLINK_CLOSED = 0.85  # blink channel at which the lids meet
+CLOSED_LINE = 0.12  # where lids meet, from the lower lid (0) to the upper (1)
+MAX_HEAD_DEGREES = 40.0  # further the hidden side of the head would show
+
+
+@dataclass(frozen=True)
+class FaceMotion:
+    """A face at rest in its photo, ready to be moved. Build it with `FaceMotion.of`."""
+
+    landmarks: Array  # (478, 3) crop units
+    own: Array  # (K,) the photo's own expression, 0..1
+    anatomy: Anatomy
+    pose: Pose
+    lid_spread: dict[str, Array]  # side -> (468, 16) how far each lid point's correction reaches
+    lip_spread: tuple[Array, Array]  # (468, 11) each, upper and lower lip edge
+
+    @classmethod
+    def of(cls, landmarks: Array, own: Array, anatomy: Anatomy) -> FaceMotion:
+        """Fit the anatomy to landmarks (478, 3) of a face whose expression is `own` (K,)."""
+        canonical = anatomy.canonical
+        middle = canonical[list(LIPS_OUTER), 1].mean()
+        near_mouth = np.linalg.norm(canonical[:, :2] - [0, middle], axis=1) < 0.75
+        above = _upper_lip_side(anatomy)
+        upper = _spread(canonical, UPPER_LIP_EDGE, 0.09) * (near_mouth & above)[:, None]
+        lower = _spread(canonical, LOWER_LIP_EDGE, 0.12) * (near_mouth & ~above)[:, None]
+        for edge, spread in ((UPPER_LIP_EDGE, upper), (LOWER_LIP_EDGE, lower)):
+            spread[list(edge)] = np.eye(len(edge), dtype=np.float32)
+        corners = [UPPER_LIP_EDGE[0], UPPER_LIP_EDGE[-1]]
+        upper[corners], lower[corners] = upper[corners] / 2, lower[corners] / 2
+        lids = {}
+        for side, ring in (("R", EYE_RIGHT), ("L", EYE_LEFT)):
+            spread = _spread(canonical, ring, 0.055)
+            spread[list(ring)] = np.eye(len(ring), dtype=np.float32)
+            lids[side] = spread
+        pose = fit_pose(landmarks, canonical, anatomy.rigid_weights)
+        return cls(landmarks, own, anatomy, pose, lids, (upper, lower))
+
+    def move(self, targets: Array) -> Array:
+        """(T, K) expressions, 0..1, to (T, 478, 3) landmarks in crop units."""
+        face = self.pose.to_face(self.landmarks)
+        # A photo whose expression is asked for must not move at all: nothing below adds to zero.
+        shift = self.anatomy.displacement(targets) - self.anatomy.displacement(self.own)
+        points = np.repeat(face[None], len(targets), 0)
+        points[:, :468] += shift
+        self._close_lids(points, face, targets)
+        self._meet_lips(points, face, targets)
+        self._turn_eyes(points, targets)
+        return self.pose.to_crop(self._turn_head(points, targets))
+
+    def head_affine(self, target: Array, depth: float) -> tuple[Array, Array]:
+        """Where the head turn takes the plane z = `depth` (IOD) of the face, in crop units.
+
+        Returns a matrix (2, 2) and an offset (2,): `moved = matrix @ point + offset`.
+        """
+        corners = np.array([[0, 0, depth], [1, 0, depth], [0, 1, depth]], np.float32)
+        before = self.pose.to_crop(corners)[:, :2]
+        turned = self._turn_head(corners[None], target[None])
+        after = self.pose.to_crop(turned)[0, :, :2]
+        matrix = (after[1:] - after[0]).T @ np.linalg.inv((before[1:] - before[0]).T)
+        return matrix.astype(np.float32), (after[0] - matrix @ before[0]).astype(np.float32)
+
+    def rest_landmarks(self) -> Array:
+        """(468, 3) crop units: the face as it would be at rest, in its own pose."""
+        face = self.pose.to_face(self.landmarks[:468])
+        return self.pose.to_crop(face - self.anatomy.displacement(self.own))
+
+    def _turn_head(self, points: Array, targets: Array) -> Array:
+        """Rotate (T, P, 3) face coordinates by the change of head pose, about the neck."""
+        own = aus.head_degrees(self.own)
+        wanted = np.clip(aus.head_degrees(targets), -MAX_HEAD_DEGREES, MAX_HEAD_DEGREES)
+        wanted = np.where(np.abs(own) > MAX_HEAD_DEGREES, aus.head_degrees(targets), wanted)
+        change = rotation_of(wanted) @ rotation_of(own).T
+        # `change` acts in camera axes; bring it into the face's own.
+        local = self.pose.rotation.T @ change @ self.pose.rotation
+        return (points - HEAD_PIVOT) @ np.swapaxes(local, -1, -2) + HEAD_PIVOT
+
+    def _turn_eyes(self, points: Array, targets: Array) -> None:
+        gaze = np.sin(np.radians(aus.gaze_degrees(targets)))
+        own = np.sin(np.radians(aus.gaze_degrees(self.own)))
+        shift = ((gaze - own) * EYEBALL_RADIUS)[:, None, :]
+        for iris in (RIGHT_IRIS, LEFT_IRIS):
+            points[:, iris, :2] += shift
+
+    def _close_lids(self, points: Array, face: Array, targets: Array) -> None:
+        """Bring the lids exactly together as the blink channels near BLINK_CLOSED."""
+        driven, own = compose_channels(targets), compose_channels(self.own)
+        for side, ring in (("R", EYE_RIGHT), ("L", EYE_LEFT)):
+            channel = aus.INDEX["AU45" + side]
+            room = max(BLINK_CLOSED - float(own[channel]), 0.05)
+            closing = np.clip((driven[:, channel] - own[channel]) / room, 0, 1)[:, None, None]
+            ring_points = points[:, list(ring)]
+            opposite = face[[ring[-k % 16] for k in range(16)]]
+            is_upper = np.zeros((16, 1), bool)
+            is_upper[1:8] = True
+            lower = np.where(is_upper, opposite, face[list(ring)])
+            upper = np.where(is_upper, face[list(ring)], opposite)
+            line = lower + CLOSED_LINE * (upper - lower)
+            line[[0, 8]] = face[[ring[0], ring[8]]]
+            # Basis motion for what it is open, its own line for what it is closed.
+            wanted = (1 - closing) * self._open_lids(points, targets, ring) + closing * line
+            wanted = _uncross(wanted)
+            correction = np.where(closing > 0, wanted - ring_points, _uncross(ring_points) - ring_points)
+            points[:, :468] += np.einsum("vr,trc->tvc", self.lid_spread[side], correction)
+
+    def _open_lids(self, points: Array, targets: Array, ring: tuple[int, ...]) -> Array:
+        """(T, 16, 3) lids as all action units but the blink move them."""
+        awake = targets.copy()
+        for name in ("AU45L", "AU45R", "AU46L", "AU46R"):
+            column = aus.INDEX[name]
+            awake[:, column] = np.minimum(awake[:, column], self.own[column])
+        shift = self.anatomy.displacement(awake) - self.anatomy.displacement(targets)
+        return points[:, list(ring)] + shift[:, list(ring)]
+
+    def _meet_lips(self, points: Array, face: Array, targets: Array) -> None:
+        """Scale the mouth's opening down with the action units that open it; never cross lips."""
+        upper, lower = list(UPPER_LIP_EDGE), list(LOWER_LIP_EDGE)
+        own_gap, gaps = self._opening(self.own[None])[0], self._opening(targets)
+        keep = np.clip(gaps / max(own_gap, 1e-6), 0, 1) if own_gap > 0.015 else np.ones(len(gaps))
+        closing = (keep < 1)[:, None, None]
+        middle = (points[:, upper] + points[:, lower]) / 2
+        moved_half = (points[:, upper] - points[:, lower]) / 2
+        kept_half = (face[upper] - face[lower]) / 2 * keep[:, None, None]
+        half = np.where(closing, kept_half, moved_half)
+        crossed = (moved_half[..., 1] < 0) & (face[upper, 1] >= face[lower, 1])
+        half = np.where(crossed[..., None] & ~closing, 0, half)
+        top = np.einsum("vr,trc->tvc", self.lip_spread[0], middle + half - points[:, upper])
+        bottom = np.einsum("vr,trc->tvc", self.lip_spread[1], middle - half - points[:, lower])
+        points[:, :468] += top + bottom
+
+    def _opening(self, vectors: Array) -> Array:
+        """(T,) how far (IOD) the basis parts the middle of the lips from rest."""
+        shift = self.anatomy.displacement(vectors)
+        return np.maximum(shift[:, 13, 1] - shift[:, 14, 1], 0)  # type: ignore[no-any-return]
+
+
+def _upper_lip_side(anatomy: Anatomy) -> npt.NDArray[np.bool_]:
+    """(468,) vertices above the line of the closed mouth."""
+    canonical = anatomy.canonical
+    edge = (canonical[list(UPPER_LIP_EDGE)] + canonical[list(LOWER_LIP_EDGE)]) / 2
+    line = np.interp(canonical[:, 0], edge[:, 0], edge[:, 1])
+    above = canonical[:, 1] > line
+    above[list(UPPER_LIP_EDGE)] = True
+    above[list(LOWER_LIP_EDGE[1:-1])] = False
+    return np.asarray(above)
+
+
+def _spread(canonical: Array, ring: tuple[int, ...], reach: float) -> Array:
+    """(468, R) share of each ring point's correction that every vertex follows, fading out."""
+    distance = np.linalg.norm(canonical[:, None] - canonical[list(ring)][None], axis=-1)
+    weight = np.exp(-((distance / reach) ** 2) / 2)
+    nearest = weight.max(1, keepdims=True)
+    shared = weight**4 / np.maximum((weight**4).sum(1, keepdims=True), 1e-12)
+    return np.where(nearest > 0.01, shared * nearest, 0).astype(np.float32)
+
+
+def _uncross(ring: Array) -> Array:
+    """(T, 16, 3) lids with every upper point at or above its lower one (face coordinates)."""
+    flipped = ring[:, [-k % 16 for k in range(16)]]
+    sign = np.ones((16, 1), np.float32)
+    sign[9:] = -1
+    crossed = (ring[..., 1:2] - flipped[..., 1:2]) * sign < 0
+    crossed[:, [0, 8]] = False
+    return np.where(crossed, (ring + flipped) / 2, ring)  # type: ignore[no-any-return]

@@ -1,0 +1,44 @@
+"""Smooth outlines through landmarks, drawn with clean edges."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw
+
+from memegen.geometry.flow import Box
+
+Array = npt.NDArray[np.float32]
+_OVERSAMPLE = 4
+
+
+def smooth_ring(points: Array, corners: tuple[int, ...] = (), steps: int = 6) -> Array:
+    """(N, 2) closed ring to (N * steps, 2): a Catmull-Rom spline, sharp at the named corners."""
+    n = len(points)
+    before, after = np.roll(points, 1, 0), np.roll(points, -1, 0)
+    tangent = (after - before) / 2
+    leaving, arriving = tangent.copy(), tangent.copy()
+    for corner in corners:
+        leaving[corner] = points[(corner + 1) % n] - points[corner]
+        arriving[corner] = points[corner] - points[corner - 1]
+    t = (np.arange(steps) / steps)[None, :, None].astype(np.float32)
+    start, end = points[:, None], after[:, None]
+    m0, m1 = leaving[:, None], np.roll(arriving, -1, 0)[:, None]
+    curve = (
+        (2 * t**3 - 3 * t**2 + 1) * start
+        + (t**3 - 2 * t**2 + t) * m0
+        + (-2 * t**3 + 3 * t**2) * end
+        + (t**3 - t**2) * m1
+    )
+    return curve.reshape(-1, 2).astype(np.float32)
+
+
+def fill(ring: Array, box: Box) -> Array:
+    """(N, 2) ring in pixels to its coverage (H, W) in 0..1 inside a box."""
+    height, width = box.size
+    canvas = Image.new("L", (width * _OVERSAMPLE, height * _OVERSAMPLE), 0)
+    # PIL counts pixel centres as integers; ours are at halves.
+    corner = np.array([box.left, box.top], np.float32)
+    at = (ring - corner) * _OVERSAMPLE - 0.5
+    ImageDraw.Draw(canvas).polygon([(float(x), float(y)) for x, y in at], fill=255)
+    return np.asarray(canvas.reduce(_OVERSAMPLE), np.float32) / 255

@@ -1,0 +1,108 @@
+"""Face shape: landmarks to a posed, scaled, expression-carrying mesh and back.
+
+Two frames are used. *Crop* coordinates are those of landmarks: x right, y down, z away from the
+camera, in units of the crop's width. *Face* coordinates are those of the canonical mesh: x to the
+image's right, y up, z toward the camera, in inter-ocular distances (IOD).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float32]
+
+MESH_POINTS = 468  # MediaPipe face mesh; landmarks add five points for each iris
+LANDMARKS = 478
+RIGHT_IRIS = slice(468, 473)  # the person's right, left in the image: centre, then four on the rim
+LEFT_IRIS = slice(473, 478)
+_FLIP = np.array([1.0, -1.0, -1.0], np.float32)  # crop axes <-> face axes
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Similarity from face to crop coordinates: `crop = flip(scale * rotation @ face + offset)`."""
+
+    rotation: Array  # (..., 3, 3)
+    scale: Array  # (...,) crop widths per IOD
+    offset: Array  # (..., 3)
+
+    def to_crop(self, points: Array) -> Array:
+        """(..., P, 3) face coordinates (IOD) to crop coordinates."""
+        turned = points @ np.swapaxes(self.rotation, -1, -2)
+        return (turned * self.scale[..., None, None] + self.offset[..., None, :]) * _FLIP
+
+    def to_face(self, points: Array) -> Array:
+        """(..., P, 3) crop coordinates to face coordinates (IOD)."""
+        centred = (points * _FLIP - self.offset[..., None, :]) / self.scale[..., None, None]
+        return centred @ self.rotation
+
+    def direction_to_crop(self, vectors: Array) -> Array:
+        """(..., P, 3) displacements in face coordinates to displacements in the crop."""
+        turned = vectors @ np.swapaxes(self.rotation, -1, -2)
+        return turned * self.scale[..., None, None] * _FLIP
+
+
+def fit_pose(landmarks: Array, canonical: Array, weights: Array) -> Pose:
+    """Weighted least-squares similarity that lays the canonical mesh on the landmarks.
+
+    landmarks (..., >=468, 3) in crop units, canonical (468, 3) in IOD, weights (468,), larger
+    where a vertex moves little with expression. Umeyama, PAMI 1991; Kabsch's reflection guard.
+    """
+    target = landmarks[..., :MESH_POINTS, :] * _FLIP
+    share = (weights / weights.sum())[:, None]
+    centre = (target * share).sum(-2)
+    origin = (canonical * share).sum(-2)
+    source = (canonical - origin) * share
+    covariance = np.swapaxes(target - centre[..., None, :], -1, -2) @ source
+    left, values, right = np.linalg.svd(covariance)
+    sign = np.sign(np.linalg.det(left @ right))
+    mend = np.ones_like(values)
+    mend[..., 2] = sign
+    rotation = (left * mend[..., None, :]) @ right
+    spread = ((canonical - origin) ** 2 * share).sum()
+    scale = (values * mend).sum(-1) / spread
+    offset = centre - scale[..., None] * (rotation @ origin)
+    return Pose(rotation.astype(np.float32), scale.astype(np.float32), offset.astype(np.float32))
+
+
+def angles_of(rotation: Array) -> Array:
+    """(..., 3, 3) to (..., 3) degrees: turn to the person's left, chin up, tilt to the left.
+
+    The inverse of `rotation_of`.
+    """
+    turn = np.arctan2(rotation[..., 0, 2], rotation[..., 2, 2])
+    up = np.arcsin(np.clip(rotation[..., 1, 2], -1, 1))
+    tilt = np.arctan2(-rotation[..., 1, 0], rotation[..., 1, 1])
+    return np.degrees(np.stack([turn, up, tilt], -1)).astype(np.float32)
+
+
+def rotation_of(angles: Array) -> Array:
+    """(..., 3) degrees (turn left, chin up, tilt left) to rotations `Ry(turn) Rx(-up) Rz(-tilt)`."""
+    turn, up, tilt = np.moveaxis(np.radians(angles), -1, 0)
+    zero, one = np.zeros_like(turn), np.ones_like(turn)
+
+    def matrix(*rows: tuple[Array, Array, Array]) -> Array:
+        return np.stack([np.stack(row, -1) for row in rows], -2)
+
+    ct, st, cu, su, cl, sl = (f(a) for a in (turn, up, tilt) for f in (np.cos, np.sin))
+    about_y = matrix((ct, zero, st), (zero, one, zero), (-st, zero, ct))
+    about_x = matrix((one, zero, zero), (zero, cu, su), (zero, -su, cu))
+    about_z = matrix((cl, sl, zero), (-sl, cl, zero), (zero, zero, one))
+    return (about_y @ about_x @ about_z).astype(np.float32)
+
+
+def iod(landmarks: Array) -> Array:
+    """(..., 478, 3) landmarks to (...,) inter-ocular distance, iris centre to iris centre."""
+    gap = landmarks[..., LEFT_IRIS.start, :2] - landmarks[..., RIGHT_IRIS.start, :2]
+    return np.linalg.norm(gap, axis=-1).astype(np.float32)
+
+
+def mirror_order(canonical: Array) -> npt.NDArray[np.int64]:
+    """(478,) the landmark that takes each landmark's place when the picture is mirrored."""
+    mirrored = canonical * np.array([-1, 1, 1], np.float32)
+    distance = ((mirrored[:, None] - canonical[None]) ** 2).sum(-1)
+    iris = [LEFT_IRIS.start, 476, 475, 474, 477, RIGHT_IRIS.start, 471, 470, 469, 472]
+    return np.concatenate([distance.argmin(1), np.array(iris)]).astype(np.int64)

@@ -1,0 +1,101 @@
+"""Weights files: safetensors with metadata that says what network they fit and where they come from."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from memegen.errors import WeightsError
+
+if TYPE_CHECKING:
+    import torch
+
+FORMAT = "1"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The contents of one weights file."""
+
+    path: Path
+    architecture: str  # registry name of the network, for example "perception"
+    config: dict[str, Any]  # sizes of the network
+    metadata: dict[str, str]  # everything else the file says about itself
+    tensors: dict[str, torch.Tensor]
+
+
+def folder() -> Path:
+    """Where the shipped weights are: inside the installed package, else beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    inside = package / "weights"
+    return inside if inside.is_dir() else package.parent / "weights"
+
+
+def find(name: str) -> Path:
+    """The file of shipped weights by name ("perception"), or the path itself if it is one."""
+    direct = Path(name)
+    if direct.suffix == ".safetensors" or direct.is_file():
+        return direct
+    override = os.environ.get("MEMEGEN_WEIGHTS")
+    return (Path(override) if override else folder()) / f"{name}.safetensors"
+
+
+def load(name: str, architecture: str) -> Weights:
+    """Read weights and check that they are for `architecture`.
+
+    Raises WeightsError, in one line, if the file is missing, damaged or for another network.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = find(name)
+    if not path.is_file():
+        raise WeightsError(f"weights not found: {path} (reinstall memegen, or set MEMEGEN_WEIGHTS)")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = dict(file.metadata() or {})
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        config = json.loads(metadata.pop("config", "{}"))
+    except (SafetensorError, OSError, ValueError) as error:
+        raise WeightsError(f"{path}: damaged weights file ({error})") from None
+    found = metadata.pop("architecture", "none")
+    if found != architecture:
+        raise WeightsError(f"{path}: these weights are for '{found}', not for '{architecture}'")
+    return Weights(path, found, config, metadata, tensors)
+
+
+def save(
+    path: Path,
+    tensors: Mapping[str, torch.Tensor],
+    architecture: str,
+    config: Mapping[str, Any],
+    **metadata: str,
+) -> None:
+    """Write weights in half precision, beside and renamed, with what they are and come from."""
+    import torch
+    from safetensors.torch import save_file
+
+    halves = {
+        name: (t.half() if t.is_floating_point() else t).detach().cpu().contiguous()
+        for name, t in tensors.items()
+    }
+    if not all(torch.isfinite(t).all() for t in halves.values() if t.is_floating_point()):
+        raise WeightsError(f"{path}: not written, the weights hold infinite or undefined numbers")
+    about = {"format": FORMAT, "architecture": architecture, "config": json.dumps(dict(config))}
+    partial = path.with_name(path.name + ".part")
+    save_file(halves, partial, about | metadata)
+    os.replace(partial, path)
+
+
+def load_state(network: torch.nn.Module, weights: Weights) -> None:
+    """Copy tensors into a network; WeightsError names the first that does not fit."""
+    state = network.state_dict()
+    for name, target in state.items():
+        if name.endswith("num_batches_tracked"):
+            continue
+        if name not in weights.tensors or weights.tensors[name].shape != target.shape:
+            raise WeightsError(f"{weights.path}: tensor '{name}' is missing or has another shape")
+        target.copy_(weights.tensors[name])
