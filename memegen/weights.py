@@ -31,7 +31,7 @@ class Weights:
 def folder() -> Path:
     """Where the shipped weights are: inside the installed package, else beside it in a checkout."""
     package = Path(__file__).resolve().parent
-    inside = package / "weights"
+    inside = package / "data" / "weights"
     return inside if inside.is_dir() else package.parent / "weights"
 
 

@@ -20,7 +20,7 @@ Picture = npt.NDArray[np.uint8]
 class Scene:
     """One face in the part of the photo that may change."""
 
-    picture: Picture  # (H, W, 3) part of the photo, at its own resolution
+    picture: Picture  # (H, W, 3 or 4) part of the photo, at its own resolution
     to_pixels: Array  # (2, 3) affine from crop units to pixels of `picture`
     motion: FaceMotion
 
@@ -43,7 +43,7 @@ class Painter(Protocol):
         ...
 
     def paint(self, targets: Array) -> Iterator[Array]:
-        """(T, K) expressions 0..1 to T pictures (H, W, 3) float32, 0..255, one at a time."""
+        """(T, K) expressions 0..1 to T pictures (H, W, 3 or 4) float32, 0..255, one at a time."""
         ...
 
 

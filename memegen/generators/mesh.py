@@ -56,10 +56,11 @@ class MeshPainter:
     def __init__(self, scene: Scene, device: torch.device) -> None:
         self._scene, self._device = scene, device
         motion = scene.motion
-        picture = scene.picture.astype(np.float32)
+        channels = scene.picture.astype(np.float32)  # alpha, where there is one, moves along
+        picture = np.ascontiguousarray(channels[..., :3])
         points = scene.pixels(motion.landmarks)
         height, width = picture.shape[:2]
-        self._picture = torch.from_numpy(picture).permute(2, 0, 1)[None].contiguous().to(device)
+        self._picture = torch.from_numpy(channels).permute(2, 0, 1)[None].contiguous().to(device)
         self._rest_points = points
         cell = max(1, round(scene.unit / COARSE))
         self._flow = DenseFlow(points, motion.anatomy.triangles, height, width, cell, device)
@@ -96,7 +97,7 @@ class MeshPainter:
             images = warped.permute(0, 2, 3, 1).cpu().contiguous().numpy()
             jaws = self._jaw(chunk)
             for frame, target in enumerate(chunk):
-                self._interior(images[frame], moved[frame], target, jaws[frame])
+                self._interior(images[frame][..., :3], moved[frame], target, jaws[frame])
                 yield images[frame]
 
     def _texture(self, moved: Array) -> Array:

@@ -1,0 +1,72 @@
+"""Which of a photo's faces to animate: `largest`, `all`, a number, or a box."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from memegen.errors import NoFaceError, UsageError
+from memegen.faces.align import points_of_box
+from memegen.faces.detect import Detector, Face
+from memegen.photo import Photo
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A parsed `--face`: a word, a number from 1 (largest first), or a box x, y, w, h."""
+
+    which: str = "largest"  # largest, all, number or box
+    number: int = 0
+    box: tuple[float, float, float, float] | None = None
+
+
+def parse_choice(text: str) -> Choice:
+    """Read `largest`, `all`, `2` or `120,80,200,240`. Raises UsageError."""
+    word = text.strip().lower()
+    if word in ("largest", "all"):
+        return Choice(word)
+    if word.isdigit() and int(word) >= 1:
+        return Choice("number", int(word))
+    try:
+        x, y, w, h = (float(part) for part in word.split(","))
+    except ValueError:
+        raise UsageError(
+            f"--face '{text}': write largest, all, a number from 1, or a box x,y,width,height"
+        ) from None
+    if not np.isfinite([x, y, w, h]).all() or w < 4 or h < 4:
+        raise UsageError(f"--face '{text}': a box needs a width and height of at least 4 pixels")
+    return Choice("box", box=(x, y, w, h))
+
+
+def choose(photo: Photo, choice: Choice, detector: Detector) -> list[Face]:
+    """The chosen faces. Raises NoFaceError if there is none, UsageError if the box is outside."""
+    if choice.box is not None:
+        return [_face_in_box(photo, choice.box, detector)]
+    found = detector.find(photo.rgb)
+    if not found:
+        raise NoFaceError(
+            f"{photo.name}: no face found (show where one is with --face x,y,width,height)"
+        )
+    if choice.which == "all":
+        return found
+    if choice.which == "number":
+        if choice.number > len(found):
+            raise NoFaceError(
+                f"{photo.name}: there is no face {choice.number}, only {len(found)} found"
+            )
+        return [found[choice.number - 1]]
+    return found[:1]
+
+
+def _face_in_box(
+    photo: Photo, box: tuple[float, float, float, float], detector: Detector
+) -> Face:
+    x, y, w, h = box
+    width, height = photo.size
+    corners = np.array([x, y, x + w, y + h], np.float32)
+    if x >= width or y >= height or x + w <= 0 or y + h <= 0:
+        raise UsageError(f"{photo.name}: box {x:g},{y:g},{w:g},{h:g} is outside {width}x{height}")
+    found = detector.find_in(photo.rgb, corners)
+    # A drawing may not look like a face to the detector; then the box itself says where it is.
+    return found or Face(corners, points_of_box(corners), 0.0)

@@ -1,0 +1,147 @@
+"""Finding faces with MTCNN (Zhang et al. 2016, through facenet-pytorch)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+if TYPE_CHECKING:
+    from facenet_pytorch import MTCNN
+
+Array = npt.NDArray[np.float32]
+Picture = npt.NDArray[np.uint8]
+
+SEARCH_SIDE = 640  # faces are looked for on a picture reduced to this; that is enough for most
+DEFAULT_THRESHOLDS = (0.6, 0.7, 0.7)
+LOW_THRESHOLDS = (0.45, 0.5, 0.5)
+CONFIDENT = 0.9  # final score below which a face counts only if nothing better is found
+OVERLAP = 0.4  # intersection over the smaller box beyond which two finds are one face
+
+
+@dataclass(frozen=True)
+class Face:
+    """One detected face, in photo pixels."""
+
+    box: Array  # (4,) x0, y0, x1, y1
+    points: Array  # (5, 2) image-left eye, image-right eye, nose, mouth corners left and right
+    confidence: float  # 0..1
+
+    @property
+    def area(self) -> float:
+        """Area of the box in square pixels."""
+        return float(max(self.box[2] - self.box[0], 0) * max(self.box[3] - self.box[1], 0))
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One rung of the retry ladder."""
+
+    side: int  # longest side of the picture that is searched; 0 is the photo's own
+    thresholds: tuple[float, float, float]
+    padding: float  # border added around the photo, as a share of its longest side
+    smallest: int  # smallest face in searched pixels
+    confident: float  # final score a face must have
+
+
+# Cheap and strict first; every later rung finds faces that the ones before it miss: small ones,
+# faces cut by the edge or filling the picture, paintings and faint ones.
+LADDER = (
+    Attempt(SEARCH_SIDE, DEFAULT_THRESHOLDS, 0.0, 30, CONFIDENT),
+    Attempt(1600, DEFAULT_THRESHOLDS, 0.0, 24, CONFIDENT),
+    Attempt(SEARCH_SIDE, DEFAULT_THRESHOLDS, 0.4, 24, CONFIDENT),
+    Attempt(320, LOW_THRESHOLDS, 0.25, 20, 0.75),
+    Attempt(SEARCH_SIDE, LOW_THRESHOLDS, 0.1, 20, 0.7),
+    Attempt(1600, LOW_THRESHOLDS, 0.0, 20, 0.7),
+)
+
+
+class Detector:
+    """Finds faces in photos. The networks are loaded on first use and kept."""
+
+    def __init__(self, device: str = "cpu") -> None:
+        self._device = device
+
+    @cached_property
+    def _networks(self) -> MTCNN:
+        from facenet_pytorch import MTCNN
+
+        return MTCNN(keep_all=True, device=self._device, post_process=False)
+
+    def find(self, rgb: Picture) -> list[Face]:
+        """All faces of an (H, W, 3) picture, largest first; empty if the whole ladder fails."""
+        for attempt in LADDER:
+            if attempt.side > SEARCH_SIDE and max(rgb.shape[:2]) <= SEARCH_SIDE:
+                continue
+            faces = list(self._search(rgb, attempt))
+            if faces:
+                return faces
+        return []
+
+    def find_in(self, rgb: Picture, box: Array) -> Face | None:
+        """The face inside a hand-drawn box (x0, y0, x1, y1), or None if MTCNN sees none there."""
+        height, width = rgb.shape[:2]
+        margin = 0.35 * (box[2:] - box[:2])
+        low = np.maximum(np.floor(box[:2] - margin), 0).astype(int)
+        high = np.minimum(np.ceil(box[2:] + margin), [width, height]).astype(int)
+        part = np.ascontiguousarray(rgb[low[1] : high[1], low[0] : high[0]])
+        for attempt in (LADDER[0], LADDER[3]):
+            for face in self._search(part, attempt):
+                shift = low.astype(np.float32)
+                moved = Face(face.box + np.tile(shift, 2), face.points + shift, face.confidence)
+                if overlap(moved.box, box) > 0.5:
+                    return moved
+        return None
+
+    def _search(self, rgb: Picture, attempt: Attempt) -> Iterator[Face]:
+        height, width = rgb.shape[:2]
+        image = Image.fromarray(rgb)
+        scale = min(1.0, attempt.side / max(height, width)) if attempt.side else 1.0
+        if attempt.side == 320:  # small or soft pictures: look at them enlarged, too
+            scale = attempt.side / max(height, width)
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        searched = np.asarray(image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0))
+        pad = round(attempt.padding * max(size))
+        if pad:
+            searched = np.pad(searched, ((pad, pad), (pad, pad), (0, 0)), mode="edge")
+        networks = self._networks
+        networks.thresholds = list(attempt.thresholds)
+        networks.min_face_size = attempt.smallest
+        if min(searched.shape[:2]) < attempt.smallest:
+            return
+        boxes, scores, points = networks.detect(np.ascontiguousarray(searched), landmarks=True)
+        if boxes is None:
+            return
+        ratio = np.array([width / size[0], height / size[1]], np.float32)
+        found = [
+            Face(
+                ((box.reshape(2, 2) - pad) * ratio).reshape(4).astype(np.float32),
+                ((five - pad) * ratio).astype(np.float32),
+                float(score),
+            )
+            for box, score, five in zip(boxes, scores, points, strict=True)
+            if score is not None and float(score) >= attempt.confident
+        ]
+        yield from distinct(found)
+
+
+def distinct(faces: list[Face]) -> list[Face]:
+    """Largest first, without second finds of the same face."""
+    kept: list[Face] = []
+    for face in sorted(faces, key=lambda f: -f.confidence):
+        if all(overlap(face.box, other.box) < OVERLAP for other in kept):
+            kept.append(face)
+    return sorted(kept, key=lambda f: -f.area)
+
+
+def overlap(a: Array, b: Array) -> float:
+    """Intersection of two boxes over the area of the smaller one."""
+    low, high = np.maximum(a[:2], b[:2]), np.minimum(a[2:], b[2:])
+    shared = float(np.prod(np.maximum(high - low, 0)))
+    smaller = min(float(np.prod(a[2:] - a[:2])), float(np.prod(b[2:] - b[:2])))
+    return shared / smaller if smaller > 0 else 0.0

@@ -1,0 +1,112 @@
+"""ffmpeg command lines as pure functions: arguments in, arguments out, nothing run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Raw frames as they enter ffmpeg."""
+
+    width: int
+    height: int
+    fps: float
+    alpha: bool
+    loops: bool
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What may be traded for a smaller file; the defaults trade nothing."""
+
+    keep_every: int = 1  # 2 drops every other frame
+    colours: int = 256  # GIF palette
+    scale: float = 1.0  # of width and height
+    crf: int = 18  # H.264: lower is better and larger
+    webp: int = 82  # WebP quality 0..100
+
+
+def raw_input(stream: Stream) -> list[str]:
+    """Read raw frames from standard input."""
+    pixels = "rgba" if stream.alpha else "rgb24"
+    size = f"{stream.width}x{stream.height}"
+    return ["-f", "rawvideo", "-pix_fmt", pixels, "-s", size, "-r", f"{stream.fps:.6f}", "-i", "-"]
+
+
+def lossless(stream: Stream, out: Path) -> list[str]:
+    """Keep raw frames in a fast lossless file, for encoders that read their input twice."""
+    pixels = "bgra" if stream.alpha else "bgr0"
+    return [*raw_input(stream), "-c:v", "ffv1", "-level", "3", "-g", "1", "-pix_fmt", pixels,
+            "-f", "nut", str(out)]  # fmt: skip
+
+
+def encode(name: str, stream: Stream, quality: Quality, source: list[str], out: str, comment: str) -> list[str]:
+    """The whole encoding of `source` (input arguments) into format `name` at `out`."""
+    build = {"gif": _gif, "mp4": _mp4, "webp": _webp, "apng": _apng}[name]
+    tags = ["-map_metadata", "-1", "-metadata", f"comment={comment}"]
+    return [*source, *build(stream, quality), *tags, out]
+
+
+def _reduce(stream: Stream, quality: Quality) -> list[str]:
+    filters = []
+    if quality.keep_every > 1:
+        filters += [f"framestep={quality.keep_every}"]
+    if quality.scale < 1:
+        filters += [f"scale=trunc(iw*{quality.scale:.4f}/2)*2:-2:flags=lanczos"]
+    return filters
+
+
+def _gif(stream: Stream, quality: Quality) -> list[str]:
+    # The palette is made of all frames alike, so that the still background gets its colours. An
+    # ordered dither stays put where pixels do, so it does not crawl over the background, and only
+    # the rectangle that moved is stored.
+    before = ",".join([*_reduce(stream, quality), "split[a][b]"])
+    graph = (
+        f"{before};[a]palettegen=max_colors={quality.colours}:reserve_transparent=0:stats_mode=full[p];"
+        "[b][p]paletteuse=dither=bayer:bayer_scale=4:diff_mode=rectangle"
+    )
+    return ["-filter_complex", graph, "-loop", "0" if stream.loops else "-1", "-f", "gif"]
+
+
+def _mp4(stream: Stream, quality: Quality) -> list[str]:
+    # H.264 in yuv420p wants even sides.
+    even = "crop=trunc(iw/2)*2:trunc(ih/2)*2:0:0"
+    colour = "scale=out_color_matrix=bt709:out_range=tv,format=yuv420p"
+    filters = ",".join([*_reduce(stream, quality), even, colour])
+    return [
+        "-vf", filters, "-c:v", "libx264", "-preset", "medium", "-crf", str(quality.crf),
+        "-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "iec61966-2-1",
+        "-movflags", "+faststart", "-f", "mp4",
+    ]  # fmt: skip
+
+
+def _webp(stream: Stream, quality: Quality) -> list[str]:
+    filters = ",".join([*_reduce(stream, quality), "format=yuva420p" if stream.alpha else "format=yuv420p"])
+    return [
+        "-vf", filters, "-c:v", "libwebp_anim", "-lossless", "0", "-quality", str(quality.webp),
+        "-compression_level", "4", "-loop", "0" if stream.loops else "1", "-f", "webp",
+    ]  # fmt: skip
+
+
+def _apng(stream: Stream, quality: Quality) -> list[str]:
+    filters = ",".join([*_reduce(stream, quality), "format=rgba" if stream.alpha else "format=rgb24"])
+    plays = "0" if stream.loops else "1"
+    return ["-vf", filters, "-c:v", "apng", "-pred", "mixed", "-plays", plays, "-f", "apng"]
+
+
+def ladder(name: str) -> list[Quality]:
+    """Ever smaller settings to try for a size limit: frame rate, then colours, then width."""
+    best = Quality()
+    if name == "gif":
+        steps = [best, replace(best, colours=160), replace(best, keep_every=2, colours=200),
+                 replace(best, keep_every=2, colours=96), replace(best, keep_every=2, colours=64)]  # fmt: skip
+    elif name == "mp4":
+        steps = [replace(best, crf=crf) for crf in (18, 23, 28, 33)]
+    elif name == "webp":
+        steps = [replace(best, webp=quality) for quality in (82, 65, 45)]
+        steps.append(replace(best, webp=45, keep_every=2))
+    else:
+        steps = [best, replace(best, keep_every=2)]
+    return steps + [replace(steps[-1], scale=scale) for scale in (0.8, 0.64, 0.5, 0.4, 0.3, 0.22, 0.16, 0.1)]

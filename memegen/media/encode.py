@@ -1,0 +1,203 @@
+"""Writing frames to files: streamed through ffmpeg, beside the target and renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, PngImagePlugin
+
+from memegen.errors import EncoderError, MemegenError, UsageError
+from memegen.media.commands import Quality, Stream, encode, ladder, lossless, raw_input
+from memegen.media.comment import with_comment
+from memegen.media.formats import Format, format_of
+
+Picture = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where and how to write."""
+
+    path: Path | None  # None: standard output
+    fmt: Format
+    max_bytes: int | None = None
+    comment: str = "made with memegen"
+
+
+def ffmpeg() -> str:
+    """The ffmpeg binary that imageio-ffmpeg brings (or IMAGEIO_FFMPEG_EXE). Raises EncoderError."""
+    import imageio_ffmpeg
+
+    try:
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
+    except RuntimeError as error:
+        raise EncoderError(f"no ffmpeg found ({error}); reinstall imageio-ffmpeg") from None
+
+
+def target_for(path: str, fmt: str | None = None, **options: object) -> Target:
+    """A Target for an output path, `-` being standard output, checked before any work is done."""
+    if path == "-":
+        return Target(None, format_of(fmt or "gif"), **options)  # type: ignore[arg-type]
+    out = Path(path)
+    chosen = format_of(fmt or out)
+    if out.is_dir():
+        raise UsageError(f"{out}: is a folder, not a file name")
+    parent = out.parent
+    if not parent.is_dir():
+        raise UsageError(f"{parent}: no such folder")
+    if not os.access(parent, os.W_OK) or (out.exists() and not os.access(out, os.W_OK)):
+        raise UsageError(f"{out}: no permission to write there")
+    return Target(out, chosen, **options)  # type: ignore[arg-type]
+
+
+def write(frames: Iterable[Picture], fps: float, loops: bool, target: Target) -> Path | None:
+    """Encode (H, W, 3 or 4) frames. A single frame of PNG, WebP or JPEG is written as a still.
+
+    Returns the path, None for standard output. Raises EncoderError if ffmpeg fails, MemegenError
+    if the disk is full or the size limit cannot be met. Never leaves a partial file.
+    """
+    stream = iter(frames)
+    first, second = next(stream, None), next(stream, None)
+    if first is None:
+        raise MemegenError("there is nothing to write: no frames")
+    folder = target.path.parent if target.path else None
+    with _partial(folder, target.fmt.suffixes[0]) as partial:
+        if second is None and target.fmt.name != "gif" and target.fmt.name != "mp4":
+            _still(first, partial, target)
+        elif not target.fmt.animated:
+            raise UsageError(f"{target.fmt.suffixes[0]} holds one picture, not an animation")
+        else:
+            start = [first] if second is None else [first, second]
+            _animation(_joined(start, stream), _stream_of(first, fps, loops, target), partial, target)
+        _finish(partial, target)
+    return target.path
+
+
+def _joined(start: list[Picture], rest: Iterator[Picture]) -> Iterator[Picture]:
+    yield from start
+    yield from rest
+
+
+def _stream_of(frame: Picture, fps: float, loops: bool, target: Target) -> Stream:
+    height, width, channels = frame.shape
+    return Stream(width, height, fps, channels == 4 and target.fmt.alpha, loops)
+
+
+@contextlib.contextmanager
+def _partial(folder: Path | None, suffix: str) -> Iterator[Path]:
+    """A file beside the target that is gone afterwards unless it was renamed."""
+    try:
+        handle, name = tempfile.mkstemp(suffix=suffix, prefix=".memegen-", dir=folder)
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot write there ({error.strerror})") from None
+    os.close(handle)
+    path = Path(name)
+    try:
+        yield path
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise MemegenError(f"{folder}: the disk is full, nothing was written") from None
+        raise
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _finish(partial: Path, target: Target) -> None:
+    data = partial.read_bytes() if target.fmt.name in ("gif", "apng", "webp") else b""
+    if data:
+        partial.write_bytes(with_comment(target.fmt.name, data, target.comment))
+    if target.path is None:
+        sys.stdout.buffer.write(partial.read_bytes())
+        sys.stdout.buffer.flush()
+    else:
+        mask = os.umask(0)
+        os.umask(mask)
+        partial.chmod(0o666 & ~mask)
+        partial.replace(target.path)
+
+
+def flatten(frame: Picture) -> Picture:
+    """(H, W, 4) over white to (H, W, 3), for formats without transparency."""
+    if frame.shape[2] == 3:
+        return frame
+    alpha = frame[..., 3:].astype(np.float32) / 255
+    return np.rint(frame[..., :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
+
+
+def _still(frame: Picture, path: Path, target: Target) -> None:
+    picture = frame if target.fmt.alpha else flatten(frame)
+    image = Image.fromarray(picture)
+    if target.fmt.name == "jpg":
+        for quality in (95, 90, 80, 65, 45, 25):
+            image.save(path, "JPEG", quality=quality, comment=target.comment.encode(), subsampling=0)
+            if not target.max_bytes or path.stat().st_size <= target.max_bytes:
+                return
+    elif target.fmt.name == "webp":
+        image.save(path, "WEBP", quality=95)
+    else:
+        image.save(path, "PNG", pnginfo=PngImagePlugin.PngInfo())
+    if target.max_bytes and path.stat().st_size > target.max_bytes:
+        raise MemegenError("the picture does not fit into --max-size; make it smaller with --size")
+
+
+def _animation(frames: Iterator[Picture], stream: Stream, partial: Path, target: Target) -> None:
+    ready = (f if stream.alpha else flatten(f) for f in frames)
+    # Opaque pictures with an alpha-capable format and transparent ones without both end here as
+    # what the format holds; a GIF's palette and a size limit need the frames more than once.
+    if target.fmt.name != "gif" and not target.max_bytes:
+        arguments = encode(target.fmt.name, stream, Quality(), raw_input(stream), str(partial), target.comment)
+        _run(arguments, ready)
+        return
+    with _partial(partial.parent, ".nut") as kept:
+        _run(lossless(stream, kept), ready)
+        size = 0
+        for quality in ladder(target.fmt.name) if target.max_bytes else [Quality()]:
+            source = ["-i", str(kept)]
+            _run(encode(target.fmt.name, stream, quality, source, str(partial), target.comment), None)
+            size = partial.stat().st_size + 2 * len(target.comment) + 400
+            if not target.max_bytes or size <= target.max_bytes:
+                return
+        raise MemegenError(
+            f"the smallest version is {size / 1000:.0f} kB, more than --max-size; "
+            "shorten it with --duration or --fps"
+        )
+
+
+def _run(arguments: list[str], frames: Iterator[Picture] | None) -> None:
+    """Run ffmpeg, feeding raw frames if there are any. Raises EncoderError with its last word."""
+    command = [ffmpeg(), "-hide_banner", "-loglevel", "error", "-nostdin", "-y", *arguments]
+    feed = subprocess.PIPE if frames is not None else subprocess.DEVNULL
+    with tempfile.TemporaryFile() as log:
+        try:
+            process = subprocess.Popen(command, stdin=feed, stdout=subprocess.DEVNULL, stderr=log)
+        except OSError as error:
+            raise EncoderError(f"cannot start ffmpeg ({error.strerror})") from None
+        try:
+            if frames is not None and process.stdin is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    for frame in frames:
+                        process.stdin.write(memoryview(np.ascontiguousarray(frame)).cast("B"))
+                with contextlib.suppress(BrokenPipeError):
+                    process.stdin.close()
+            code = process.wait()
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        log.seek(0)
+        said = log.read().decode("utf-8", "replace").strip()
+    if code == 0:
+        return
+    if "No space left" in said:
+        raise MemegenError("the disk is full, nothing was written")
+    raise EncoderError(f"ffmpeg failed: {said.splitlines()[-1] if said else f'exit code {code}'}")

@@ -1,0 +1,145 @@
+"""Perception of faces in photos: from an alignment to landmarks, action units and head pose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from memegen import aus, weights
+from memegen.errors import WeightsError
+from memegen.faces.align import Alignment, align, five_points
+from memegen.geometry.shape import angles_of, rotation_of
+from memegen.perception.network import PerceptionConfig, PerceptionNet
+
+Array = npt.NDArray[np.float32]
+Picture = npt.NDArray[np.uint8]
+
+REALIGNMENTS = 2  # times the crop is laid anew on the landmarks found in it
+OVERSAMPLE = 2  # pixels read per pixel of the network's crop and side
+# Slightly different looks at one face, averaged: rotation (degrees), scale, shift x, y (crops).
+LOOKS = (
+    (0.0, 1.0, 0.0, 0.0),
+    (4.0, 1.0, 0.012, 0.0),
+    (-4.0, 1.0, -0.012, 0.0),
+    (0.0, 1.06, 0.0, 0.012),
+    (0.0, 0.95, 0.0, -0.012),
+)
+
+
+@dataclass(frozen=True)
+class Perception:
+    """What is known about one face."""
+
+    alignment: Alignment  # where the crop lies in the photo
+    landmarks: Array  # (478, 3) crop units
+    action_units: Array  # (K,) channels 0..1, head and gaze included
+    angles: Array  # (3,) degrees in the crop: turn to the person's left, chin up, tilt left
+
+
+class Perceiver:
+    """The perception network with its weights, ready to look at photos."""
+
+    def __init__(self, name: str = "perception", device: str = "cpu") -> None:
+        file = weights.load(name, "perception")
+        if file.metadata.get("au_order") != " ".join(aus.CHANNELS):
+            raise WeightsError(f"{file.path}: made for another list of action units")
+        try:
+            config = PerceptionConfig(**_tuples(file.config))
+        except TypeError as error:
+            raise WeightsError(f"{file.path}: unknown network sizes ({error})") from None
+        self.network = PerceptionNet(config)
+        weights.load_state(self.network, file)
+        self.network.eval().to(device)
+        self._device = device
+
+    def look(self, rgb: Picture, points: Array) -> Perception:
+        """Understand one face of (H, W, 3) `rgb`, given MTCNN's five points (5, 2) in pixels."""
+        alignment = align(points)
+        for _ in range(REALIGNMENTS):
+            landmarks, _, _ = self._see(rgb, alignment, LOOKS[:1])
+            better = align(alignment.to_photo(five_points(landmarks)))
+            if not 0.4 < better.width / alignment.width < 2.5:
+                break  # lost: the first guess is the safer one
+            alignment = better
+        landmarks, units, angles = self._see(rgb, alignment, LOOKS)
+        units = np.clip(units, 0, 1)
+        aus.set_head_and_gaze(units, angles, aus.gaze_degrees(units))
+        return Perception(alignment, landmarks, units, angles)
+
+    def _see(
+        self, rgb: Picture, alignment: Alignment, looks: tuple[tuple[float, ...], ...]
+    ) -> tuple[Array, Array, Array]:
+        """Landmarks (478, 3), channels (K,), angles (3,) as the mean over several looks."""
+        size = self.network.config.size
+        frames = [_looked(alignment, look) for look in looks]
+        crops = torch.cat([read_crop(rgb, frame, size) for frame in frames]).to(self._device)
+        with torch.inference_mode():
+            said = self.network(crops)
+        points = said.landmarks.cpu().numpy()
+        back = np.linalg.inv(alignment.matrix)
+        for frame, face, look in zip(frames, points, looks, strict=True):
+            photo = frame.to_photo(face[:, :2])
+            face[:, :2] = (photo - alignment.offset) @ back.T
+            face[:, 2] *= look[1]
+        rotations = rotation_of(said.angles.cpu().numpy())
+        for index, look in enumerate(looks):
+            # A look turned by `look[0]` sees the head tilted by as much; undo it.
+            rotations[index] = rotation_of(np.array([0, 0, look[0]], np.float32)) @ rotations[index]
+        return (
+            points.mean(0),
+            said.action_units.cpu().numpy().mean(0),
+            angles_of(rotations).mean(0),
+        )
+
+
+def _looked(alignment: Alignment, look: tuple[float, ...]) -> Alignment:
+    """The alignment turned, scaled and shifted about the crop's centre."""
+    degrees, scale, dx, dy = look
+    cos, sin = np.cos(np.radians(degrees)) * scale, np.sin(np.radians(degrees)) * scale
+    turn = np.array([[cos, -sin], [sin, cos]], np.float32)
+    centre = np.array([0.5, 0.5], np.float32)
+    offset = centre + np.array([dx, dy], np.float32) - turn @ centre
+    return Alignment(
+        (alignment.matrix @ turn).astype(np.float32),
+        (alignment.matrix @ offset + alignment.offset).astype(np.float32),
+    )
+
+
+def read_crop(rgb: Picture, alignment: Alignment, size: int) -> Tensor:
+    """The aligned crop of (H, W, 3) `rgb` as (1, 3, size, size) in 0..1; edges are held."""
+    fine = size * OVERSAMPLE
+    corners = alignment.to_photo(np.array([[0, 0], [1, 0], [0, 1], [1, 1]], np.float32))
+    low = np.floor(corners.min(0) - 2).astype(int)
+    high = np.ceil(corners.max(0) + 2).astype(int)
+    height, width = rgb.shape[:2]
+    rows = np.clip(np.arange(low[1], high[1]), 0, height - 1)
+    columns = np.clip(np.arange(low[0], high[0]), 0, width - 1)
+    factor = max(1, int(alignment.width / fine))
+    inside = low.min() >= 0 and high[0] <= width and high[1] <= height
+    part = (
+        rgb[low[1] : high[1], low[0] : high[0]] if inside else rgb[rows[:, None], columns[None, :]]
+    )
+    if factor > 1:  # big faces are averaged down first
+        part = np.asarray(Image.fromarray(part).reduce(factor))
+    tensor = torch.from_numpy(np.ascontiguousarray(part)).permute(2, 0, 1)[None].float()
+    line = (torch.arange(fine) + 0.5) / fine
+    v, u = torch.meshgrid(line, line, indexing="ij")
+    units = torch.stack([u, v], -1).view(-1, 2)
+    where = units @ torch.from_numpy(alignment.matrix).T + torch.from_numpy(alignment.offset)
+    where = (where - torch.from_numpy(low.astype(np.float32))) / factor
+    extent = torch.tensor([tensor.shape[3], tensor.shape[2]])
+    grid = (where / extent * 2 - 1).view(1, fine, fine, 2)
+    sampled = F.grid_sample(tensor, grid, padding_mode="border", align_corners=False)
+    return F.avg_pool2d(sampled, OVERSAMPLE) / 255
+
+
+def _tuples(config: dict[str, Any]) -> dict[str, Any]:
+    """JSON lists back to the tuples of a frozen dataclass."""
+    return {key: tuple(v) if isinstance(v, list) else v for key, v in config.items()}

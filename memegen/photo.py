@@ -1,0 +1,124 @@
+"""Reading photos: every mode and orientation a camera, phone or editor writes, as plain arrays."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from memegen.errors import MemegenError, UsageError
+
+Picture = npt.NDArray[np.uint8]
+
+MAX_PIXELS = 300_000_000  # beyond this a file is more likely an attack than a photo
+SMALLEST = 16  # pixels a side; nothing smaller holds a face
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A still picture, upright."""
+
+    rgb: Picture  # (H, W, 3)
+    alpha: Picture | None  # (H, W), or None where everything is opaque
+    path: Path | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self.rgb.shape[1], self.rgb.shape[0]
+
+    @property
+    def name(self) -> str:
+        """How messages call it."""
+        return str(self.path) if self.path else "photo"
+
+    def channels(self) -> Picture:
+        """(H, W, 3), or (H, W, 4) with alpha."""
+        return self.rgb if self.alpha is None else np.dstack([self.rgb, self.alpha])
+
+    def resized(self, width: int, height: int) -> Photo:
+        """The photo at another size (Lanczos)."""
+        if (width, height) == self.size:
+            return self
+        box = (width, height)
+        rgb = _resize(Image.fromarray(self.rgb), box)
+        alpha = None if self.alpha is None else _resize(Image.fromarray(self.alpha), box)
+        return Photo(rgb, alpha, self.path)
+
+
+def _resize(image: Image.Image, size: tuple[int, int]) -> Picture:
+    return np.asarray(image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0))
+
+
+def read_photo(source: str | Path | Picture | Image.Image) -> Photo:
+    """Read a photo from a file, a (H, W, 3 or 4) uint8 array or a PIL image.
+
+    EXIF orientation is applied; grey, palette, CMYK, 16-bit and float pictures become RGB; of an
+    animated picture the first frame is taken. Raises UsageError if there is no file, MemegenError
+    if it is no picture or a broken one.
+    """
+    if isinstance(source, np.ndarray):
+        if source.dtype != np.uint8 or source.ndim != 3 or source.shape[2] not in (3, 4):
+            raise UsageError(f"a photo array must be (H, W, 3 or 4) uint8, not {source.shape}")
+        alpha = np.ascontiguousarray(source[..., 3]) if source.shape[2] == 4 else None
+        return Photo(np.ascontiguousarray(source[..., :3]), _useful(alpha))
+    if isinstance(source, Image.Image):
+        return _from_pil(source, None)
+    path = Path(source)
+    if not path.exists():
+        raise UsageError(f"{path}: no such file")
+    if path.is_dir():
+        raise UsageError(f"{path}: is a folder, not a photo")
+    try:
+        empty = path.stat().st_size == 0
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from None
+    if empty:
+        raise MemegenError(f"{path}: the file is empty")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            Image.MAX_IMAGE_PIXELS = None  # checked below, with a clear message
+            with Image.open(path) as image:
+                if image.width * image.height > MAX_PIXELS:
+                    raise UsageError(f"{path}: {image.width}x{image.height} is more than 300 megapixels")
+                return _from_pil(image, path)
+    except UnidentifiedImageError:
+        raise MemegenError(f"{path}: not a picture that memegen can read") from None
+    except PermissionError:
+        raise UsageError(f"{path}: no permission to read it") from None
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        if isinstance(error, UsageError):
+            raise
+        raise MemegenError(f"{path}: damaged picture ({error})") from None
+
+
+def _from_pil(image: Image.Image, path: Path | None) -> Photo:
+    if min(image.size) < SMALLEST:
+        raise UsageError(
+            f"{path or 'photo'}: {image.width}x{image.height} pixels are too few for a face"
+        )
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode in ("I", "F") or upright.mode.startswith("I;16"):
+        upright = Image.fromarray(_to_8_bit(upright))
+    alpha = None
+    if upright.has_transparency_data:
+        with_alpha = upright.convert("RGBA")
+        alpha = np.asarray(with_alpha.getchannel("A"))
+        upright = with_alpha
+    return Photo(np.asarray(upright.convert("RGB")), _useful(alpha), path)
+
+
+def _to_8_bit(image: Image.Image) -> Picture:
+    values = np.asarray(image).astype(np.float32)
+    top = float(values.max(initial=0))
+    full = 1.0 if image.mode == "F" and top <= 1 else 255.0 if top <= 255 else 65535.0
+    return np.clip(np.nan_to_num(values) * (255 / full), 0, 255).astype(np.uint8)
+
+
+def _useful(alpha: Picture | None) -> Picture | None:
+    return None if alpha is None or int(alpha.min(initial=255)) == 255 else alpha

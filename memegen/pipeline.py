@@ -1,0 +1,214 @@
+"""From a photo to frames: find, understand, move, put the change back. One frame at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from memegen import recipes
+from memegen.aus import parse_expression
+from memegen.errors import UsageError
+from memegen.faces.align import Alignment
+from memegen.faces.choose import Choice, choose, parse_choice
+from memegen.faces.detect import Detector, Face
+from memegen.generators import Painter, Scene, generator_named
+from memegen.geometry.anatomy import load_anatomy
+from memegen.geometry.flow import Box, ring_points
+from memegen.geometry.motion import FaceMotion
+from memegen.geometry.outline import fill
+from memegen.media.encode import Target, target_for
+from memegen.media.encode import write as write_target
+from memegen.media.formats import parse_size
+from memegen.perception.perceive import Perceiver, Perception
+from memegen.photo import Photo, Picture, read_photo
+from memegen.tracks import Track
+
+Array = npt.NDArray[np.float32]
+_LARGEST = Choice()
+MAX_SIDE = 8192  # pixels; nothing plays larger animations
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Pictures to come, with what an encoder needs to know about them. Iterate once."""
+
+    pictures: Iterator[Picture]  # (H, W, 3), or (H, W, 4) where the photo is transparent
+    count: int
+    size: tuple[int, int]  # width and height
+    fps: float
+    loops: bool
+    comment: str
+
+    def __iter__(self) -> Iterator[Picture]:
+        return self.pictures
+
+    def __len__(self) -> int:
+        return self.count
+
+
+@dataclass(frozen=True)
+class SeenFace:
+    """A face that was found and understood, in photo pixels."""
+
+    face: Face
+    perception: Perception
+
+
+@dataclass(frozen=True)
+class _Actor:
+    """One face ready to be painted: where, how, and what it looks like at rest."""
+
+    box: Box
+    inside: npt.NDArray[np.bool_]  # (h, w) pixels that may change
+    painter: Painter
+    own: Array  # (K,)
+
+
+def device_named(name: str) -> str:
+    """`auto` is CUDA where there is one, else the CPU. Raises UsageError for a missing device."""
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    present = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if name not in present:
+        raise UsageError(f"unknown device '{name}' (known: auto, cpu, cuda, mps)")
+    if not present[name]:
+        raise UsageError(f"there is no {name} device on this machine; use --device cpu")
+    return name
+
+
+class Animator:
+    """Animates photos. Networks are loaded once and used for every photo.
+
+    model: name of a generator (`mesh`). device: auto, cpu, cuda or mps.
+    """
+
+    def __init__(self, model: str = "mesh", device: str = "auto") -> None:
+        torch.set_flush_denormal(True)  # denormals slow CPU convolutions by up to a quarter
+        self._device = device_named(device)
+        self._generator = generator_named(model, self._device)
+        self._detector = Detector(self._device)
+
+    @cached_property
+    def _perceiver(self) -> Perceiver:
+        return Perceiver(device=self._device)
+
+    def see(self, photo: Photo | str | Path, face: str | Choice = _LARGEST) -> list[SeenFace]:
+        """Find and understand the chosen faces of a photo, largest first."""
+        picture = photo if isinstance(photo, Photo) else read_photo(photo)
+        choice = face if isinstance(face, Choice) else parse_choice(face)
+        perceiver = self._perceiver  # missing weights are said before a long search
+        found = choose(picture, choice, self._detector)
+        return [SeenFace(f, perceiver.look(picture.rgb, f.points)) for f in found]
+
+    def animate(
+        self,
+        photo: Photo | str | Path,
+        recipe: str | recipes.Recipe | Track = "smile",
+        *,
+        au: str | dict[str, float] | None = None,
+        face: str | Choice = _LARGEST,
+        intensity: float = 1.0,
+        fps: float | None = None,
+        duration: float | None = None,
+        size: int | None = None,
+    ) -> Frames:
+        """Frames of a photo that plays a recipe.
+
+        recipe: a name (`smile`, `smile+wink`), a YAML file, a Recipe or a Track. au: an expression
+        instead (`"AU12=4,AU6=2"` or a mapping), gone to and back. intensity scales the change,
+        duration is seconds of one cycle, size the longest side in pixels (never enlarged).
+        Raises the errors of `memegen.errors`.
+        """
+        track = _track_of(recipe, au, fps, duration)
+        picture = photo if isinstance(photo, Photo) else read_photo(photo)
+        seen = self.see(picture, face)
+        scale = _scale_to(picture, size)
+        small = picture if scale == 1 else picture.resized(*_scaled(picture.size, scale))
+        canvas = small.channels()
+        actors = [self._actor(canvas, s.perception, scale) for s in seen]
+        return Frames(
+            _frames(canvas, actors, track, intensity),
+            len(track),
+            small.size,
+            track.fps,
+            track.loops,
+            f"made with memegen, recipe {track.name}",
+        )
+
+    def _actor(self, canvas: Picture, seen: Perception, scale: float) -> _Actor:
+        alignment = Alignment(seen.alignment.matrix * scale, seen.alignment.offset * scale)
+        motion = FaceMotion.of(seen.landmarks, seen.action_units, load_anatomy())
+        reach = alignment.to_photo(ring_points(seen.landmarks))
+        box = Box.around(reach, 2, *canvas.shape[:2])
+        affine = alignment.affine - np.array([[0, 0, box.left], [0, 0, box.top]], np.float32)
+        scene = Scene(np.ascontiguousarray(canvas[box.slices]), affine, motion)
+        painter = self._generator.prepare(scene)
+        local = Box(0, 0, box.right - box.left, box.bottom - box.top)
+        inside = fill(painter.outline(), local) > 0.5
+        return _Actor(box, inside, painter, seen.action_units)
+
+
+def _track_of(
+    recipe: str | recipes.Recipe | Track,
+    au: str | dict[str, float] | None,
+    fps: float | None,
+    duration: float | None,
+) -> Track:
+    if au is not None:
+        expression = parse_expression(au) if isinstance(au, str) else au
+        return recipes.of_expression(expression).track(fps, duration)
+    if isinstance(recipe, Track):
+        return recipe
+    if isinstance(recipe, recipes.Recipe):
+        return recipe.track(fps, duration)
+    return recipes.load_track(recipe, fps, duration)
+
+
+def _scale_to(photo: Photo, size: int | None) -> float:
+    if size is not None and not 16 <= size <= MAX_SIDE:
+        raise UsageError(f"--size {size}: must be 16..{MAX_SIDE} pixels")
+    return min(1.0, size / max(photo.size)) if size else 1.0
+
+
+def _scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def _frames(
+    canvas: Picture, actors: list[_Actor], track: Track, intensity: float
+) -> Iterator[Picture]:
+    """Put each actor's change back into the photo, frame by frame."""
+    plays = [actor.painter.paint(track.resolve(actor.own, intensity)) for actor in actors]
+    for painted in zip(*plays, strict=True):
+        frame = canvas.copy()
+        for actor, picture in zip(actors, painted, strict=True):
+            view = frame[actor.box.slices]
+            rest = canvas[actor.box.slices]
+            new = np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+            # Where two faces are near, the later one must not undo the earlier one's change.
+            changed = actor.inside & (new != rest).any(-1)
+            view[changed] = new[changed]
+        yield frame
+
+
+def write(
+    frames: Frames, path: str | Path, *, fmt: str | None = None, max_size: str | int | None = None
+) -> Path | None:
+    """Write frames to a file whose suffix chooses the format (.gif .mp4 .webp .png .jpg), or `-`.
+
+    max_size: largest file, bytes or for example "8MB".
+    """
+    limit = parse_size(max_size) if isinstance(max_size, str) else max_size
+    target: Target = target_for(str(path), fmt)
+    target = replace(target, max_bytes=limit, comment=frames.comment)
+    return write_target(frames, frames.fps, frames.loops, target)

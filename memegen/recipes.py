@@ -1,0 +1,285 @@
+"""Recipes: YAML timelines of expressions.
+
+    name: smile
+    description: A broad smile that comes and goes
+    fps: 25                    # default 25
+    loop: boomerang            # once | loop | boomerang; default boomerang
+    relative: false            # true: intensities are offsets to the photo's own expression
+    keyframes:
+      - {at: 0.0, expression: {}}
+      - {at: 0.6, ease: in-out, hold: 0.3, expression: {AU6: 2.5, AU12: 4}}
+
+`loop` repeats from the start; where the last keyframe is not the first again, the way back is
+added, so that no loop jumps. `hold` stays on a keyframe for so many seconds. `ease` shapes the way
+to its keyframe: linear, in, out, in-out, overshoot or step.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from memegen import aus
+from memegen.errors import UsageError, nearest
+from memegen.tracks import Array, Track, compose, rest, still
+
+LOOPS = ("once", "loop", "boomerang")
+CLOSING_SECONDS = 0.3  # of the way back that makes a loop seamless
+MAX_SECONDS = 600.0
+MAX_FPS = 120.0
+
+EASES: dict[str, Callable[[float], float]] = {
+    "linear": lambda t: t,
+    "in": lambda t: t * t,
+    "out": lambda t: t * (2 - t),
+    "in-out": lambda t: t * t * (3 - 2 * t),
+    "overshoot": lambda t: 1 + 2.2 * (t - 1) ** 3 + 1.2 * (t - 1) ** 2,
+    "step": lambda t: float(t >= 1),
+}
+
+
+@dataclass(frozen=True)
+class Keyframe:
+    """An expression that is reached `at` seconds and held."""
+
+    at: float
+    expression: dict[str, float]  # by channel, 0..5; offsets -5..5 if relative
+    ease: str = "in-out"
+    hold: float = 0.0
+    relative: bool = False
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A named timeline."""
+
+    name: str
+    keyframes: tuple[Keyframe, ...]
+    description: str = ""
+    fps: float = 25.0
+    loop: str = "boomerang"
+
+    @property
+    def length(self) -> float:
+        """Seconds from the first keyframe to the end of the last."""
+        return self.keyframes[-1].at + self.keyframes[-1].hold
+
+    def track(self, fps: float | None = None, duration: float | None = None) -> Track:
+        """Sample the timeline. `duration` stretches one full cycle to so many seconds."""
+        rate = fps or self.fps
+        frames = self._closed() if self.loop == "loop" else list(self.keyframes)
+        length = frames[-1].at + frames[-1].hold
+        cycle = length * (2 if self.loop == "boomerang" else 1)
+        stretch = duration / cycle if duration and cycle > 0 else 1.0
+        count = max(1, round(length * stretch * rate))
+        if self.loop != "loop" and length > 0:
+            times = np.arange(count + 1) * (length / count)
+        else:
+            times = np.arange(count) * (length / count)
+        sampled = [_at(frames, float(t)) for t in times]
+        if self.loop == "boomerang":
+            sampled += sampled[-2:0:-1]
+        keep, add = (np.stack(column).astype(np.float32) for column in zip(*sampled, strict=True))
+        return Track(keep, add, rate, self.loop != "once", self.name)
+
+    def _closed(self) -> list[Keyframe]:
+        first, last = self.keyframes[0], self.keyframes[-1]
+        same = first.expression == last.expression and first.relative == last.relative
+        if same or self.length == 0:
+            return list(self.keyframes)
+        end = self.length + CLOSING_SECONDS
+        return [*self.keyframes, Keyframe(end, first.expression, relative=first.relative)]
+
+
+def _at(frames: list[Keyframe], t: float) -> tuple[Array, Array]:
+    """Keep and add (K,) at time t."""
+    after = next((i for i, frame in enumerate(frames) if frame.at > t), len(frames))
+    if after == 0:
+        return _pose(frames[0])
+    before = frames[after - 1]
+    if after == len(frames) or t <= before.at + before.hold:
+        return _pose(before)
+    upcoming = frames[after]
+    start = before.at + before.hold
+    share = EASES[upcoming.ease]((t - start) / (upcoming.at - start))
+    (k0, a0), (k1, a1) = _pose(before), _pose(upcoming)
+    return k0 + share * (k1 - k0), a0 + share * (a1 - a0)
+
+
+def _pose(frame: Keyframe) -> tuple[Array, Array]:
+    if not frame.relative:
+        return still(frame.expression)
+    keep, add = rest()
+    for channel, value in frame.expression.items():
+        add[aus.INDEX[channel]] = value / aus.MAX_INTENSITY
+    return keep, add
+
+
+def of_expression(expression: dict[str, float], name: str = "expression") -> Recipe:
+    """The recipe behind `--au`: to an expression and back."""
+    return Recipe(name, (Keyframe(0.0, {}), Keyframe(0.6, expression, hold=0.4)))
+
+
+# --- files ------------------------------------------------------------------------------------
+
+
+def folder() -> Path:
+    """Where the shipped recipes are: inside the installed package, else in the checkout."""
+    package = Path(__file__).resolve().parent
+    inside = package / "data" / "recipes"
+    return inside if inside.is_dir() else package.parent / "recipes"
+
+
+def names() -> list[str]:
+    """Names of the shipped recipes, sorted."""
+    return sorted(path.stem for path in folder().glob("*.yaml"))
+
+
+def load(name: str) -> Recipe:
+    """A recipe by name or from a YAML file. Raises UsageError with the nearest valid name."""
+    if name.endswith((".yaml", ".yml")) or "/" in name:
+        path = Path(name)
+    else:
+        path = folder() / f"{name}.yaml"
+        if name not in names():
+            raise UsageError(f"unknown recipe '{name}'{nearest(name, names())} (see memegen recipes list)")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise UsageError(f"{path}: cannot read the recipe ({reason})") from None
+    return parse(text, str(path))
+
+
+def load_track(names_: str, fps: float | None = None, duration: float | None = None) -> Track:
+    """The track of one recipe, or of several played at once: `smile+wink`."""
+    whole = Path(names_).exists()
+    parts = [names_] if whole else [part.strip() for part in names_.split("+")]
+    recipes = [load(part) for part in parts]
+    rate = fps or max(recipe.fps for recipe in recipes)
+    return compose([recipe.track(rate, duration) for recipe in recipes])
+
+
+def parse(text: str, source: str = "recipe") -> Recipe:
+    """Read a recipe from YAML text. Raises UsageError that names the line."""
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 0
+        raise UsageError(f"{source}:{line}: not valid YAML ({error.problem})") from None
+    except yaml.YAMLError as error:
+        raise UsageError(f"{source}: not valid YAML ({error})") from None
+    if root is None:
+        raise UsageError(f"{source}: the recipe is empty")
+    return _Reader(source).recipe(root)
+
+
+class _Reader:
+    """Walks YAML nodes, which know their lines."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+
+    def fail(self, node: yaml.Node, message: str) -> UsageError:
+        return UsageError(f"{self._source}:{node.start_mark.line + 1}: {message}")
+
+    def recipe(self, root: yaml.Node) -> Recipe:
+        fields = self.mapping(root, ("name", "description", "fps", "loop", "relative", "keyframes"))
+        if "keyframes" not in fields:
+            raise self.fail(root, "a recipe needs keyframes")
+        relative = self.flag(fields["relative"]) if "relative" in fields else False
+        frames = [self.keyframe(n, relative) for n in self.sequence(fields["keyframes"])]
+        for earlier, later, node in zip(
+            frames, frames[1:], list(self.sequence(fields["keyframes"]))[1:], strict=False
+        ):
+            if later.at <= earlier.at + earlier.hold - 1e-9:
+                end = earlier.at + earlier.hold
+                raise self.fail(node, f"keyframe at {later.at:g} s begins before {end:g} s, when the last one ends")
+        loop = self.word(fields["loop"], LOOPS) if "loop" in fields else "boomerang"
+        fps = self.number(fields["fps"], 1, MAX_FPS) if "fps" in fields else 25.0
+        name = self.text(fields["name"]) if "name" in fields else Path(self._source).stem
+        about = self.text(fields["description"]) if "description" in fields else ""
+        return Recipe(name, tuple(frames), about, fps, loop)
+
+    def keyframe(self, node: yaml.Node, relative: bool) -> Keyframe:
+        fields = self.mapping(node, ("at", "ease", "hold", "relative", "expression"))
+        for key in ("at", "expression"):
+            if key not in fields:
+                raise self.fail(node, f"a keyframe needs '{key}'")
+        if "relative" in fields:
+            relative = self.flag(fields["relative"])
+        return Keyframe(
+            self.number(fields["at"], 0, MAX_SECONDS),
+            self.expression(fields["expression"], relative),
+            self.word(fields["ease"], tuple(EASES)) if "ease" in fields else "in-out",
+            self.number(fields["hold"], 0, MAX_SECONDS) if "hold" in fields else 0.0,
+            relative,
+        )
+
+    def expression(self, node: yaml.Node, relative: bool) -> dict[str, float]:
+        lowest = -aus.MAX_INTENSITY if relative else 0.0
+        found: dict[str, float] = {}
+        for key, value in self.pairs(node):
+            try:
+                channels = aus.channels_of(self.text(key))
+                amount = aus.check_intensity(self.text(key), self.scalar(value), lowest)
+            except UsageError as error:
+                raise self.fail(key, str(error)) from None
+            found |= dict.fromkeys(channels, amount)
+        return found
+
+    def mapping(self, node: yaml.Node, known: tuple[str, ...]) -> dict[str, yaml.Node]:
+        found: dict[str, yaml.Node] = {}
+        for key, value in self.pairs(node):
+            name = self.text(key)
+            if name not in known:
+                raise self.fail(key, f"unknown key '{name}'{nearest(name, known)}")
+            if name in found:
+                raise self.fail(key, f"'{name}' is given twice")
+            found[name] = value
+        return found
+
+    def pairs(self, node: yaml.Node) -> Iterator[tuple[yaml.Node, yaml.Node]]:
+        if not isinstance(node, yaml.MappingNode):
+            raise self.fail(node, "expected 'key: value' pairs")
+        yield from node.value
+
+    def sequence(self, node: yaml.Node) -> list[yaml.Node]:
+        if not isinstance(node, yaml.SequenceNode) or not node.value:
+            raise self.fail(node, "expected a list with at least one keyframe")
+        return list(node.value)
+
+    def scalar(self, node: yaml.Node) -> object:
+        if not isinstance(node, yaml.ScalarNode):
+            raise self.fail(node, "expected one value")
+        return yaml.safe_load(node.value) if node.style is None else node.value
+
+    def text(self, node: yaml.Node) -> str:
+        if not isinstance(node, yaml.ScalarNode):
+            raise self.fail(node, "expected text")
+        return str(node.value)
+
+    def number(self, node: yaml.Node, low: float, high: float) -> float:
+        value = self.scalar(node)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self.fail(node, f"'{value}' is not a number")
+        if not math.isfinite(value) or not low <= value <= high:
+            raise self.fail(node, f"{value:g} is outside {low:g}..{high:g}")
+        return float(value)
+
+    def word(self, node: yaml.Node, choices: tuple[str, ...]) -> str:
+        value = self.text(node)
+        if value not in choices:
+            raise self.fail(node, f"'{value}' is none of {', '.join(choices)}{nearest(value, choices)}")
+        return value
+
+    def flag(self, node: yaml.Node) -> bool:
+        value = self.scalar(node)
+        if not isinstance(value, bool):
+            raise self.fail(node, f"'{value}' is neither true nor false")
+        return value
