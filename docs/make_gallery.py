@@ -1,6 +1,6 @@
 """Draw the contact sheets in docs/gallery: one row a face, one column a moment, for every recipe.
 
-    python docs/make_gallery.py OUT PHOTO... [--recipes smile,wink] [--side 160] [--moments 6]
+python docs/make_gallery.py OUT PHOTO... [--recipes smile,wink] [--side 160] [--moments 6]
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """memegen turns a photo of a face into an animated meme.
 
-    import memegen
-    animator = memegen.Animator()
-    frames = animator.animate("photo.jpg", recipe="smile")
-    memegen.write(frames, "photo.gif")
+import memegen
+animator = memegen.Animator()
+frames = animator.animate("photo.jpg", recipe="smile")
+memegen.write(frames, "photo.gif")
 """
 
 from __future__ import annotations

@@ -17,12 +17,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from memegen.arrays import Array
 from memegen.errors import UsageError, nearest
 
 Expression = dict[str, float]
-Vector = npt.NDArray[np.float32]
 Sides = Literal["both", "either", "none"]
 
 MAX_INTENSITY = 5.0
@@ -161,11 +160,11 @@ def parse_expression(text: str) -> Expression:
         for channel in channels_of(name):
             expression[channel] = check_intensity(name.strip(), number)
     if not expression:
-        raise UsageError("no action unit given: write for example --au \"AU12=4,AU6=2\"")
+        raise UsageError('no action unit given: write for example --au "AU12=4,AU6=2"')
     return expression
 
 
-def to_vector(expression: Mapping[str, float]) -> Vector:
+def to_vector(expression: Mapping[str, float]) -> Array:
     """Expression (names, 0..5) to a channel vector (K,), 0..1; channels not named are 0."""
     vector = np.zeros(len(CHANNELS), np.float32)
     for name, value in expression.items():
@@ -174,18 +173,18 @@ def to_vector(expression: Mapping[str, float]) -> Vector:
     return vector
 
 
-def to_expression(vector: Vector) -> Expression:
+def to_expression(vector: Array) -> Expression:
     """Channel vector (K,), 0..1, to an expression 0..5 by channel name."""
     return {c: float(v) * MAX_INTENSITY for c, v in zip(CHANNELS, vector, strict=True)}
 
 
-def to_openface(vectors: Vector) -> Vector:
-    """(..., K) channels 0..1 to (..., 17) intensities 0..5 in OpenFace's order (mean of the sides)."""
+def to_openface(vectors: Array) -> Array:
+    """(..., K) channels 0..1 to (..., 17) intensities 0..5 in OpenFace's order, sides averaged."""
     columns = [[INDEX[c] for c in au.channels] for au in OPENFACE]
     return np.stack([vectors[..., i].mean(-1) for i in columns], -1) * np.float32(MAX_INTENSITY)
 
 
-def from_openface(intensities: Vector) -> Vector:
+def from_openface(intensities: Array) -> Array:
     """(..., 17) intensities 0..5 in OpenFace's order to (..., K) channels 0..1, sides equal."""
     vectors = np.zeros((*intensities.shape[:-1], len(CHANNELS)), np.float32)
     for column, au in enumerate(OPENFACE):
@@ -194,23 +193,23 @@ def from_openface(intensities: Vector) -> Vector:
     return vectors
 
 
-def head_degrees(vectors: Vector) -> Vector:
-    """(..., K) channels to (..., 3) degrees: turn to the person's left, chin up, tilt to the left."""
+def head_degrees(vectors: Array) -> Array:
+    """(..., K) channels to (..., 3) degrees: turn left (the person's), chin up, tilt left."""
     return _signed(vectors, OPPOSITES[:3])
 
 
-def gaze_degrees(vectors: Vector) -> Vector:
+def gaze_degrees(vectors: Array) -> Array:
     """(..., K) channels to (..., 2) degrees: look to the person's left, look up."""
     return _signed(vectors, OPPOSITES[3:5])
 
 
-def _signed(vectors: Vector, pairs: tuple[tuple[str, str], ...]) -> Vector:
+def _signed(vectors: Array, pairs: tuple[tuple[str, str], ...]) -> Array:
     plus = vectors[..., [INDEX[a] for a, _ in pairs]]
     minus = vectors[..., [INDEX[b] for _, b in pairs]]
     return (plus - minus) * np.float32(MAX_INTENSITY * DEGREES_PER_STEP)
 
 
-def set_head_and_gaze(vectors: Vector, head: Vector, gaze: Vector) -> None:
+def set_head_and_gaze(vectors: Array, head: Array, gaze: Array) -> None:
     """Write head (..., 3) and gaze (..., 2) degrees into (..., K) channels, in place."""
     degrees = np.concatenate([head, gaze], -1) / (MAX_INTENSITY * DEGREES_PER_STEP)
     for column, (plus, minus) in enumerate(OPPOSITES[:5]):
@@ -218,7 +217,7 @@ def set_head_and_gaze(vectors: Vector, head: Vector, gaze: Vector) -> None:
         vectors[..., INDEX[minus]] = np.maximum(-degrees[..., column], 0)
 
 
-def mirror(vectors: Vector) -> Vector:
+def mirror(vectors: Array) -> Array:
     """(..., K) channels of the same face seen in a mirror: sides and directions swapped."""
     return vectors[..., list(MIRROR)]
 

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from memegen.arrays import Picture
 from memegen.errors import MemegenError, UsageError
-
-Picture = npt.NDArray[np.uint8]
 
 MAX_PIXELS = 300_000_000  # beyond this a file is more likely an attack than a photo
 SMALLEST = 16  # pixels a side; nothing smaller holds a face
@@ -85,7 +83,9 @@ def read_photo(source: str | Path | Picture | Image.Image) -> Photo:
             Image.MAX_IMAGE_PIXELS = None  # checked below, with a clear message
             with Image.open(path) as image:
                 if image.width * image.height > MAX_PIXELS:
-                    raise UsageError(f"{path}: {image.width}x{image.height} is more than 300 megapixels")
+                    raise UsageError(
+                        f"{path}: {image.width}x{image.height} is more than 300 megapixels"
+                    )
                 return _from_pil(image, path)
     except UnidentifiedImageError:
         raise MemegenError(f"{path}: not a picture that memegen can read") from None

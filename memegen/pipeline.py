@@ -8,10 +8,10 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from memegen import recipes
+from memegen.arrays import Array, Mask, Picture
 from memegen.aus import parse_expression
 from memegen.errors import UsageError
 from memegen.faces.align import Alignment
@@ -26,10 +26,9 @@ from memegen.media.encode import Target, target_for
 from memegen.media.encode import write as write_target
 from memegen.media.formats import parse_size
 from memegen.perception.perceive import Perceiver, Perception
-from memegen.photo import Photo, Picture, read_photo
+from memegen.photo import Photo, read_photo
 from memegen.tracks import Track
 
-Array = npt.NDArray[np.float32]
 _LARGEST = Choice()
 MAX_SIDE = 8192  # pixels; nothing plays larger animations
 
@@ -65,7 +64,7 @@ class _Actor:
     """One face ready to be painted: where, how, and what it looks like at rest."""
 
     box: Box
-    inside: npt.NDArray[np.bool_]  # (h, w) pixels that may change
+    inside: Mask  # (h, w) pixels that may change
     painter: Painter
     own: Array  # (K,)
 

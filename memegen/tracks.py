@@ -7,11 +7,9 @@ from dataclasses import dataclass, replace
 from functools import reduce
 
 import numpy as np
-import numpy.typing as npt
 
 from memegen import aus
-
-Array = npt.NDArray[np.float32]
+from memegen.arrays import Array
 
 
 @dataclass(frozen=True)

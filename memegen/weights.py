@@ -1,4 +1,4 @@
-"""Weights files: safetensors with metadata that says what network they fit and where they come from."""
+"""Weights files: safetensors that say what network they fit and where they come from."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def save(
     about = {"format": FORMAT, "architecture": architecture, "config": json.dumps(dict(config))}
     partial = path.with_name(path.name + ".part")
     save_file(halves, partial, about | metadata)
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def load_state(network: torch.nn.Module, weights: Weights) -> None:

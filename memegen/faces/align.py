@@ -10,11 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from memegen.arrays import Array
 from memegen.geometry.shape import LEFT_IRIS, RIGHT_IRIS
-
-Array = npt.NDArray[np.float32]
 
 EYE_CENTRE = np.array([0.5, 0.40], np.float32)
 IOD_IN_CROP = 0.27
@@ -60,8 +58,8 @@ def align(points: Array) -> Alignment:
     mouth_distance = max(float(np.linalg.norm(down)), 1e-6)
     across = np.array([down[1], -down[0]]) / mouth_distance
     axis = eye_axis / eye_distance + across
-    if np.linalg.norm(axis) < 1e-6:
-        axis = across
+    if not np.linalg.norm(axis) > 1e-6:  # points that are no face: any frame will do
+        axis = np.array([1.0, 0.0])
     axis = axis / np.linalg.norm(axis)
     scale = max(eye_distance, EYE_TO_MOUTH_SHARE * mouth_distance) / IOD_IN_CROP
     matrix = scale * np.array([[axis[0], -axis[1]], [axis[1], axis[0]]])

@@ -59,9 +59,7 @@ def choose(photo: Photo, choice: Choice, detector: Detector) -> list[Face]:
     return found[:1]
 
 
-def _face_in_box(
-    photo: Photo, box: tuple[float, float, float, float], detector: Detector
-) -> Face:
+def _face_in_box(photo: Photo, box: tuple[float, float, float, float], detector: Detector) -> Face:
     x, y, w, h = box
     width, height = photo.size
     corners = np.array([x, y, x + w, y + h], np.float32)

@@ -8,14 +8,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
+
+from memegen.arrays import Array, Picture
 
 if TYPE_CHECKING:
     from facenet_pytorch import MTCNN
 
-Array = npt.NDArray[np.float32]
-Picture = npt.NDArray[np.uint8]
 
 SEARCH_SIDE = 640  # faces are looked for on a picture reduced to this; that is enough for most
 DEFAULT_THRESHOLDS = (0.6, 0.7, 0.7)

@@ -7,13 +7,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from memegen.arrays import Array, Picture
 from memegen.errors import UsageError, nearest
 from memegen.geometry.motion import FaceMotion
-
-Array = npt.NDArray[np.float32]
-Picture = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -75,6 +72,7 @@ def generator_named(name: str, device: str = "cpu") -> Generator:
     """Make a generator by its registered name. Raises UsageError naming the nearest one."""
     if name not in _REGISTRY:
         raise UsageError(
-            f"unknown model '{name}'{nearest(name, _REGISTRY)} (known: {', '.join(generator_names())})"
+            f"unknown model '{name}'{nearest(name, _REGISTRY)} "
+            f"(known: {', '.join(generator_names())})"
         )
     return _REGISTRY[name](device)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from memegen.arrays import Array
 from memegen.generators.inpaint import fill_unknown, pixel_grid, sample, smoothstep, soften
 from memegen.geometry.flow import Box
 from memegen.geometry.outline import fill, smooth_ring
 from memegen.geometry.topology import EYE_CORNERS
-
-Array = npt.NDArray[np.float32]
 
 IRIS_RADIUS = (0.078, 0.105)  # IOD: an iris is 11.7 mm wide on nearly everyone, eyes 63 mm apart
 IRIS_EDGE = 0.12  # share of the radius over which the iris fades into the white
@@ -40,12 +38,15 @@ class EyeLayer:
         x, y = pixel_grid(self._box.left, self._box.top, *self._box.size)
         seen = fill(smooth_ring(ring, EYE_CORNERS), self._box)
         middle = ring.mean(0)
-        shrunk = middle + (ring - middle) * (1 - LASH * iod / np.linalg.norm(ring - middle, axis=1))[:, None]
+        shrunk = (
+            middle
+            + (ring - middle) * (1 - LASH * iod / np.linalg.norm(ring - middle, axis=1))[:, None]
+        )
         clean = fill(smooth_ring(shrunk.astype(np.float32), EYE_CORNERS), self._box) > 0.9
         distance = np.hypot(x - self._iris[0], y - self._iris[1]) / self.radius
         disc = 1 - smoothstep(1 - IRIS_EDGE, 1 + IRIS_EDGE, distance)
-        white = fill_unknown(patch, np.float32(clean & (distance > 1.2)))
-        iris_patch = self._whole_iris(patch, np.float32(clean & (distance < 1.0)), x, y)
+        white = fill_unknown(patch, (clean & (distance > 1.2)).astype(np.float32))
+        iris_patch = self._whole_iris(patch, (clean & (distance < 1.0)).astype(np.float32), x, y)
         eyeball = white + (iris_patch - white) * disc[..., None]
         self._lidless = np.where(clean[..., None], patch, eyeball)  # what wide lids uncover
         self._kept = np.where(seen[..., None] > 0, patch, eyeball)
@@ -69,7 +70,9 @@ class EyeLayer:
         edge = smooth_ring(ring, EYE_CORNERS)[:49]
         along = np.sin(np.linspace(0, np.pi, len(edge), dtype=np.float32))
         half = np.maximum(along**0.7 * LASH_WIDTH * self._iod, 0.15)[:, None]
-        normal = np.stack([edge[:, 1] - np.roll(edge[:, 1], 1), np.roll(edge[:, 0], 1) - edge[:, 0]], 1)
+        normal = np.stack(
+            [edge[:, 1] - np.roll(edge[:, 1], 1), np.roll(edge[:, 0], 1) - edge[:, 0]], 1
+        )
         normal[0] = normal[1]
         normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-3)
         stroke = np.concatenate([edge + normal * half, (edge - normal * half)[::-1]])

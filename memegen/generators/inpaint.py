@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
-Array = npt.NDArray[np.float32]
+from memegen.arrays import Array
 
 
 def fill_unknown(patch: Array, known: Array) -> Array:
@@ -32,7 +31,7 @@ def _push_pull(colour: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
 
 
 def sample(patch: Array, x: Array, y: Array) -> Array:
-    """Bilinear samples of (H, W, C) at pixel positions x, y (h, w), centres at halves, edges held."""
+    """Bilinear samples of (H, W, C) at pixels x, y (h, w), centres at halves, edges held."""
     height, width = patch.shape[:2]
     grid = np.stack([x * (2 / width) - 1, y * (2 / height) - 1], -1).astype(np.float32)
     source = torch.from_numpy(np.ascontiguousarray(patch)).permute(2, 0, 1)[None]
@@ -60,6 +59,6 @@ def smoothstep(low: float, high: float, value: Array) -> Array:
 
 
 def pixel_grid(left: int, top: int, height: int, width: int) -> tuple[Array, Array]:
-    """x and y (height, width) of pixel centres."""
+    """X and y (height, width) of pixel centres."""
     y, x = np.mgrid[top : top + height, left : left + width].astype(np.float32) + 0.5
     return x, y

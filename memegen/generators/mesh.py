@@ -1,14 +1,14 @@
-"""The generator without a network: anatomical mesh flow, an eyeball under the lids, a drawn mouth."""
+"""The generator without a network: mesh flow, eyeballs under lids, a drawn mouth."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from memegen import aus
+from memegen.arrays import Array
 from memegen.generators.base import Scene
 from memegen.generators.eyes import EyeLayer
 from memegen.generators.mouth import MouthFrame, MouthLayer, light_of
@@ -26,7 +26,6 @@ from memegen.geometry.topology import (
     UPPER_LID,
 )
 
-Array = npt.NDArray[np.float32]
 _CHUNK = 4  # frames moved and rasterised together
 _JAW = [aus.INDEX[c] for c in ("AU26", "AU27", "AU30L", "AU30R")]
 _LOWER_LIP = 14
@@ -34,6 +33,7 @@ _EYES = (
     ("R", EYE_RIGHT, RIGHT_IRIS, LID_SKIN_RIGHT),
     ("L", EYE_LEFT, LEFT_IRIS, LID_SKIN_LEFT),
 )
+LIP_SLIP = 0.22  # how far into the lip a closing mouth takes its edge from
 LID_SLIP = 0.5  # how far up a closing lid takes its pixels from, toward the next ring of skin
 
 
@@ -70,7 +70,9 @@ class MeshPainter:
             for side, ring, iris, _ in _EYES
         }
         light = light_of(*_light_samples(picture, points[:, :2]))
-        self._mouth = MouthLayer(picture, points[list(LIPS_INNER), :2], self._mouth_frame(iod), light)
+        self._mouth = MouthLayer(
+            picture, points[list(LIPS_INNER), :2], self._mouth_frame(iod), light
+        )
         lips = motion.pose.to_face(motion.landmarks[list(LIPS_INNER)])
         lids = motion.pose.to_face(motion.landmarks[list(EYE_LEFT + EYE_RIGHT)])
         self._depth = {"mouth": float(lips[:, 2].mean()) - 0.05, "eyes": float(lids[:, 2].mean())}
@@ -113,6 +115,14 @@ class MeshPainter:
             for frame in range(len(moved)):
                 closing = eye.closing(moved[frame][edge, :2])
                 texture[frame, edge[UPPER_LID]] += up * (LID_SLIP * closing)
+        # Likewise lips that close over teeth: the very edge of a lip is partly tooth.
+        inner, outer = list(LIPS_INNER), list(LIPS_OUTER)
+        own_gap = _lip_gap(self._rest_points[inner, :2])
+        if own_gap > 0:
+            outward = self._rest_points[outer, :2] - self._rest_points[inner, :2]
+            for frame in range(len(moved)):
+                closing = np.clip(1 - _lip_gap(moved[frame][inner, :2]) / own_gap, 0, 1)
+                texture[frame, inner] += outward * (LIP_SLIP * closing)
         return texture
 
     def _interior(self, image: Array, moved: Array, target: Array, jaw: Array) -> None:
@@ -135,6 +145,11 @@ class MeshPainter:
         jaw_only[:, _JAW] = targets[:, _JAW]
         lip = self._scene.motion.anatomy.displacement(jaw_only)[:, _LOWER_LIP, :2]
         return lip * np.array([1, -1], np.float32)
+
+
+def _lip_gap(ring: Array) -> float:
+    """Mean opening in pixels of the inner lip ring (20, 2)."""
+    return float(np.linalg.norm(ring[1:10] - ring[:10:-1], axis=1).mean())
 
 
 def _light_samples(picture: Array, points: Array) -> tuple[Array, Array]:

@@ -1,17 +1,15 @@
-"""The inside of the mouth: the photo's own where it shows one, else a drawn one, lit like the photo."""
+"""The inside of the mouth: the photo's own, else a drawn one, lit like the photo."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from memegen.arrays import Array
 from memegen.generators.inpaint import fill_unknown, pixel_grid, sample, smoothstep, soften
 from memegen.geometry.flow import Box
 from memegen.geometry.outline import fill, smooth_ring
-
-Array = npt.NDArray[np.float32]
 
 LIP_CORNERS = (0, 10)  # of LIPS_INNER
 # Outer edges of central and lateral incisor, canine and premolars from the midline, in IOD
@@ -52,8 +50,10 @@ class MouthLayer:
             seen = fill(smooth_ring(ring, LIP_CORNERS), self._box)
             is_open = gap > max(1.5, 0.025 * frame.iod)
             sure = smoothstep(0.5, 1.0, soften(seen, 0.018 * frame.iod)) * is_open
-            patch = fill_unknown(self._patch, np.float32(sure > 0.4))
-            self._own = np.concatenate([patch, sure[..., None], self._patch, np.float32(seen[..., None] > 0)], -1)
+            patch = fill_unknown(self._patch, (sure > 0.4).astype(np.float32))
+            self._own = np.concatenate(
+                [patch, sure[..., None], self._patch, np.float32(seen[..., None] > 0)], -1
+            )
 
     def paint(self, image: Array, ring: Array, head: tuple[Array, Array], jaw: Array) -> None:
         """Draw the opening into image (H, W, 3) in place.
@@ -76,7 +76,7 @@ class MouthLayer:
         colour = self._drawn(u, v, jaw, mask, self._edges(ring, head))
         if self._own is not None:
             own = sample(self._own, rest_x - self._box.left, rest_y - self._box.top)
-            moved = float(np.abs((ring - self._ring)).max())
+            moved = float(np.abs(ring - self._ring).max())
             loose = np.float32(min(1.0, moved / max(1.5, 0.01 * self._frame.iod)))
             sharp = own[..., 7:] * (1 - loose) + own[..., 3:4] * loose
             pixels = own[..., 4:7] * (1 - loose) + own[..., :3] * loose
@@ -85,7 +85,7 @@ class MouthLayer:
         view += (colour - view) * mask[..., None]
 
     def _edges(self, ring: Array, head: tuple[Array, Array]) -> tuple[Array, Array, Array]:
-        """u positions and v of the moved upper and lower lip edges, for shading."""
+        """U positions and v of the moved upper and lower lip edges, for shading."""
         rest = (ring - head[1]) @ np.linalg.inv(head[0]).T
         u, v = self._frame.place(rest[:, 0], rest[:, 1])
         lower = np.r_[0, np.arange(19, 9, -1)]
@@ -123,12 +123,18 @@ class MouthLayer:
         tooth = np.clip(np.searchsorted(edges, across) - 1, 0, len(edges) - 2)
         left, right = edges[tooth], edges[tooth + 1]
         into = np.minimum(across - left, right - across)  # IOD to the nearest gap
-        into = np.where(across < edges[1], np.minimum(np.where(u >= 0, u, -u), right - across), into)
+        into = np.where(
+            across < edges[1], np.minimum(np.where(u >= 0, u, -u), right - across), into
+        )
         arch = 0.07 * (across / 0.4) ** 2 + np.array([0, 0.018, 0.002, 0.02, 0.03])[tooth]
         rounding = 0.022 * np.exp(-into / 0.014)
         cut = v + arch + rounding  # > 0 beyond the cutting edge
-        neck = height * (0.92 + 0.08 * np.cos(np.pi * (across - (left + right) / 2) / (right - left)))
-        visible = smoothstep(soft, -soft, cut) * smoothstep(edges[-1] + 0.03, edges[-1] - 0.03, across)
+        neck = height * (
+            0.92 + 0.08 * np.cos(np.pi * (across - (left + right) / 2) / (right - left))
+        )
+        visible = smoothstep(soft, -soft, cut) * smoothstep(
+            edges[-1] + 0.03, edges[-1] - 0.03, across
+        )
         gum = smoothstep(soft, -soft, cut + neck)
         gap = 1 - 0.22 * np.exp(-((into / 0.008) ** 2))
         round_off = 1 - 0.55 * (across / 0.47) ** 2 - 0.10 * np.exp(cut / 0.02).clip(0, 1)
@@ -139,7 +145,7 @@ class MouthLayer:
         colour += (row - colour) * visible[..., None]
 
 
-UPPER_INCISAL = 0.05  # IOD below the line of the closed lips where the upper teeth end
+UPPER_INCISAL = 0.07  # IOD below the line of the closed lips where the upper teeth end
 LOWER_INCISAL = 0.03  # IOD below that line where the lower teeth begin, jaw closed
 
 

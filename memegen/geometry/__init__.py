@@ -1,0 +1,1 @@
+"""Face shape in numbers: anatomy, pose, motion, dense flow."""

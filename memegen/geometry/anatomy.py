@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 
 from memegen import aus, weights
+from memegen.arrays import Array, Integers
 from memegen.errors import WeightsError
 from memegen.geometry.blendshapes import AU_TO_SHAPES
 
-Array = npt.NDArray[np.float32]
 _JAW_STRETCH = AU_TO_SHAPES[27]["jawOpen"] / AU_TO_SHAPES[26]["jawOpen"]
 
 
@@ -26,10 +25,10 @@ class Anatomy:
     """
 
     canonical: Array  # (468, 3) average neutral face
-    triangles: npt.NDArray[np.int64]  # (898, 3)
+    triangles: Integers  # (898, 3)
     units: Array  # (K, 468, 3) at full intensity
     products: Array  # (P, 468, 3)
-    pairs: npt.NDArray[np.int64]  # (P, 2) channels whose product drives each of `products`
+    pairs: Integers  # (P, 2) channels whose product drives each of `products`
     rigid_weights: Array  # (468,) large where expressions move nothing
 
     def displacement(self, vectors: Array) -> Array:

@@ -7,11 +7,9 @@ from blendshape scores. Gains are activations of a shape at AU intensity 5 (1.0 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from memegen import aus
-
-Array = npt.NDArray[np.float32]
+from memegen.arrays import Array
 
 # AU number -> shape -> activation; `_*` stands for the side of the channel (both, if central).
 AU_TO_SHAPES: dict[int, dict[str, float]] = {

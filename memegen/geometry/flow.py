@@ -6,18 +6,17 @@ of the face's outline smoothly down to nothing, so that the photo beyond never m
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from memegen.arrays import Array, Integers
 from memegen.geometry.raster import rasterize, source_positions
 from memegen.geometry.topology import EYE_LEFT, EYE_RIGHT, FACE_OVAL, LIPS_INNER, LIPS_OUTER
-
-Array = npt.NDArray[np.float32]
 
 # Rings outside the face oval: (scale about its centre, share of the oval's motion).
 RINGS: tuple[tuple[float, float], ...] = ((1.14, 0.82), (1.34, 0.32), (1.55, 0.0))
@@ -61,14 +60,17 @@ def ring_points(points: Array) -> Array:
     return np.concatenate([centre + scale * (oval - centre) for scale, _ in RINGS])
 
 
-def ring_triangles() -> npt.NDArray[np.int64]:
+def ring_triangles() -> Integers:
     """(216, 3) triangles between the oval and the rings; ring vertices count from 468."""
     n = len(FACE_OVAL)
     rows = [np.array(FACE_OVAL)] + [MESH + k * n + np.arange(n) for k in range(len(RINGS))]
     found = []
-    for inner, outer in zip(rows[:-1], rows[1:], strict=True):
+    for inner, outer in itertools.pairwise(rows):
         next_inner, next_outer = np.roll(inner, -1), np.roll(outer, -1)
-        found += [np.stack([inner, outer, next_inner], 1), np.stack([next_inner, outer, next_outer], 1)]
+        found += [
+            np.stack([inner, outer, next_inner], 1),
+            np.stack([next_inner, outer, next_outer], 1),
+        ]
     return np.concatenate(found)
 
 
@@ -81,7 +83,7 @@ class DenseFlow:
     def __init__(
         self,
         points: Array,
-        triangles: npt.NDArray[np.int64],
+        triangles: Integers,
         height: int,
         width: int,
         cell: int,
@@ -91,7 +93,11 @@ class DenseFlow:
         self._rest = points[:MESH, :2].astype(np.float32)
         self._rings = ring_points(points)
         self._triangles = torch.from_numpy(np.concatenate([triangles, ring_triangles()])).to(device)
-        edges = {"mouth": set(LIPS_INNER + LIPS_OUTER), "left": set(EYE_LEFT), "right": set(EYE_RIGHT)}
+        edges = {
+            "mouth": set(LIPS_INNER + LIPS_OUTER),
+            "left": set(EYE_LEFT),
+            "right": set(EYE_RIGHT),
+        }
         self._fine = {
             name: torch.from_numpy(
                 triangles[[not ring.isdisjoint(t) for t in triangles.tolist()]]
@@ -110,7 +116,7 @@ class DenseFlow:
         """(T, 478, 3) moved landmarks, x and y in pixels, z away from the camera, to the flow.
 
         `texture` (T, 468, 2) says where in the photo each vertex takes its pixels from, if that is
-        not where it was. Returns (T, 2, height, width): source position minus pixel position, in pixels.
+        not where it was. Returns (T, 2, height, width): source minus own position, in pixels.
         """
         faces = moved[:, :MESH].astype(np.float32)
         shift = faces[:, list(FACE_OVAL), :2] - self._rest[list(FACE_OVAL)]

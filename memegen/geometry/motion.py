@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from memegen import aus
+from memegen.arrays import Array, Mask
 from memegen.geometry.anatomy import Anatomy, compose_channels
 from memegen.geometry.shape import LEFT_IRIS, RIGHT_IRIS, Pose, fit_pose, rotation_of
 from memegen.geometry.topology import (
@@ -17,8 +17,6 @@ from memegen.geometry.topology import (
     LOWER_LIP_EDGE,
     UPPER_LIP_EDGE,
 )
-
-Array = npt.NDArray[np.float32]
 
 HEAD_PIVOT = np.array([0, -0.45, -1.25], np.float32)  # IOD: between the ears, where a neck turns
 EYEBALL_RADIUS = 0.19  # IOD: 12 mm of 63
@@ -123,7 +121,9 @@ class FaceMotion:
             # Basis motion for what it is open, its own line for what it is closed.
             wanted = (1 - closing) * self._open_lids(points, targets, ring) + closing * line
             wanted = _uncross(wanted)
-            correction = np.where(closing > 0, wanted - ring_points, _uncross(ring_points) - ring_points)
+            correction = np.where(
+                closing > 0, wanted - ring_points, _uncross(ring_points) - ring_points
+            )
             points[:, :468] += np.einsum("vr,trc->tvc", self.lid_spread[side], correction)
 
     def _open_lids(self, points: Array, targets: Array, ring: tuple[int, ...]) -> Array:
@@ -157,7 +157,7 @@ class FaceMotion:
         return np.maximum(shift[:, 13, 1] - shift[:, 14, 1], 0)  # type: ignore[no-any-return]
 
 
-def _upper_lip_side(anatomy: Anatomy) -> npt.NDArray[np.bool_]:
+def _upper_lip_side(anatomy: Anatomy) -> Mask:
     """(468,) vertices above the line of the closed mouth."""
     canonical = anatomy.canonical
     edge = (canonical[list(UPPER_LIP_EDGE)] + canonical[list(LOWER_LIP_EDGE)]) / 2

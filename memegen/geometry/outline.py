@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw
 
+from memegen.arrays import Array
 from memegen.geometry.flow import Box
 
-Array = npt.NDArray[np.float32]
 _OVERSAMPLE = 4
 
 

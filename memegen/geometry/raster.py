@@ -33,7 +33,9 @@ def rasterize(points: Tensor, depth: Tensor, triangles: Tensor, height: int, wid
     x = within - row * extent[owner, 0] + low.view(-1, 2)[owner, 0]
     y = row + low.view(-1, 2)[owner, 1]
     plane = barycentric_planes(corner).view(-1, 2, 3)[owner]
-    first, second = (plane[:, :, 0] * (x + 0.5)[:, None] + plane[:, :, 1] * (y + 0.5)[:, None] + plane[:, :, 2]).unbind(1)
+    first, second = (
+        plane[:, :, 0] * (x + 0.5)[:, None] + plane[:, :, 1] * (y + 0.5)[:, None] + plane[:, :, 2]
+    ).unbind(1)
     inside = torch.minimum(torch.minimum(first, second), 1 - first - second) >= _INSIDE
     owner, x, y = owner[inside], x[inside], y[inside]
     pixel = (torch.div(owner, faces, rounding_mode="floor") * height + y) * width + x
@@ -62,7 +64,12 @@ def barycentric_planes(corner: Tensor) -> Tensor:
         nowhere = torch.full_like(offset, -1.0)
         zero = torch.zeros_like(offset)
         return torch.stack(
-            [torch.where(flat, zero, dy), torch.where(flat, zero, dx), torch.where(flat, nowhere, offset)], -1
+            [
+                torch.where(flat, zero, dy),
+                torch.where(flat, zero, dx),
+                torch.where(flat, nowhere, offset),
+            ],
+            -1,
         )
 
     return torch.stack([plane(b, c), plane(c, a)], -2)
@@ -80,7 +87,9 @@ def source_positions(index: Tensor, points: Tensor, source: Tensor, triangles: T
     affine = planes[:, :, 0, None, :] * (s0 - s2)[..., None]
     affine = affine + planes[:, :, 1, None, :] * (s1 - s2)[..., None]
     affine[..., 2] += s2
-    flat = (affine.view(frames, -1, 6).gather(1, index.clamp(min=0).view(frames, -1, 1).expand(-1, -1, 6)))
+    flat = affine.view(frames, -1, 6).gather(
+        1, index.clamp(min=0).view(frames, -1, 1).expand(-1, -1, 6)
+    )
     flat = flat.view(frames, height, width, 6)
     x = (torch.arange(width, device=index.device) + 0.5)[None, None, :]
     y = (torch.arange(height, device=index.device) + 0.5)[None, :, None]

@@ -10,9 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.float32]
+from memegen.arrays import Array, Integers
 
 MESH_POINTS = 468  # MediaPipe face mesh; landmarks add five points for each iris
 LANDMARKS = 478
@@ -80,7 +79,7 @@ def angles_of(rotation: Array) -> Array:
 
 
 def rotation_of(angles: Array) -> Array:
-    """(..., 3) degrees (turn left, chin up, tilt left) to rotations `Ry(turn) Rx(-up) Rz(-tilt)`."""
+    """(..., 3) degrees (turn left, chin up, tilt left) to `Ry(turn) Rx(-up) Rz(-tilt)`."""
     turn, up, tilt = np.moveaxis(np.radians(angles), -1, 0)
     zero, one = np.zeros_like(turn), np.ones_like(turn)
 
@@ -100,7 +99,7 @@ def iod(landmarks: Array) -> Array:
     return np.linalg.norm(gap, axis=-1).astype(np.float32)
 
 
-def mirror_order(canonical: Array) -> npt.NDArray[np.int64]:
+def mirror_order(canonical: Array) -> Integers:
     """(478,) the landmark that takes each landmark's place when the picture is mirrored."""
     mirrored = canonical * np.array([-1, 1, 1], np.float32)
     distance = ((mirrored[:, None] - canonical[None]) ** 2).sum(-1)

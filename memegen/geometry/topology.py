@@ -1,4 +1,4 @@
-"""Named vertices of the MediaPipe face mesh (Kartynnik et al. 2019). Left and right: the person's."""
+"""Named vertices of the MediaPipe face mesh (Kartynnik et al. 2019). Sides: the person's."""
 
 from __future__ import annotations
 

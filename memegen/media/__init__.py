@@ -1,0 +1,1 @@
+"""Files for people: GIF, MP4, WebP, APNG, stills."""

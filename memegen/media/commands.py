@@ -42,7 +42,9 @@ def lossless(stream: Stream, out: Path) -> list[str]:
             "-f", "nut", str(out)]  # fmt: skip
 
 
-def encode(name: str, stream: Stream, quality: Quality, source: list[str], out: str, comment: str) -> list[str]:
+def encode(
+    name: str, stream: Stream, quality: Quality, source: list[str], out: str, comment: str
+) -> list[str]:
     """The whole encoding of `source` (input arguments) into format `name` at `out`."""
     build = {"gif": _gif, "mp4": _mp4, "webp": _webp, "apng": _apng}[name]
     tags = ["-map_metadata", "-1", "-metadata", f"comment={comment}"]
@@ -83,7 +85,9 @@ def _mp4(stream: Stream, quality: Quality) -> list[str]:
 
 
 def _webp(stream: Stream, quality: Quality) -> list[str]:
-    filters = ",".join([*_reduce(stream, quality), "format=yuva420p" if stream.alpha else "format=yuv420p"])
+    filters = ",".join(
+        [*_reduce(stream, quality), "format=yuva420p" if stream.alpha else "format=yuv420p"]
+    )
     return [
         "-vf", filters, "-c:v", "libwebp_anim", "-lossless", "0", "-quality", str(quality.webp),
         "-compression_level", "4", "-loop", "0" if stream.loops else "1", "-f", "webp",
@@ -91,7 +95,9 @@ def _webp(stream: Stream, quality: Quality) -> list[str]:
 
 
 def _apng(stream: Stream, quality: Quality) -> list[str]:
-    filters = ",".join([*_reduce(stream, quality), "format=rgba" if stream.alpha else "format=rgb24"])
+    filters = ",".join(
+        [*_reduce(stream, quality), "format=rgba" if stream.alpha else "format=rgb24"]
+    )
     plays = "0" if stream.loops else "1"
     return ["-vf", filters, "-c:v", "apng", "-pred", "mixed", "-plays", plays, "-f", "apng"]
 
@@ -100,8 +106,9 @@ def ladder(name: str) -> list[Quality]:
     """Ever smaller settings to try for a size limit: frame rate, then colours, then width."""
     best = Quality()
     if name == "gif":
-        steps = [best, replace(best, colours=160), replace(best, keep_every=2, colours=200),
-                 replace(best, keep_every=2, colours=96), replace(best, keep_every=2, colours=64)]  # fmt: skip
+        half = replace(best, keep_every=2)
+        fewer = [replace(half, colours=colours) for colours in (200, 96, 64)]
+        steps = [best, replace(best, colours=160), *fewer]
     elif name == "mp4":
         steps = [replace(best, crf=crf) for crf in (18, 23, 28, 33)]
     elif name == "webp":
@@ -109,4 +116,6 @@ def ladder(name: str) -> list[Quality]:
         steps.append(replace(best, webp=45, keep_every=2))
     else:
         steps = [best, replace(best, keep_every=2)]
-    return steps + [replace(steps[-1], scale=scale) for scale in (0.8, 0.64, 0.5, 0.4, 0.3, 0.22, 0.16, 0.1)]
+    return steps + [
+        replace(steps[-1], scale=scale) for scale in (0.8, 0.64, 0.5, 0.4, 0.3, 0.22, 0.16, 0.1)
+    ]

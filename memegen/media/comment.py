@@ -11,9 +11,15 @@ import zlib
 from html import escape
 
 
-def with_comment(name: str, data: bytes, comment: str) -> bytes:
-    """The file's bytes with the comment added; other formats are returned as they are."""
-    add = {"gif": _gif, "apng": _png, "webp": _webp}.get(name)
+def with_comment(name: str, data: bytes, comment: str, alpha: bool = False) -> bytes:
+    """The file's bytes with the comment added; other formats are returned as they are.
+
+    `alpha` says that the animation is transparent: a WebP whose opaque part is a rectangle leaves
+    its encoder without the flag that says so, and would be shown on white.
+    """
+    if name == "webp":
+        return _webp(data, comment, alpha)
+    add = {"gif": _gif, "apng": _png}.get(name)
     return add(data, comment) if add else data
 
 
@@ -33,7 +39,7 @@ def _png(data: bytes, comment: str) -> bytes:
     return data[:after_header] + chunk + data[after_header:]
 
 
-def _webp(data: bytes, comment: str) -> bytes:
+def _webp(data: bytes, comment: str, alpha: bool) -> bytes:
     if data[12:16] != b"VP8X":  # a single frame without the extended header
         return data
     xmp = (
@@ -43,6 +49,6 @@ def _webp(data: bytes, comment: str) -> bytes:
         f"{escape(comment)}</dc:description></rdf:Description></rdf:RDF></x:xmpmeta>"
     ).encode()
     chunk = b"XMP " + struct.pack("<I", len(xmp)) + xmp + b"\x00" * (len(xmp) % 2)
-    flags = bytes([data[20] | 0x04])
+    flags = bytes([data[20] | 0x04 | (0x10 if alpha else 0)])
     body = data[8:20] + flags + data[21:] + chunk
     return b"RIFF" + struct.pack("<I", len(body)) + body

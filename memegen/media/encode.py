@@ -13,15 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, PngImagePlugin
 
+from memegen.arrays import Picture
 from memegen.errors import EncoderError, MemegenError, UsageError
 from memegen.media.commands import Quality, Stream, encode, ladder, lossless, raw_input
 from memegen.media.comment import with_comment
 from memegen.media.formats import Format, format_of
-
-Picture = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -49,9 +47,9 @@ def target_for(path: str, fmt: str | None = None, **options: object) -> Target:
     if path == "-":
         return Target(None, format_of(fmt or "gif"), **options)  # type: ignore[arg-type]
     out = Path(path)
-    chosen = format_of(fmt or out)
     if out.is_dir():
         raise UsageError(f"{out}: is a folder, not a file name")
+    chosen = format_of(fmt or out)
     parent = out.parent
     if not parent.is_dir():
         raise UsageError(f"{parent}: no such folder")
@@ -78,8 +76,10 @@ def write(frames: Iterable[Picture], fps: float, loops: bool, target: Target) ->
             raise UsageError(f"{target.fmt.suffixes[0]} holds one picture, not an animation")
         else:
             start = [first] if second is None else [first, second]
-            _animation(_joined(start, stream), _stream_of(first, fps, loops, target), partial, target)
-        _finish(partial, target)
+            _animation(
+                _joined(start, stream), _stream_of(first, fps, loops, target), partial, target
+            )
+        _finish(partial, target, alpha=first.shape[2] == 4)
     return target.path
 
 
@@ -112,10 +112,10 @@ def _partial(folder: Path | None, suffix: str) -> Iterator[Path]:
         path.unlink(missing_ok=True)
 
 
-def _finish(partial: Path, target: Target) -> None:
+def _finish(partial: Path, target: Target, alpha: bool) -> None:
     data = partial.read_bytes() if target.fmt.name in ("gif", "apng", "webp") else b""
     if data:
-        partial.write_bytes(with_comment(target.fmt.name, data, target.comment))
+        partial.write_bytes(with_comment(target.fmt.name, data, target.comment, alpha))
     if target.path is None:
         sys.stdout.buffer.write(partial.read_bytes())
         sys.stdout.buffer.flush()
@@ -139,7 +139,9 @@ def _still(frame: Picture, path: Path, target: Target) -> None:
     image = Image.fromarray(picture)
     if target.fmt.name == "jpg":
         for quality in (95, 90, 80, 65, 45, 25):
-            image.save(path, "JPEG", quality=quality, comment=target.comment.encode(), subsampling=0)
+            image.save(
+                path, "JPEG", quality=quality, comment=target.comment.encode(), subsampling=0
+            )
             if not target.max_bytes or path.stat().st_size <= target.max_bytes:
                 return
     elif target.fmt.name == "webp":
@@ -155,7 +157,9 @@ def _animation(frames: Iterator[Picture], stream: Stream, partial: Path, target:
     # Opaque pictures with an alpha-capable format and transparent ones without both end here as
     # what the format holds; a GIF's palette and a size limit need the frames more than once.
     if target.fmt.name != "gif" and not target.max_bytes:
-        arguments = encode(target.fmt.name, stream, Quality(), raw_input(stream), str(partial), target.comment)
+        arguments = encode(
+            target.fmt.name, stream, Quality(), raw_input(stream), str(partial), target.comment
+        )
         _run(arguments, ready)
         return
     with _partial(partial.parent, ".nut") as kept:
@@ -163,7 +167,9 @@ def _animation(frames: Iterator[Picture], stream: Stream, partial: Path, target:
         size = 0
         for quality in ladder(target.fmt.name) if target.max_bytes else [Quality()]:
             source = ["-i", str(kept)]
-            _run(encode(target.fmt.name, stream, quality, source, str(partial), target.comment), None)
+            _run(
+                encode(target.fmt.name, stream, quality, source, str(partial), target.comment), None
+            )
             size = partial.stat().st_size + 2 * len(target.comment) + 400
             if not target.max_bytes or size <= target.max_bytes:
                 return
@@ -186,7 +192,7 @@ def _run(arguments: list[str], frames: Iterator[Picture] | None) -> None:
             if frames is not None and process.stdin is not None:
                 with contextlib.suppress(BrokenPipeError):
                     for frame in frames:
-                        process.stdin.write(memoryview(np.ascontiguousarray(frame)).cast("B"))
+                        process.stdin.write(np.ascontiguousarray(frame).data)
                 with contextlib.suppress(BrokenPipeError):
                     process.stdin.close()
             code = process.wait()

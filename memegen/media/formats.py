@@ -41,7 +41,8 @@ def format_of(path: str | Path) -> Format:
             return fmt
     known = [s for fmt in FORMATS for s in fmt.suffixes]
     raise UsageError(
-        f"{path}: unknown output format '{suffix}'{nearest(suffix, known)} (known: {' '.join(known)})"
+        f"{path}: unknown output format '{suffix}'{nearest(suffix, known)} "
+        f"(known: {' '.join(known)})"
     )
 
 

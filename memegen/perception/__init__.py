@@ -1,0 +1,1 @@
+"""Understanding an aligned crop: landmarks, action units, pose."""

@@ -6,20 +6,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
 from memegen import aus, weights
+from memegen.arrays import Array, Picture
 from memegen.errors import WeightsError
 from memegen.faces.align import Alignment, align, five_points
 from memegen.geometry.shape import angles_of, rotation_of
 from memegen.perception.network import PerceptionConfig, PerceptionNet
-
-Array = npt.NDArray[np.float32]
-Picture = npt.NDArray[np.uint8]
 
 REALIGNMENTS = 2  # times the crop is laid anew on the landmarks found in it
 OVERSAMPLE = 2  # pixels read per pixel of the network's crop and side
@@ -128,7 +125,7 @@ def read_crop(rgb: Picture, alignment: Alignment, size: int) -> Tensor:
     )
     if factor > 1:  # big faces are averaged down first
         part = np.asarray(Image.fromarray(part).reduce(factor))
-    tensor = torch.from_numpy(np.ascontiguousarray(part)).permute(2, 0, 1)[None].float()
+    tensor = torch.from_numpy(np.array(part, np.float32)).permute(2, 0, 1)[None]
     line = (torch.arange(fine) + 0.5) / fine
     v, u = torch.meshgrid(line, line, indexing="ij")
     units = torch.stack([u, v], -1).view(-1, 2)

@@ -1,0 +1,1 @@
+"""Making the weights: data, losses, loops."""

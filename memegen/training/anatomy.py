@@ -12,18 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from memegen import aus, weights
+from memegen.arrays import Array, Integers, Mask
 from memegen.geometry.anatomy import Anatomy
 from memegen.geometry.shape import angles_of, mirror_order
 from memegen.geometry.topology import REGIONS
 from memegen.training.labels import PROJECTED, IctBasis, action_units, face_shapes, load_basis
 from memegen.training.shards import FaceLabels, load_labels
-
-Array = npt.NDArray[np.float32]
-Pairs = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,7 @@ class Calibration:
     )  # fmt: skip
 
 
-def person_pairs(labels: FaceLabels, rows: npt.NDArray[np.bool_], max_angle: float) -> Pairs:
+def person_pairs(labels: FaceLabels, rows: Mask, max_angle: float) -> Integers:
     """(P, 2) all pairs of rows that show one person near-frontally."""
     angle = angles_of(labels.rotation)[:, :2]
     frontal = (np.abs(angle - np.median(angle, 0)) < max_angle).all(1)
@@ -55,7 +52,7 @@ def calibrated_channels() -> list[int]:
 
 
 def calibrate(
-    vectors: Array, shapes: Array, pairs: Pairs, basis: IctBasis, settings: Calibration
+    vectors: Array, shapes: Array, pairs: Integers, basis: IctBasis, settings: Calibration
 ) -> Anatomy:
     """Fit units and products on pairs of rows of vectors (N, K) and shapes (N, 468, 3)."""
     prior = basis.action_units()
@@ -103,12 +100,12 @@ def uncalibrated(basis: IctBasis) -> Anatomy:
             units[row] = 0
     none = np.zeros((0, 2), np.int64)
     empty = np.zeros((0, 468, 3), np.float32)
-    return Anatomy(
-        basis.canonical, basis.triangles, units, empty, none, basis.rigid_weights
-    )
+    return Anatomy(basis.canonical, basis.triangles, units, empty, none, basis.rigid_weights)
 
 
-def region_errors(anatomy: Anatomy, vectors: Array, shapes: Array, pairs: Pairs) -> dict[str, float]:
+def region_errors(
+    anatomy: Anatomy, vectors: Array, shapes: Array, pairs: Integers
+) -> dict[str, float]:
     """Mean 2-D distance (IOD) of the predicted second face of each pair to the real one."""
     known = vectors.copy()  # projected AUs are read from the very landmarks to predict: leave out
     for number in PROJECTED:
@@ -121,7 +118,9 @@ def region_errors(anatomy: Anatomy, vectors: Array, shapes: Array, pairs: Pairs)
     return regions | {"all": float(distance.mean())}
 
 
-def train(data: Path, out: Path, settings: Calibration | None = None) -> dict[str, dict[str, float]]:
+def train(
+    data: Path, out: Path, settings: Calibration | None = None
+) -> dict[str, dict[str, float]]:
     """Calibrate on a shard folder, write `out/anatomy.safetensors`, return the errors on `val`."""
     settings = settings or Calibration()
     labels, basis = load_labels(data), load_basis(data)

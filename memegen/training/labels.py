@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from memegen import aus
+from memegen.arrays import Array, Integers
 from memegen.errors import UsageError
 from memegen.geometry.blendshapes import mixing_matrix
 from memegen.geometry.shape import angles_of, fit_pose
 from memegen.training.shards import FaceLabels
-
-Array = npt.NDArray[np.float32]
 
 # AUs whose blendshape score is near zero on every face: read from the landmarks instead.
 PROJECTED = (5, 6, 9, 15, 34)
@@ -30,7 +28,7 @@ class IctBasis:
     names: list[str]  # S shape names
     displacements: Array  # (S, 468, 3) at full activation
     canonical: Array  # (468, 3)
-    triangles: npt.NDArray[np.int64]  # (898, 3)
+    triangles: Integers  # (898, 3)
 
     @property
     def rigid_weights(self) -> Array:

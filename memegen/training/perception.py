@@ -161,7 +161,9 @@ def train(
     network = PerceptionNet(settings.network).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     network.set_decoder(mean, components)
     average = torch.optim.swa_utils.AveragedModel(
-        network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(settings.ema), use_buffers=True
+        network,
+        multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(settings.ema),
+        use_buffers=True,
     )
     optimizer = torch.optim.AdamW(
         network.parameters(), settings.lr, weight_decay=settings.weight_decay
@@ -170,16 +172,16 @@ def train(
     au_weight = torch.where(spread > 0, 1 / spread.clamp(min=0.05), 0.0)
     au_weight[[aus.INDEX[c] for pair in aus.OPPOSITES[:3] for c in pair]] = 0
     loss_of = PerceptionLoss(landmark_weights(mean).to(device), au_weight, settings)
-    step, checkpoint = 0, out / "checkpoint.pt"
+    start, checkpoint = 0, out / "checkpoint.pt"
     if resume and checkpoint.exists():
         saved = torch.load(checkpoint, weights_only=True, map_location=device)
         network.load_state_dict(saved["network"])
         average.load_state_dict(saved["average"])
         optimizer.load_state_dict(saved["optimizer"])
         torch.set_rng_state(saved["random"].cpu())
-        step = saved["step"]
+        start = saved["step"]
 
-    def save() -> Path:
+    def save(step: int) -> Path:
         states = {"network": network, "average": average, "optimizer": optimizer}
         state: dict[str, object] = {name: s.state_dict() for name, s in states.items()}
         partial = checkpoint.with_suffix(".part")
@@ -202,7 +204,7 @@ def train(
     saved_at = started = time.monotonic()
     seen = 0
     with (out / "log.jsonl").open("a") as journal:
-        for step in range(step, settings.steps):
+        for step in range(start, settings.steps):
             progress = step / settings.steps
             warm = min(1.0, (step + 1) / settings.warmup)
             for group in optimizer.param_groups:
@@ -223,12 +225,14 @@ def train(
                 rate = seen / (time.monotonic() - started)
                 journal.write(json.dumps({"step": step, "rate": round(rate, 1), **parts}) + "\n")
                 journal.flush()
-                log(f"{step:6d}  landmark {parts['landmark']:.4f}  au {parts['au']:.3f}  {rate:.0f}/s")
+                log(
+                    f"{step:6d}  landmark {parts['landmark']:.4f}  "
+                    f"au {parts['au']:.3f}  {rate:.0f}/s"
+                )
             if time.monotonic() - saved_at > settings.save_minutes * 60:
-                save()
+                save(step + 1)
                 saved_at = time.monotonic()
-    step = settings.steps
-    return save()
+    return save(settings.steps)
 
 
 def batches(crops: np.ndarray, size: int) -> Iterator[Tensor]:  # type: ignore[type-arg]

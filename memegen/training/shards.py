@@ -12,9 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from memegen.arrays import Array, Integers, Mask, Picture
 from memegen.errors import UsageError
-
-Array = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -22,8 +21,8 @@ class FaceLabels:
     """What is known of N crops, row by row."""
 
     ids: npt.NDArray[np.str_]  # (N,) "celeba/00000"
-    is_val: npt.NDArray[np.bool_]  # (N,)
-    identity: npt.NDArray[np.int64]  # (N,) person number, -1 unknown
+    is_val: Mask  # (N,)
+    identity: Integers  # (N,) person number, -1 unknown
     landmarks: Array  # (N, 478, 3) crop units
     scores: dict[str, Array]  # blendshape name -> (N,) 0..1
     rotation: Array  # (N, 3, 3) head rotation, face axes
@@ -39,7 +38,7 @@ class FaceLabels:
         """(N,) the shard family each crop comes from."""
         return np.array([i.split("/")[0] for i in self.ids])
 
-    def take(self, rows: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> FaceLabels:
+    def take(self, rows: Mask | Integers) -> FaceLabels:
         """The same labels for some rows only."""
         return FaceLabels(
             self.ids[rows],
@@ -82,7 +81,7 @@ def load_labels(folder: Path) -> FaceLabels:
         raise UsageError(f"{path}: not a face-data label file ({error})") from None
 
 
-def read_crops(folder: Path, ids: npt.NDArray[np.str_], size: int) -> npt.NDArray[np.uint8]:
+def read_crops(folder: Path, ids: npt.NDArray[np.str_], size: int) -> Picture:
     """(N, size, size, 3) crops of the named ids, resized where the shard holds another size."""
     archives = {name: path for path in sorted(folder.glob("*.zip")) for name in _names(path)}
     wanted = [f"{crop_id}.jpg" for crop_id in ids]
@@ -105,7 +104,7 @@ def _names(path: Path) -> Iterator[str]:
         yield from archive.namelist()
 
 
-def _decode(data: bytes, size: int) -> npt.NDArray[np.uint8]:
+def _decode(data: bytes, size: int) -> Picture:
     with Image.open(io.BytesIO(data)) as image:
         picture = image.convert("RGB")
     if picture.size != (size, size):

@@ -1,0 +1,35 @@
+# make demo   set up a virtual environment and animate the sample photo
+# make test   set up and run every check: formatting, types, tests
+# make gallery, make bench   pictures of every recipe; speed of every stage
+
+VENV ?= .venv
+PYTHON ?= python3
+STAMP = $(VENV)/.installed-$(shell cat pyproject.toml constraints.txt | sha256sum | cut -c1-16)
+RUN = $(VENV)/bin/python -m
+
+.PHONY: demo test gallery bench clean
+
+demo: $(STAMP)
+	mkdir -p demo
+	$(RUN) memegen animate examples/astronaut.png --recipe smile -o demo/astronaut_smile.gif
+	@echo "The astronaut smiles in $(CURDIR)/demo/astronaut_smile.gif"
+
+test: $(STAMP)
+	$(RUN) ruff check .
+	$(RUN) mypy
+	$(RUN) pytest
+
+gallery: $(STAMP)
+	$(VENV)/bin/python docs/make_gallery.py docs/gallery examples/*.png examples/*.jpg
+
+bench: $(STAMP)
+	$(VENV)/bin/python benchmarks/speed.py
+
+$(STAMP):
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(RUN) pip install --quiet --upgrade pip
+	$(RUN) pip install --quiet -c constraints.txt -e ".[dev]"
+	touch $@
+
+clean:
+	rm -rf demo build dist .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,5 @@
+"""`python -m memegen`."""
+
+from memegen.cli.app import main
+
+main()

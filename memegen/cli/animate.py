@@ -1,0 +1,162 @@
+"""`memegen animate`."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from memegen.cli.console import fail, progress, result, say
+from memegen.errors import MemegenError, UsageError
+
+if TYPE_CHECKING:
+    from memegen.tracks import Track
+
+SOME_FAILED = 6
+
+
+def animate(
+    photos: Annotated[list[str], typer.Argument(help="Photos to animate.", metavar="PHOTO...")],
+    recipe: Annotated[
+        str,
+        typer.Option("--recipe", "-r", help="Recipe name, several joined by +, or a YAML file."),
+    ] = "smile",
+    au: Annotated[
+        str | None, typer.Option("--au", help='An expression instead of a recipe: "AU12=4,AU6=2".')
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Output file, folder, or - for standard output; the suffix "
+            "(.gif .mp4 .webp .png .jpg) chooses the format.",
+        ),
+    ] = None,
+    face: Annotated[
+        str, typer.Option("--face", help="largest, all, a number from 1, or a box x,y,w,h.")
+    ] = "largest",
+    intensity: Annotated[float, typer.Option("--intensity", help="Scales the change, 0..3.")] = 1.0,
+    fps: Annotated[float | None, typer.Option("--fps", help="Frames per second.")] = None,
+    duration: Annotated[
+        float | None, typer.Option("--duration", help="Seconds of one cycle.")
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option("--size", help="Longest side in pixels; photos are never enlarged."),
+    ] = None,
+    max_size: Annotated[
+        str | None, typer.Option("--max-size", help="Largest file, for example 8MB.")
+    ] = None,
+    loop: Annotated[
+        bool | None, typer.Option("--loop/--once", help="Repeat for ever, or play once.")
+    ] = None,
+    still: Annotated[
+        bool, typer.Option("--still", help="One picture: the strongest moment of the recipe.")
+    ] = False,
+    fmt: Annotated[
+        str | None, typer.Option("--format", "-f", help="Output format if no suffix says it.")
+    ] = None,
+    model: Annotated[str, typer.Option("--model", help="Generator to use.")] = "mesh",
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
+) -> None:
+    """Animate photos by a recipe or by action units."""
+    _check(intensity, fps, duration)
+    from memegen.media.formats import format_of, parse_size, representable_fps
+
+    limit = parse_size(max_size) if max_size else None
+    outputs = [_output(photo, recipe, au, out, fmt, len(photos)) for photo in photos]
+    chosen = format_of(fmt or (outputs[0] if outputs[0] != "-" else "gif"))
+    track = _track(recipe, au, fps, duration)
+    exact = representable_fps(track.fps, chosen)
+    if exact != track.fps:
+        track = _track(recipe, au, exact, duration)
+    if loop is not None:
+        track = replace(track, loops=loop)
+    if still or not chosen.animated:
+        track = track.frame(track.strongest())
+    side = size or chosen.default_side or None
+    for photo, path in zip(photos, outputs, strict=True):
+        _writable(photo, path, fmt)
+    from memegen.photo import read_photo
+
+    first = read_photo(photos[0]) if len(photos) == 1 else None  # say so before loading networks
+    from memegen.pipeline import Animator, write
+
+    animator = Animator(model, device)
+    failed = 0
+    for photo, path in zip(photos, outputs, strict=True):
+        try:
+            with progress(Path(photo).name) as follow:
+                frames = animator.animate(
+                    first or read_photo(photo), track, face=face, intensity=intensity, size=side
+                )
+                followed = replace(frames, pictures=iter(follow(frames, len(frames))))
+                written = write(followed, path, fmt=fmt, max_size=limit)
+        except MemegenError as error:
+            if len(photos) == 1:
+                raise
+            fail(str(error))
+            failed += 1
+            continue
+        if written is not None:
+            result(str(written))
+    if failed:
+        say(f"{failed} of {len(photos)} photos failed")
+        raise typer.Exit(SOME_FAILED)
+
+
+def _track(recipe: str, au: str | None, fps: float | None, duration: float | None) -> Track:
+    from memegen import recipes
+    from memegen.aus import parse_expression
+
+    if au is not None:
+        return recipes.of_expression(parse_expression(au)).track(fps, duration)
+    return recipes.load_track(recipe, fps, duration)
+
+
+def _check(intensity: float, fps: float | None, duration: float | None) -> None:
+    limits = {
+        "--intensity": (intensity, 0.0, 3.0),
+        "--fps": (fps, 1.0, 120.0),
+        "--duration": (duration, 0.1, 600.0),
+    }
+    for option, (value, low, high) in limits.items():
+        if value is not None and (not math.isfinite(value) or not low <= value <= high):
+            raise UsageError(f"{option} {value:g} is outside {low:g}..{high:g}")
+
+
+def _output(
+    photo: str, recipe: str, au: str | None, out: str | None, fmt: str | None, count: int
+) -> str:
+    """Where a photo's animation goes: -o, inside the folder -o, or beside the photo."""
+    from memegen.media.formats import format_of
+
+    suffix = format_of(fmt).suffixes[0] if fmt else ".gif"
+    played = "au" if au is not None else Path(recipe).stem.replace("+", "-")
+    name = f"{Path(photo).stem}_{played}{suffix}"
+    if out is None:
+        return str(Path(photo).with_name(name))
+    if out != "-" and (Path(out).is_dir() or out.endswith("/")):
+        if not Path(out).is_dir():
+            raise UsageError(f"{out}: no such folder")
+        return str(Path(out) / name)
+    if count > 1:
+        raise UsageError(f"-o {out}: {count} photos need a folder to go to")
+    return out
+
+
+def _writable(photo: str, path: str, fmt: str | None) -> None:
+    from memegen.media.encode import target_for
+
+    target = target_for(path, fmt)
+    if (
+        target.path
+        and target.path.exists()
+        and Path(photo).exists()
+        and target.path.samefile(photo)
+    ):
+        raise UsageError(f"{path}: is the photo itself; choose another name")

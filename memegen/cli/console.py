@@ -1,0 +1,55 @@
+"""What the command line says, and where: results to standard output, all else to standard error."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass
+class Talk:
+    """How much to say; set once by the global options."""
+
+    quiet: bool = False
+    debug: bool = False
+
+
+talk = Talk()
+
+
+def say(text: str) -> None:
+    """A message for the person watching, on standard error; silent with --quiet."""
+    if not talk.quiet:
+        print(text, file=sys.stderr)
+
+
+def fail(text: str) -> None:
+    """One line about an error, on standard error, whatever its cause wrote."""
+    print(f"memegen: {' '.join(text.split())}", file=sys.stderr)
+
+
+def result(text: str) -> None:
+    """A line of result, on standard output."""
+    print(text)
+
+
+@contextlib.contextmanager
+def progress(title: str) -> Iterator[Callable[[Iterable[T], int], Iterable[T]]]:
+    """A tracker for iterables: a bar on a terminal, nothing elsewhere or with --quiet."""
+    if talk.quiet or not sys.stderr.isatty():
+        yield lambda items, _count: items
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+
+        def follow(items: Iterable[T], count: int) -> Iterable[T]:
+            return bar.track(items, total=count, description=title)
+
+        yield follow

@@ -1,0 +1,90 @@
+"""`memegen doctor`: whether everything is here that memegen needs."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+
+import typer
+
+from memegen import __version__
+from memegen.cli.console import result
+from memegen.errors import MemegenError
+
+PACKAGES = ("torch", "torchvision", "facenet-pytorch", "imageio-ffmpeg", "numpy", "pillow", "typer")
+
+
+def doctor() -> None:
+    """Check packages, devices, ffmpeg, weights and recipes; says what to do about what is amiss."""
+    result(f"memegen {__version__}, Python {platform.python_version()}, {platform.platform()}")
+    for package in PACKAGES:
+        try:
+            result(f"  {package} {version(package)}")
+        except PackageNotFoundError:
+            result(f"  {package} is missing: pip install {package}")
+    worst = 0
+    for name, look in CHECKS.items():
+        try:
+            result(f"{name}: {look()}")
+        except MemegenError as error:
+            result(f"{name}: NOT OK: {error}")
+            worst = worst or error.exit_code
+    if worst:
+        raise typer.Exit(worst)
+
+
+def _devices() -> str:
+    import torch
+
+    found = ["cpu"]
+    if torch.cuda.is_available():
+        found.append(f"cuda ({torch.cuda.get_device_name()})")
+    if torch.backends.mps.is_available():
+        found.append("mps")
+    return f"{', '.join(found)}; {torch.get_num_threads()} CPU threads"
+
+
+def _ffmpeg() -> str:
+    import subprocess
+
+    from memegen.media.encode import ffmpeg
+
+    run = subprocess.run([ffmpeg(), "-version"], capture_output=True, text=True, check=False)
+    return run.stdout.splitlines()[0] if run.stdout else "does not start"
+
+
+def _weights() -> str:
+    from memegen.geometry.anatomy import load_anatomy
+    from memegen.perception.perceive import Perceiver
+
+    load_anatomy()
+    Perceiver()
+    return "perception, anatomy"
+
+
+def _detector() -> str:
+    try:
+        from memegen.faces.detect import Detector
+
+        assert Detector()._networks is not None
+    except (ImportError, RuntimeError) as error:
+        raise MemegenError(f"facenet-pytorch does not load: {str(error).splitlines()[0]}") from None
+    return "MTCNN loads"
+
+
+def _recipes() -> str:
+    from memegen import recipes
+
+    for name in recipes.names():
+        recipes.load(name)
+    return f"{len(recipes.names())} shipped"
+
+
+CHECKS: dict[str, Callable[[], str]] = {
+    "devices": _devices,
+    "ffmpeg": _ffmpeg,
+    "weights": _weights,
+    "face detector": _detector,
+    "recipes": _recipes,
+}

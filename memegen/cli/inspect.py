@@ -1,0 +1,154 @@
+"""`memegen aus` and `memegen faces`: what memegen sees in a photo."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from memegen.cli.console import result
+from memegen.errors import UsageError
+
+if TYPE_CHECKING:
+    from memegen.pipeline import SeenFace
+
+Face = Annotated[
+    str, typer.Option("--face", help="largest, all, a number from 1, or a box x,y,w,h.")
+]
+
+
+def aus(
+    photo: Annotated[str | None, typer.Argument(help="Photo to read.")] = None,
+    listing: Annotated[
+        bool, typer.Option("--list", help="Show the table of action units.")
+    ] = False,
+    face: Face = "largest",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    csv_out: Annotated[
+        str | None,
+        typer.Option("--csv", help="Write CSV with OpenFace's columns to this file or -."),
+    ] = None,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
+) -> None:
+    """Action-unit intensities (0..5) of the faces in a photo, or the table of action units."""
+    if listing:
+        _table(as_json)
+        return
+    if photo is None:
+        raise UsageError("name a photo, or use --list")
+    from memegen.pipeline import Animator
+
+    seen = Animator(device=device).see(photo, face)
+    if csv_out is not None:
+        text = _openface_csv(seen)
+        if csv_out == "-":
+            result(text.rstrip("\n"))
+        else:
+            _write_text(Path(csv_out), text)
+    elif as_json:
+        result(json.dumps([_intensities(s) for s in seen], indent=2))
+    else:
+        _print_intensities(seen)
+
+
+def faces(
+    photo: Annotated[str, typer.Argument(help="Photo to search.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
+) -> None:
+    """The faces of a photo, largest first, numbered as --face takes them."""
+    from memegen.faces.choose import choose, parse_choice
+    from memegen.faces.detect import Detector
+    from memegen.photo import read_photo
+    from memegen.pipeline import device_named
+
+    picture = read_photo(photo)
+    found = choose(picture, parse_choice("all"), Detector(device_named(device)))
+    rows = []
+    for number, face in enumerate(found, 1):
+        x0, y0, x1, y1 = (round(float(v), 1) for v in face.box)
+        rows.append(
+            {
+                "face": number,
+                "box": [x0, y0, round(x1 - x0, 1), round(y1 - y0, 1)],
+                "confidence": round(face.confidence, 4),
+                "points": face.points.round(1).tolist(),
+            }
+        )
+    if as_json:
+        result(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        box = ",".join(f"{v:g}" for v in row["box"])  # type: ignore[attr-defined]
+        result(f"{row['face']}  --face {box}  confidence {row['confidence']:.2f}")
+
+
+def _table(as_json: bool) -> None:
+    from memegen.aus import TABLE
+
+    if as_json:
+        rows = [
+            {"name": au.name, "facs_name": au.facs_name, "group": au.group, "sides": au.sides,
+             "channels": au.channels, "range": [0, 5], "moves": au.moves}
+            for au in TABLE
+        ]  # fmt: skip
+        result(json.dumps(rows, indent=2))
+        return
+    sides = {"both": "both, L, R", "either": "L or R", "none": "-"}
+    result(f"{'name':6}{'FACS name':24}{'group':8}{'sides':12}{'range':7}what moves")
+    for au in TABLE:
+        result(f"{au.name:6}{au.facs_name:24}{au.group:8}{sides[au.sides]:12}{'0..5':7}{au.moves}")
+
+
+def _intensities(seen: SeenFace) -> dict[str, object]:
+    from memegen.aus import to_expression
+
+    values = to_expression(seen.perception.action_units)
+    turn, up, tilt = (round(float(a), 1) for a in seen.perception.angles)
+    return {
+        "box": seen.face.box.round(1).tolist(),
+        "confidence": round(seen.face.confidence, 4),
+        "head_degrees": {"turn_left": turn, "up": up, "tilt_left": tilt},
+        "action_units": {name: round(value, 2) for name, value in values.items()},
+    }
+
+
+def _print_intensities(seen: list[SeenFace]) -> None:
+    from memegen.aus import TABLE, to_expression
+
+    for number, one in enumerate(seen, 1):
+        if len(seen) > 1:
+            result(f"face {number}")
+        values = to_expression(one.perception.action_units)
+        for au in TABLE:
+            shown = [values[c] for c in au.channels]
+            if max(shown) < 0.05:
+                continue
+            text = f"{shown[0]:.1f}" if len(shown) == 1 else f"L {shown[0]:.1f}  R {shown[1]:.1f}"
+            result(f"{au.name:6}{au.facs_name:24}{text}")
+
+
+def _openface_csv(seen: list[SeenFace]) -> str:
+    from memegen.aus import OPENFACE, to_openface
+
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    columns = [f"AU{au.number:02d}_r" for au in OPENFACE]
+    writer.writerow(["face", "confidence", *columns])
+    for number, one in enumerate(seen):
+        values = to_openface(one.perception.action_units)
+        writer.writerow([number, f"{one.face.confidence:.3f}", *(f"{v:.2f}" for v in values)])
+    return table.getvalue()
+
+
+def _write_text(path: Path, text: str) -> None:
+    try:
+        partial = path.with_name(path.name + ".part")
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot write ({error.strerror})") from None

@@ -1,0 +1,73 @@
+"""`memegen recipes list|show|check|new`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from memegen import recipes
+from memegen.cli.console import result
+from memegen.errors import UsageError
+
+app = typer.Typer(
+    help="Expression recipes: list, show, check and begin them.", no_args_is_help=True
+)
+
+TEMPLATE = """\
+name: {name}
+description: Say in a line what happens
+fps: 25
+loop: boomerang            # once | loop | boomerang
+keyframes:
+  # {{}} is the photo's own expression; intensities run from 0 to 5 (memegen aus --list)
+  - {{at: 0.0, hold: 0.2, expression: {{}}}}
+  - {{at: 0.7, ease: in-out, hold: 0.4, expression: {{AU6: 2.5, AU12: 4, AU25: 2}}}}
+"""
+
+
+@app.command("list")
+def list_() -> None:
+    """Names and descriptions of the shipped recipes."""
+    width = max(map(len, recipes.names()), default=0) + 2
+    for name in recipes.names():
+        result(f"{name:{width}}{recipes.load(name).description}")
+
+
+@app.command()
+def show(name: Annotated[str, typer.Argument(help="Recipe name or file.")]) -> None:
+    """Print a recipe's YAML, to copy and change."""
+    recipes.load(name)
+    path = Path(name) if Path(name).is_file() else recipes.folder() / f"{name}.yaml"
+    result(path.read_text(encoding="utf-8").rstrip())
+
+
+@app.command()
+def check(file: Annotated[str, typer.Argument(help="Recipe file.")]) -> None:
+    """Check a recipe file; says the line of the first mistake."""
+    path = Path(file)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise UsageError(f"{file}: cannot read the recipe") from None
+    recipe = recipes.parse(text, file)
+    track = recipe.track()
+    result(
+        f"{file}: ok, {len(recipe.keyframes)} keyframes, "
+        f"{len(track)} frames, {track.duration:.2f} s"
+    )
+
+
+@app.command()
+def new(name: Annotated[str, typer.Argument(help="Name of the recipe to begin.")]) -> None:
+    """Write NAME.yaml here, with a recipe to start from."""
+    path = Path(name if name.endswith((".yaml", ".yml")) else f"{name}.yaml")
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(TEMPLATE.format(name=path.stem))
+    except FileExistsError:
+        raise UsageError(f"{path}: exists already") from None
+    except OSError as error:
+        raise UsageError(f"{path}: cannot write ({error.strerror})") from None
+    result(str(path))

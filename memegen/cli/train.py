@@ -1,0 +1,56 @@
+"""`memegen train`: make the weights that memegen ships, or your own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from memegen.cli.console import result, say
+from memegen.errors import UsageError, nearest
+
+MODELS = ("perception", "anatomy")
+
+
+def train(
+    data: Annotated[Path, typer.Argument(help="Folder of face-data shards and their labels.")],
+    model: Annotated[str, typer.Option("--model", help="What to train: perception or anatomy.")],
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder for weights, log and checkpoint.")
+    ] = Path("run"),
+    steps: Annotated[int | None, typer.Option("--steps", help="Optimiser steps.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of all randomness.")] = 0,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")
+    ] = False,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
+) -> None:
+    """Train a model on labelled face data."""
+    if model not in MODELS:
+        raise UsageError(
+            f"unknown model '{model}'{nearest(model, MODELS)} (known: {', '.join(MODELS)})"
+        )
+    if not data.is_dir():
+        raise UsageError(f"{data}: no such folder")
+    if steps is not None and steps < 1:
+        raise UsageError("--steps must be at least 1")
+    if model == "anatomy":
+        from memegen.training import anatomy
+
+        for name, errors in anatomy.train(data, out).items():
+            line = "  ".join(f"{region} {value:.4f}" for region, value in errors.items())
+            say(f"{name:14}{line}")
+        result(str(out / "anatomy.safetensors"))
+        return
+    import torch
+
+    from memegen.pipeline import device_named
+    from memegen.training import perception
+
+    settings = perception.PerceptionTraining(seed=seed)
+    if steps is not None:
+        settings = replace(settings, steps=steps)
+    path = perception.train(data, out, settings, torch.device(device_named(device)), resume, say)
+    result(str(path))

@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+
+from memegen import aus
+from memegen.errors import UsageError
+
+
+def test_first_17_are_openface_in_openface_order() -> None:
+    order = [1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45]
+    assert [au.number for au in aus.OPENFACE] == order
+    assert [au.number for au in aus.TABLE[:17]] == order
+
+
+def test_table_holds_the_rest_once_each() -> None:
+    numbers = [au.number for au in aus.TABLE]
+    assert numbers[17:] == [18, 22, 27, 28, 30, 34, 46, *range(51, 57), *range(61, 65)]
+    assert len(set(numbers)) == len(numbers)
+    assert len(aus.CHANNELS) == len(set(aus.CHANNELS)) == 50
+
+
+@pytest.mark.parametrize(
+    ("name", "channels"),
+    [
+        ("AU12", ("AU12L", "AU12R")),
+        ("au12l", ("AU12L",)),
+        ("AU12R", ("AU12R",)),
+        ("AU12_r", ("AU12L", "AU12R")),
+        (" AU01_r", ("AU1L", "AU1R")),
+        ("12", ("AU12L", "AU12R")),
+        ("lip corner puller", ("AU12L", "AU12R")),
+        ("Lip Corner Puller left", ("AU12L",)),
+        ("AU26", ("AU26",)),
+        ("AU30L", ("AU30L",)),
+        ("head turn left", ("AU51",)),
+    ],
+)
+def test_names(name: str, channels: tuple[str, ...]) -> None:
+    assert aus.channels_of(name) == channels
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("AU13", "AU"), ("lip corner pullet", "lip corner puller"), ("AU25L", "no sides"),
+     ("AU30", "AU30L"), ("", "unknown"), ("AU12_c", "unknown")],
+)  # fmt: skip
+def test_wrong_names_say_what_is_right(name: str, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        aus.channels_of(name)
+
+
+def test_parse_expression() -> None:
+    assert aus.parse_expression("AU12=4, AU6L:2") == {"AU12L": 4, "AU12R": 4, "AU6L": 2}
+
+
+@pytest.mark.parametrize(
+    "text", ["AU12", "AU12=x", "AU12=6", "AU12=-1", "AU12=nan", "AU12=inf", "", ","]
+)
+def test_wrong_expressions(text: str) -> None:
+    with pytest.raises(UsageError):
+        aus.parse_expression(text)
+
+
+def test_openface_there_and_back() -> None:
+    values = np.linspace(0, 5, 17, dtype=np.float32)
+    assert np.allclose(aus.to_openface(aus.from_openface(values)), values)
+
+
+def test_openface_takes_the_mean_of_sides() -> None:
+    only_left = aus.to_vector({"AU12L": 4})
+    assert aus.to_openface(only_left)[8] == pytest.approx(2)
+
+
+def test_head_and_gaze_there_and_back() -> None:
+    vectors = np.zeros((2, 50), np.float32)
+    head = np.array([[12, -6, 3], [-30, 30, 0]], np.float32)
+    gaze = np.array([[6, -12], [0, 1]], np.float32)
+    aus.set_head_and_gaze(vectors, head, gaze)
+    assert np.allclose(aus.head_degrees(vectors), head, atol=1e-5)
+    assert np.allclose(aus.gaze_degrees(vectors), gaze, atol=1e-5)
+    assert (vectors >= 0).all()
+    assert aus.head_degrees(aus.to_vector({"AU51": 1}))[0] == pytest.approx(6)
+
+
+def test_mirror_swaps_sides_and_directions() -> None:
+    seen = aus.mirror(aus.to_vector({"AU12L": 3, "AU51": 2, "AU25": 1, "AU30R": 1, "AU53": 2}))
+    wanted = aus.to_vector({"AU12R": 3, "AU52": 2, "AU25": 1, "AU30L": 1, "AU53": 2})
+    assert np.allclose(seen, wanted)
+    assert np.allclose(
+        aus.mirror(seen), aus.to_vector({"AU12L": 3, "AU51": 2, "AU25": 1, "AU30R": 1, "AU53": 2})
+    )

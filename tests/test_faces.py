@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+
+from memegen.errors import NoFaceError, UsageError
+from memegen.faces.choose import Choice, choose, parse_choice
+from memegen.faces.detect import Face, distinct, overlap
+from memegen.photo import Photo
+
+PHOTO = Photo(np.zeros((100, 200, 3), np.uint8), None)
+
+
+def a_face(x: float, size: float, confidence: float = 0.99) -> Face:
+    return Face(
+        np.array([x, 10, x + size, 10 + size], np.float32), np.zeros((5, 2), np.float32), confidence
+    )
+
+
+class Fake:
+    """A detector that finds what it is told to."""
+
+    def __init__(self, *faces: Face, inside: Face | None = None) -> None:
+        self.faces, self.inside = list(faces), inside
+
+    def find(self, _rgb: np.ndarray) -> list[Face]:
+        return self.faces
+
+    def find_in(self, _rgb: np.ndarray, _box: np.ndarray) -> Face | None:
+        return self.inside
+
+
+def test_choices() -> None:
+    assert parse_choice("largest") == Choice()
+    assert parse_choice(" All").which == "all"
+    assert parse_choice("2").number == 2
+    assert parse_choice("10,20,30.5,40").box == (10, 20, 30.5, 40)
+
+
+@pytest.mark.parametrize(
+    "text", ["biggest", "0", "-1", "1,2,3", "1,2,3,x", "1,2,0,5", "nan,1,9,9", ""]
+)
+def test_wrong_choices(text: str) -> None:
+    with pytest.raises(UsageError, match="--face"):
+        parse_choice(text)
+
+
+def test_choosing() -> None:
+    big, small = a_face(0, 50), a_face(100, 20)
+    both = Fake(big, small)
+    assert choose(PHOTO, parse_choice("largest"), both) == [big]
+    assert choose(PHOTO, parse_choice("all"), both) == [big, small]
+    assert choose(PHOTO, parse_choice("2"), both) == [small]
+    with pytest.raises(NoFaceError, match="only 2"):
+        choose(PHOTO, parse_choice("3"), both)
+    with pytest.raises(NoFaceError, match="no face found"):
+        choose(PHOTO, parse_choice("largest"), Fake())
+
+
+def test_a_box_is_believed_where_no_face_is_seen() -> None:
+    drawn = choose(PHOTO, parse_choice("20,10,60,80"), Fake())[0]
+    assert drawn.confidence == 0
+    assert drawn.points[:2, 1].mean() < drawn.points[3:, 1].mean()
+    assert (drawn.points[:, 0] > 20).all()
+    assert (drawn.points[:, 0] < 80).all()
+    seen = a_face(20, 60)
+    assert choose(PHOTO, parse_choice("20,10,60,80"), Fake(inside=seen)) == [seen]
+
+
+def test_a_box_outside_the_photo() -> None:
+    with pytest.raises(UsageError, match="outside 200x100"):
+        choose(PHOTO, parse_choice("300,10,60,80"), Fake())
+
+
+def test_second_finds_of_one_face_are_dropped() -> None:
+    one, again, other = a_face(0, 50), a_face(4, 48, 0.95), a_face(100, 80, 0.97)
+    assert distinct([one, again, other]) == [other, one]
+    assert overlap(one.box, other.box) == 0

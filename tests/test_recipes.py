@@ -1,0 +1,163 @@
+import numpy as np
+import pytest
+
+from memegen import aus, recipes
+from memegen.errors import UsageError
+from memegen.tracks import compose
+
+REQUIRED = [
+    "smile",
+    "grin",
+    "laugh",
+    "smirk",
+    "wink",
+    "kiss",
+    "pout",
+    "surprise",
+    "shock",
+    "scream",
+    "anger",
+    "rage",
+    "disgust",
+    "contempt",
+    "fear",
+    "sad",
+    "cry",
+    "doubt",
+    "side-eye",
+    "eye-roll",
+    "sleepy",
+    "yawn",
+    "blink",
+    "puff",
+    "nod",
+    "shake",
+    "tilt",
+    "talk",
+    "chew",
+    "singing",
+    "deadpan",
+]
+SMILE = aus.INDEX["AU12L"]
+
+
+def test_shipped_recipes_are_all_there_and_named_as_their_files() -> None:
+    assert set(REQUIRED) <= set(recipes.names())
+    for name in recipes.names():
+        recipe = recipes.load(name)
+        assert recipe.name == name
+        assert recipe.description
+        assert 0.5 < recipe.track().duration < 8
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_shipped_recipes_move_and_loop_without_a_jump(name: str) -> None:
+    track = recipes.load_track(name)
+    own = np.full(50, 0.2, np.float32)
+    frames = track.resolve(own)
+    steps = np.abs(np.diff(np.concatenate([frames, frames[:1]]), axis=0)).max(1)
+    assert steps.max() > 0.02
+    assert steps[-1] <= steps[:-1].max() + 1e-6  # the way from the last frame to the first
+
+
+def recipe(keyframes: str, head: str = "loop: once") -> recipes.Recipe:
+    return recipes.parse(f"name: test\nfps: 10\n{head}\nkeyframes:\n{keyframes}")
+
+
+def test_a_channel_not_named_stays_the_photos_own() -> None:
+    track = recipe("  - {at: 0, expression: {}}\n  - {at: 1, expression: {AU12: 5}}").track()
+    own = aus.to_vector({"AU12": 1, "AU4": 2})
+    frames = track.resolve(own)
+    assert len(track) == 11
+    assert frames[0, SMILE] == pytest.approx(0.2)
+    assert frames[-1, SMILE] == pytest.approx(1.0)
+    assert (frames[:, aus.INDEX["AU4L"]] == own[aus.INDEX["AU4L"]]).all()
+    assert (np.diff(frames[:, SMILE]) > 0).all()
+
+
+def test_intensity_scales_the_change() -> None:
+    track = recipe("  - {at: 0, expression: {AU12: 3}}").track()
+    own = aus.to_vector({"AU12": 1})
+    assert track.resolve(own, 0)[0, SMILE] == pytest.approx(0.2)
+    assert track.resolve(own, 0.5)[0, SMILE] == pytest.approx(0.4)
+    assert track.resolve(own, 3)[0, SMILE] == pytest.approx(1.0)
+
+
+def test_relative_adds_to_the_photo() -> None:
+    track = recipe("  - {at: 0, expression: {AU12: -1}}", "relative: true").track()
+    assert track.resolve(aus.to_vector({"AU12": 3}))[0, SMILE] == pytest.approx(0.4)
+    assert track.resolve(aus.to_vector({"AU12": 0.5}))[0, SMILE] == 0
+
+
+def test_hold_keeps_the_keyframe() -> None:
+    text = "  - {at: 0, hold: 0.5, expression: {AU12: 0}}\n  - {at: 1, expression: {AU12: 5}}"
+    smile = recipe(text).track().add[:, SMILE]
+    assert (smile[:6] == 0).all()
+    assert smile[6] > 0
+
+
+def test_boomerang_goes_there_and_back() -> None:
+    text = "  - {at: 0, expression: {AU12: 0}}\n  - {at: 0.5, ease: linear, expression: {AU12: 5}}"
+    track = recipe(text, "loop: boomerang").track()
+    assert np.allclose(
+        track.add[:, SMILE], [0, 0.2, 0.4, 0.6, 0.8, 1, 0.8, 0.6, 0.4, 0.2], atol=1e-6
+    )
+
+
+def test_loop_adds_the_way_back() -> None:
+    text = "  - {at: 0, expression: {AU12: 0}}\n  - {at: 0.5, expression: {AU12: 5}}"
+    smile = recipe(text, "loop: loop").track().add[:, SMILE]
+    assert len(smile) == 8
+    assert smile[-1] < 0.5
+
+
+def test_duration_stretches_the_cycle() -> None:
+    assert recipes.load_track("smile", duration=4).duration == pytest.approx(4, abs=0.1)
+    assert recipes.load_track("wink", fps=50).fps == 50
+
+
+@pytest.mark.parametrize("ease", recipes.EASES)
+def test_eases_begin_and_end(ease: str) -> None:
+    assert recipes.EASES[ease](0) == pytest.approx(0)
+    assert recipes.EASES[ease](1) == pytest.approx(1)
+
+
+def test_composition_later_wins_and_shorter_holds() -> None:
+    one = recipe("  - {at: 0, expression: {AU12: 5, AU4: 5}}").track()
+    two = recipe("  - {at: 0, expression: {AU12: 0}}\n  - {at: 1, expression: {AU12: 1}}").track()
+    both = compose([one, two])
+    assert len(both) == len(two)
+    assert both.resolve(np.zeros(50, np.float32))[-1, SMILE] == pytest.approx(0.2)
+    assert both.add[-1, aus.INDEX["AU4L"]] == pytest.approx(1)
+    assert recipes.load_track("smile+wink").name == "smile+wink"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("keyframes:\n  - {at: 0, expresion: {}}", ":2: unknown key 'expresion', did you mean 'expression'"),
+        ("name: x\nkeyframes:\n  - at: 0\n    expression: {AU99: 1}", ":4: unknown action unit 'AU99'"),
+        ("keyframes:\n  - {at: 0, expression: {AU12: 7}}", ":2: AU12: intensity 7 is outside 0..5"),
+        ("keyframes:\n  - {at: 0, expression: {AU12: .nan}}", ":2: .*nan"),
+        ("keyframes:\n  - {at: 0, expression: {AU12: high}}", ":2: .*number"),
+        ("keyframes:\n  - {at: 0, expression: {AU12: 3}", "not valid YAML"),
+        ("keyframes: []", ":1: expected a list"),
+        ("name: x", ":1: a recipe needs keyframes"),
+        ("", "empty"),
+        ("[1, 2]", "expected 'key: value'"),
+        ("loop: bounce\nkeyframes:\n  - {at: 0, expression: {}}", ":1: 'bounce' is none of"),
+        ("fps: 0\nkeyframes:\n  - {at: 0, expression: {}}", ":1: 0 is outside"),
+        ("keyframes:\n  - {at: 1, expression: {}}\n  - {at: 1, expression: {}}", ":3: .*begins before"),
+        ("keyframes:\n  - {at: 0, ease: fast, expression: {}}", ":2: 'fast' is none of"),
+        ("keyframes:\n  - {expression: {}}", ":2: a keyframe needs 'at'"),
+        ("name: x\nname: y\nkeyframes:\n  - {at: 0, expression: {}}", ":2: 'name' is given twice"),
+    ],
+)  # fmt: skip
+def test_mistakes_name_the_line(text: str, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        recipes.parse(text, "my.yaml")
+
+
+def test_unknown_recipe_names_the_nearest() -> None:
+    with pytest.raises(UsageError, match="did you mean 'smile'"):
+        recipes.load("simle")
