@@ -11,9 +11,11 @@ from typing import Annotated, NoReturn
 import typer
 
 from memegen import __version__
-from memegen.cli import animate, doctor, inspect, recipes, train
+from memegen.cli import animate, doctor, evaluate, inspect, recipes, train
 from memegen.cli.console import fail, talk
 from memegen.errors import MemegenError
+
+INTERRUPTED = 130
 
 app = typer.Typer(
     name="memegen",
@@ -28,6 +30,7 @@ app.command("aus")(inspect.aus)
 app.command("faces")(inspect.faces)
 app.add_typer(recipes.app, name="recipes")
 app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
 app.command("doctor")(doctor.doctor)
 
 
@@ -53,14 +56,15 @@ def main() -> NoReturn:
     """Run the command line; exits with the codes of DESIGN section 5."""
     signal.signal(signal.SIGTERM, _terminated)
     try:
-        app(standalone_mode=False)
-        code = 0
+        # Outside standalone mode Typer returns the code of an Exit, and makes Ctrl-C an Exit(130).
+        left = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+        code = left if isinstance(left, int) else 0
         sys.stdout.flush()
+        if code == INTERRUPTED:
+            raise KeyboardInterrupt
     except (typer.Abort, KeyboardInterrupt):
         fail("interrupted, nothing half-written was left")
-        code = 130
-    except typer.Exit as leave:
-        code = leave.exit_code
+        code = INTERRUPTED
     except MemegenError as error:
         _trace()
         fail(str(error))

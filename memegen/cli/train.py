@@ -25,6 +25,8 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")
     ] = False,
+    init: Annotated[str | None, typer.Option("--init", help="Weights to begin with.")] = None,
+    lr: Annotated[float | None, typer.Option("--lr", help="Peak learning rate.")] = None,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
     """Train a model on labelled face data."""
@@ -52,5 +54,8 @@ def train(
     settings = perception.PerceptionTraining(seed=seed)
     if steps is not None:
         settings = replace(settings, steps=steps)
-    path = perception.train(data, out, settings, torch.device(device_named(device)), resume, say)
+    if lr is not None:
+        settings = replace(settings, lr=lr)
+    where = torch.device(device_named(device))
+    path = perception.train(data, out, settings, where, resume, init, say)
     result(str(path))

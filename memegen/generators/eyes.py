@@ -68,7 +68,7 @@ class EyeLayer:
         if strength < 0.02:
             return
         edge = smooth_ring(ring, EYE_CORNERS)[:49]
-        along = np.sin(np.linspace(0, np.pi, len(edge), dtype=np.float32))
+        along = np.sin(np.linspace(0, np.pi, len(edge), dtype=np.float32)).clip(0, 1)
         half = np.maximum(along**0.7 * LASH_WIDTH * self._iod, 0.15)[:, None]
         normal = np.stack(
             [edge[:, 1] - np.roll(edge[:, 1], 1), np.roll(edge[:, 0], 1) - edge[:, 0]], 1

@@ -137,7 +137,7 @@ class MouthLayer:
         )
         gum = smoothstep(soft, -soft, cut + neck)
         gap = 1 - 0.22 * np.exp(-((into / 0.008) ** 2))
-        round_off = 1 - 0.55 * (across / 0.47) ** 2 - 0.10 * np.exp(cut / 0.02).clip(0, 1)
+        round_off = 1 - 0.55 * (across / 0.47) ** 2 - 0.10 * np.exp(np.minimum(cut, 0) / 0.02)
         bulge = 1 + 0.05 * np.sin(np.clip(into / (right - left), 0, 0.5) * np.pi)
         enamel = ENAMEL * (gain * gap * round_off.clip(0.2, 1) * bulge)[..., None]
         gums = GUM * (gain * round_off.clip(0.2, 1) * 0.9)[..., None]

@@ -16,11 +16,12 @@ from memegen.geometry.shape import LANDMARKS
 class PerceptionConfig:
     """Sizes of the network; stored in the weights file."""
 
-    size: int = 128  # side of the input crop in pixels
+    size: int = 144  # side of the input crop in pixels
     widths: tuple[int, ...] = (32, 64, 128, 256)  # feature maps at 1/2, 1/4, 1/8, 1/16
     blocks: tuple[int, ...] = (0, 2, 3, 2)  # residual blocks at each resolution
-    squeeze: int = 48  # feature maps kept, with their positions, for the fully connected layer
+    squeeze: int = 40  # feature maps kept, with their positions, for the fully connected layer
     hidden: int = 512  # width of the fully connected layer
+    au_hidden: int = 192  # width of the action units' own layer
     components: int = 160  # principal components of the landmark decoder
     channels: int = len(aus.CHANNELS)  # action-unit channels
 
@@ -71,11 +72,15 @@ class PerceptionNet(nn.Module):
             ]
             before = width
         self.features = nn.Sequential(*layers)
-        cells = (c.size // 2 ** len(c.widths)) ** 2
+        cells = (-(-c.size // 2 ** len(c.widths))) ** 2
         self.squeeze = nn.Conv2d(before, c.squeeze, 1)
         self.hidden = nn.Sequential(nn.Linear(c.squeeze * cells, c.hidden), nn.SiLU())
         self.code = nn.Linear(c.hidden, c.components)
-        self.action_units = nn.Linear(c.hidden, c.channels)
+        self.action_units = nn.Sequential(
+            nn.Linear(c.hidden + c.components, c.au_hidden),
+            nn.SiLU(),
+            nn.Linear(c.au_hidden, c.channels),
+        )
         self.angles = nn.Linear(c.hidden, 3)
         self.register_buffer("mean", torch.zeros(LANDMARKS, 3))
         self.register_buffer("components", torch.zeros(c.components, LANDMARKS, 3))
@@ -92,5 +97,7 @@ class PerceptionNet(nn.Module):
         x = self.features(crops * 2 - 1)
         x = self.hidden(self.squeeze(x).flatten(1)).float()
         with torch.autocast(crops.device.type, enabled=False):
-            landmarks = self.mean + torch.tensordot(self.code(x), self.components, 1)
-            return Perceived(landmarks, self.action_units(x), self.angles(x) * 10)
+            code = self.code(x)
+            landmarks = self.mean + torch.tensordot(code, self.components, 1)
+            units = self.action_units(torch.cat([x, code], 1))
+            return Perceived(landmarks, units, self.angles(x) * 10)

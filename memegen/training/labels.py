@@ -128,7 +128,7 @@ def _project_dead(vectors: Array, labels: FaceLabels, basis: IctBasis) -> None:
     channels = [c for number in PROJECTED for c in aus.BY_NUMBER[number].channels]
     units = basis.action_units().reshape(len(aus.CHANNELS), -1)[[aus.INDEX[c] for c in channels]]
     design = np.concatenate([units, form])
-    slack = np.r_[np.full(len(units), 0.4), np.ones(FORM_MODES)]
+    slack = np.r_[np.full(len(units), 0.4), np.ones(len(form))]
     prior = np.diag(SHAPE_NOISE / slack**2)
     solved = np.linalg.solve(design @ design.T + prior, design @ residual.T).T[:, : len(units)]
     scale = np.maximum(np.quantile(solved, 0.99, axis=0), 1e-6)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -40,7 +41,7 @@ class PerceptionTraining:
     weight_decay: float = 0.02
     ema: float = 0.999  # decay of the averaged weights that are shipped
     landmark_weight: float = 1.0  # per 0.01 IOD of mean landmark error
-    au_weight: float = 4.0  # per unit of AU error, each AU scaled by its spread
+    au_weight: float = 6.0  # per squared AU error, each AU scaled by its spread
     pose_weight: float = 0.3  # per degree
     save_minutes: float = 3.0  # between checkpoints
     seed: int = 0
@@ -131,15 +132,14 @@ class PerceptionLoss:
         miss = miss * miss.new_tensor([1, 1, 0.5])
         distance = (miss.square().sum(-1) + 1e-6).sqrt()
         landmark = (distance * self.point_weight).mean()
-        unit_miss = (said.action_units - true.action_units).abs()
-        units = (torch.where(unit_miss < 0.1, 5 * unit_miss**2, unit_miss - 0.05)) * self.au_weight
+        units = (said.action_units - true.action_units).square() * self.au_weight
         pose = torch.nn.functional.smooth_l1_loss(said.angles, angles(true.rotation))
         s = self.settings
         total = (
             s.landmark_weight * 100 * landmark + s.au_weight * units.mean() + s.pose_weight * pose
         )
         parts = {"landmark": landmark, "au": units.mean(), "pose": pose, "total": total}
-        return total, {name: float(part) for name, part in parts.items()}
+        return total, {name: float(part.detach()) for name, part in parts.items()}
 
 
 def train(
@@ -148,11 +148,13 @@ def train(
     settings: PerceptionTraining,
     device: torch.device,
     resume: bool = False,
+    init: str | None = None,
     log: Callable[[str], None] = print,
 ) -> Path:
     """Train on a shard folder; returns the path of the weights, `out/perception.safetensors`.
 
-    Writes `out/log.jsonl` and `out/checkpoint.pt` while it runs; `resume` goes on from there.
+    Writes `out/log.jsonl` and `out/checkpoint.pt` while it runs; `resume` goes on from there,
+    `init` begins with what fits of other weights (a name or a file).
     """
     torch.manual_seed(settings.seed)
     torch.set_flush_denormal(True)
@@ -160,6 +162,8 @@ def train(
     faces, mean, components, mirrored = load_faces(data, device)
     network = PerceptionNet(settings.network).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     network.set_decoder(mean, components)
+    if init:
+        log(_begin_with(network, init))
     average = torch.optim.swa_utils.AveragedModel(
         network,
         multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(settings.ema),
@@ -169,7 +173,7 @@ def train(
         network.parameters(), settings.lr, weight_decay=settings.weight_decay
     )
     spread = faces.action_units.std(0)
-    au_weight = torch.where(spread > 0, 1 / spread.clamp(min=0.05), 0.0)
+    au_weight = torch.where(spread > 0, 1 / spread.clamp(min=0.05) ** 2, 0.0)
     au_weight[[aus.INDEX[c] for pair in aus.OPPOSITES[:3] for c in pair]] = 0
     loss_of = PerceptionLoss(landmark_weights(mean).to(device), au_weight, settings)
     start, checkpoint = 0, out / "checkpoint.pt"
@@ -208,7 +212,7 @@ def train(
             progress = step / settings.steps
             warm = min(1.0, (step + 1) / settings.warmup)
             for group in optimizer.param_groups:
-                group["lr"] = settings.lr * warm * 0.5 * (1 + np.cos(np.pi * progress))
+                group["lr"] = settings.lr * warm * 0.5 * (1 + math.cos(math.pi * progress))
             batch = draw(faces, settings.batch, mirrored, settings.augment, settings.network.size)
             with torch.autocast(device.type, torch.bfloat16):
                 said = network(batch.crops.contiguous(memory_format=torch.channels_last))
@@ -219,7 +223,7 @@ def train(
             optimizer.step()
             average.update_parameters(network)
             seen += settings.batch
-            if not np.isfinite(parts["total"]):
+            if not math.isfinite(parts["total"]):
                 raise FloatingPointError(f"loss is not finite at step {step}")
             if step % 100 == 0:
                 rate = seen / (time.monotonic() - started)
@@ -233,6 +237,17 @@ def train(
                 save(step + 1)
                 saved_at = time.monotonic()
     return save(settings.steps)
+
+
+def _begin_with(network: PerceptionNet, init: str) -> str:
+    """Copy every tensor of the weights `init` that has the network's name and shape."""
+    state, found = network.state_dict(), weights.load(init, "perception").tensors
+    fitting = {
+        name: t for name, t in found.items() if name in state and state[name].shape == t.shape
+    }
+    for name, tensor in fitting.items():
+        state[name].copy_(tensor)
+    return f"{len(fitting)} of {len(state)} tensors taken from {init}"
 
 
 def batches(crops: np.ndarray, size: int) -> Iterator[Tensor]:  # type: ignore[type-arg]

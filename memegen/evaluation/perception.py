@@ -1,0 +1,93 @@
+"""The perception network on the `val` split: landmarks, action units, pose, size and speed."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from memegen import aus
+from memegen.arrays import Array, Mask, Picture
+from memegen.geometry.shape import angles_of, iod
+from memegen.geometry.topology import REGIONS
+from memegen.perception.perceive import Perceiver
+from memegen.training.labels import action_units, load_basis
+from memegen.training.perception import STORED_SIZE, batches
+from memegen.training.shards import FaceLabels, load_labels, read_crops
+
+Report = dict[str, dict[str, float]]
+
+
+def evaluate(data: Path, name: str = "perception") -> Report:
+    """Figures of weights `name` on the held-out crops of a shard folder.
+
+    Landmark errors are mean distances in IOD (2-D by region, and 3-D over all), AU figures are
+    Pearson correlations with the labels, pose figures mean absolute degrees.
+    """
+    labels, basis = load_labels(data), load_basis(data)
+    truth = action_units(labels, basis)
+    held_out = labels.is_val
+    truth, labels = truth[held_out], labels.take(held_out)
+    crops = read_crops(data, labels.ids, STORED_SIZE)
+    perceiver = Perceiver(name)
+    points, units, angles = _predict(perceiver, crops)
+    miss = (points - labels.landmarks) / iod(labels.landmarks)[:, None, None]
+    flat, deep = np.linalg.norm(miss[..., :2], axis=-1), np.linalg.norm(miss, axis=-1)
+    landmarks = {"all": float(flat.mean()), "all, 3-D": float(deep.mean())}
+    landmarks |= {region: float(flat[:, list(rows)].mean()) for region, rows in REGIONS.items()}
+    landmarks |= {"irises": float(flat[:, [468, 473]].mean())}
+    pose = np.abs(angles - angles_of(labels.rotation))
+    by_axis = dict(zip(("turn", "nod", "tilt"), pose.mean(0).tolist(), strict=True))
+    return {
+        "landmarks": landmarks,
+        "pearson": _pearson(units, truth),
+        "pose": {"mean": float(pose.mean()), **by_axis},
+        "landmarks by group": _by_group(flat.mean(1), labels),
+        "cost": _cost(perceiver, crops),
+    }
+
+
+def _predict(perceiver: Perceiver, crops: Picture) -> tuple[Array, Array, Array]:
+    with torch.inference_mode():
+        said = [perceiver.network(b) for b in batches(crops, perceiver.network.config.size)]
+    points, units, angles = (torch.cat(part).numpy() for part in zip(*said, strict=True))
+    return points, np.clip(units, 0, 1), angles
+
+
+def _pearson(units: Array, truth: Array) -> dict[str, float]:
+    """Correlation per action unit, sides taken together."""
+    found = {}
+    for au in aus.TABLE:
+        if au.group == "head":
+            continue
+        rows = [aus.INDEX[c] for c in au.channels]
+        true, said = truth[:, rows].ravel(), units[:, rows].ravel()
+        if true.std() > 1e-6 and said.std() > 1e-6:
+            found[au.name] = float(np.corrcoef(true, said)[0, 1])
+    return found
+
+
+def _by_group(error: Array, labels: FaceLabels) -> dict[str, float]:
+    groups: dict[str, Mask] = {f"source {s}": labels.source == s for s in np.unique(labels.source)}
+    for name in ("Male", "Young", "Pale_Skin", "Eyeglasses", "No_Beard", "Gray_Hair"):
+        known = labels.attributes[name]
+        groups |= {name: known == 1, f"not {name}": known == 0}
+    return {name: float(error[rows].mean()) for name, rows in groups.items() if rows.sum() >= 10}
+
+
+def _cost(perceiver: Perceiver, crops: Picture) -> dict[str, float]:
+    batch = next(batches(crops[:64], perceiver.network.config.size))
+    with torch.inference_mode():
+        perceiver.network(batch)
+        times = []
+        for _ in range(5):
+            start = time.perf_counter()
+            perceiver.network(batch)
+            times.append(time.perf_counter() - start)
+    parameters = sum(p.numel() for p in perceiver.network.parameters())
+    return {
+        "parameters, millions": parameters / 1e6,
+        "ms a crop, batches of 64": float(np.median(times)) / len(batch) * 1000,
+    }

@@ -1,0 +1,220 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import SAMPLE
+from PIL import Image
+
+from memegen import cli
+from memegen.cli import app as command
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def run(*args: str, capsys: pytest.CaptureFixture[str], code: int = 0) -> tuple[str, str]:
+    """Run the command in this process; returns what it printed to stdout and stderr."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["memegen", *args])
+        patch.setattr(command.signal, "signal", lambda *_: None)
+        with pytest.raises(SystemExit) as left:
+            command.main()
+    said = capsys.readouterr()
+    assert left.value.code == code, said.err
+    assert "Traceback" not in said.err
+    if code:
+        assert len(said.err.strip().splitlines()) == 1, said.err
+        assert said.err.startswith("memegen: ")
+    return said.out, said.err
+
+
+def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--version", capsys=capsys)[0].startswith("memegen 0.")
+    assert "animate" in run("--help", capsys=capsys)[0]
+
+
+@pytest.mark.parametrize(
+    "args",
+    [["--help"], ["--version"], ["recipes", "list"], ["aus", "--list"], ["animate", "--help"]],
+)
+def test_light_commands_do_not_import_torch(args: list[str]) -> None:
+    probe = (
+        "import sys; sys.argv = ['memegen', *sys.argv[1:]]\n"
+        "from memegen.cli.app import main\n"
+        "try: main()\n"
+        "except SystemExit as e: assert e.code == 0, e.code\n"
+        "assert not {'torch', 'torchvision', 'facenet_pytorch'} & set(sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", probe, *args], capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_recipes_commands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "smile" in run("recipes", "list", capsys=capsys)[0]
+    assert "keyframes:" in run("recipes", "show", "wink", capsys=capsys)[0]
+    assert run("recipes", "new", "mine", capsys=capsys)[0].strip() == "mine.yaml"
+    assert "ok" in run("recipes", "check", "mine.yaml", capsys=capsys)[0]
+    assert "exists already" in run("recipes", "new", "mine", capsys=capsys, code=2)[1]
+    (tmp_path / "mine.yaml").write_text("keyframes:\n  - {at: 0, expression: {AU99: 1}}")
+    assert "mine.yaml:2" in run("recipes", "check", "mine.yaml", capsys=capsys, code=2)[1]
+
+
+def test_aus_list(capsys: pytest.CaptureFixture[str]) -> None:
+    table = run("aus", "--list", capsys=capsys)[0].splitlines()
+    assert table[1].startswith("AU1 ")
+    assert len(table) == 35
+    assert len(json.loads(run("aus", "--list", "--json", capsys=capsys)[0])) == 34
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    path = tmp_path / "photo.png"
+    path.write_bytes(SAMPLE.read_bytes())
+    return path
+
+
+def test_faces_and_aus_of_the_sample(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    faces = json.loads(run("faces", str(copy), "--json", capsys=capsys)[0])
+    assert len(faces) == 1
+    x, y, w, h = faces[0]["box"]
+    assert 160 < x < 200
+    assert 50 < y < 100
+    assert 60 < w < 120
+    seen = json.loads(run("aus", str(copy), "--json", capsys=capsys)[0])[0]["action_units"]
+    assert seen["AU12L"] > 2.5
+    assert seen["AU45L"] < 2
+    run("aus", str(copy), "--csv", str(copy.with_suffix(".csv")), capsys=capsys)
+    header, row = copy.with_suffix(".csv").read_text().splitlines()
+    assert "AU12_r" in header.split(",")
+    assert float(row.split(",")[header.split(",").index("AU12_r")]) > 2.5
+
+
+def test_animate_defaults_beside_the_photo(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, _ = run(
+        "animate",
+        str(copy),
+        "--recipe",
+        "blink",
+        "--size",
+        "160",
+        "--duration",
+        "0.5",
+        capsys=capsys,
+    )
+    assert out.strip() == str(copy.with_name("photo_blink.gif"))
+    with Image.open(out.strip()) as image:
+        assert image.n_frames == 12
+        assert image.size == (160, 160)
+        assert b"recipe blink" in image.info["comment"]
+
+
+def test_animate_many_reports_each(
+    copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blank = tmp_path / "blank.png"
+    Image.fromarray(np.full((64, 64, 3), 90, np.uint8)).save(blank)
+    out = tmp_path / "out"
+    out.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["memegen", "animate", str(blank), str(copy), "--au", "AU12=0", "--still",
+                                    "-f", "png", "-o", str(out), "--size", "128"])  # fmt: skip
+        patch.setattr(command.signal, "signal", lambda *_: None)
+        with pytest.raises(SystemExit) as left:
+            command.main()
+    assert left.value.code == 6
+    assert [p.name for p in out.iterdir()] == ["photo_au.png"]
+    assert "blank.png: no face found" in capsys.readouterr().err
+
+
+def test_bad_requests(copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photo = str(copy)
+    (tmp_path / "empty.jpg").touch()
+    (tmp_path / "broken.yaml").write_text("name: x\nkeyframes: [")
+    (tmp_path / "w").mkdir()
+    Image.fromarray(np.full((80, 80, 3), 128, np.uint8)).save(tmp_path / "grey.png")
+    Image.fromarray(np.full((1, 1, 3), 128, np.uint8)).save(tmp_path / "dot.png")
+    before = sorted(p.name for p in tmp_path.iterdir())
+    cases: list[tuple[list[str], int, str]] = [
+        (["animate", str(tmp_path / "none.jpg")], 2, "no such file"),
+        (["animate", str(tmp_path / "empty.jpg")], 1, "empty"),
+        (["animate", str(tmp_path / "dot.png")], 2, "too few"),
+        (["animate", str(tmp_path / "grey.png")], 3, "no face found"),
+        (["animate", photo, "--face", "9000,10,50,50"], 2, "outside"),
+        (["animate", photo, "--face", "4"], 3, "no face 4"),
+        (["animate", photo, "--recipe", "simle"], 2, "did you mean 'smile'"),
+        (["animate", photo, "--recipe", str(tmp_path / "broken.yaml")], 2, "broken.yaml:"),
+        (["animate", photo, "--au", "AU99=1"], 2, "unknown action unit"),
+        (["animate", photo, "--au", "AU12=9"], 2, "outside 0..5"),
+        (["animate", photo, "--intensity", "nan"], 2, "outside"),
+        (["animate", photo, "--fps", "0"], 2, "outside"),
+        (["animate", photo, "-o", str(tmp_path / "no" / "a.gif")], 2, "no such folder"),
+        (["animate", photo, "-o", str(tmp_path / "a.bmp")], 2, "unknown output format"),
+        (["animate", photo, "-o", photo], 2, "is the photo itself"),
+        (["animate", photo, "--size", "4"], 2, "--size"),
+        (["animate", photo, "--model", "mash"], 2, "did you mean 'mesh'"),
+        (["animate", photo, "--device", "tpu"], 2, "unknown device"),
+        (["animate", photo, "--max-size", "lots"], 2, "--max-size"),
+        (["animate"], 2, "Missing argument"),
+        (["animate", photo, "--colour", "red"], 2, "No such option"),
+        (["fly"], 2, "No such command"),
+        (["aus"], 2, "name a photo"),
+        (["train", str(tmp_path), "--model", "perception", "--out", str(tmp_path / "w" / "r")], 2, "labels.npz"),
+        (["train", str(tmp_path), "--model", "percepton"], 2, "did you mean 'perception'"),
+    ]  # fmt: skip
+    for args, code, says in cases:
+        _, err = run(*args, capsys=capsys, code=code)
+        assert says in err, (args, err)
+    (tmp_path / "w" / "r").exists()
+    assert sorted(p.name for p in tmp_path.iterdir()) == before
+
+
+def test_missing_and_wrong_weights(
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from memegen import weights
+
+    shipped = weights.folder()
+    other = tmp_path / "weights"
+    other.mkdir()
+    monkeypatch.setenv("MEMEGEN_WEIGHTS", str(other))
+    assert "weights not found" in run("aus", str(copy), capsys=capsys, code=4)[1]
+    (other / "perception.safetensors").write_bytes(b"garbage")
+    assert "damaged" in run("aus", str(copy), capsys=capsys, code=4)[1]
+    (other / "perception.safetensors").write_bytes((shipped / "anatomy.safetensors").read_bytes())
+    assert "these weights are for 'anatomy'" in run("animate", str(copy), capsys=capsys, code=4)[1]
+    assert not copy.with_name("photo_smile.gif").exists()
+
+
+def test_read_only_folder(
+    copy: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("memegen.media.encode.os.access", lambda *_: False)
+    assert "no permission" in run("animate", str(copy), capsys=capsys, code=2)[1]
+
+
+def test_interrupt_leaves_nothing(
+    copy: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_args: object, **_kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("memegen.media.encode._run", interrupted)
+    run("animate", str(copy), "--size", "96", capsys=capsys, code=130)
+    assert [p.name for p in copy.parent.iterdir()] == ["photo.png"]
+
+
+def test_doctor(capsys: pytest.CaptureFixture[str]) -> None:
+    out, _ = run("doctor", capsys=capsys)
+    assert "ffmpeg version" in out
+    assert "NOT OK" not in out
+
+
+def test_no_command_is_left_without_help() -> None:
+    assert cli.__doc__
