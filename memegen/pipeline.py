@@ -192,11 +192,13 @@ def _frames(
         frame = canvas.copy()
         for actor, picture in zip(actors, painted, strict=True):
             view = frame[actor.box.slices]
-            rest = canvas[actor.box.slices]
-            new = np.clip(np.rint(picture), 0, 255).astype(np.uint8)
-            # Where two faces are near, the later one must not undo the earlier one's change.
-            changed = actor.inside & (new != rest).any(-1)
-            view[changed] = new[changed]
+            np.clip(picture, 0, 255, out=picture)
+            picture += 0.5
+            new = picture.astype(np.uint8)
+            may_change = actor.inside[..., None]
+            if len(actors) > 1:  # near faces: the later must not undo the earlier one's change
+                may_change = may_change & (new != canvas[actor.box.slices]).any(-1, keepdims=True)
+            np.copyto(view, new, where=may_change)
         yield frame
 
 

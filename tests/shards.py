@@ -18,9 +18,8 @@ SIDES = {"_L": "Left", "_R": "Right"}
 def shape_names() -> list[str]:
     names = ["mouthClose"]
     for shapes in AU_TO_SHAPES.values():
-        for shape in shapes:
-            for name in (shape.replace("*", side) for side in "LR"):
-                names.append({"jawL": "jawLeft", "jawR": "jawRight"}.get(name, name))
+        sided = [shape.replace("*", side) for shape in shapes for side in "LR"]
+        names += [{"jawL": "jawLeft", "jawR": "jawRight"}.get(name, name) for name in sided]
     return sorted(set(names))
 
 

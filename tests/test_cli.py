@@ -83,7 +83,7 @@ def copy(tmp_path: Path) -> Path:
 def test_faces_and_aus_of_the_sample(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     faces = json.loads(run("faces", str(copy), "--json", capsys=capsys)[0])
     assert len(faces) == 1
-    x, y, w, h = faces[0]["box"]
+    x, y, w, _ = faces[0]["box"]
     assert 160 < x < 200
     assert 50 < y < 100
     assert 60 < w < 120

@@ -143,7 +143,7 @@ def test_resume_gives_the_weights_of_an_unbroken_run(data: Path, tmp_path: Path)
     cpu = torch.device("cpu")
     whole = perception.train(data, tmp_path / "whole", TINY, cpu, log=lambda _: None)
 
-    class Stop(Exception):
+    class StopError(Exception):
         pass
 
     def stop_at(step: int):  # type: ignore[no-untyped-def]
@@ -154,12 +154,12 @@ def test_resume_gives_the_weights_of_an_unbroken_run(data: Path, tmp_path: Path)
             nonlocal calls
             calls += 1
             if calls > step:
-                raise Stop
+                raise StopError
             return original(*args, **kwargs)
 
         return draw
 
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(Stop):
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(StopError):
         patch.setattr(perception, "draw", stop_at(3))
         eager = replace(TINY, save_minutes=0)
         perception.train(data, tmp_path / "broken", eager, cpu, log=lambda _: None)

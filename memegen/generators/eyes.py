@@ -13,6 +13,8 @@ from memegen.geometry.topology import EYE_CORNERS
 IRIS_RADIUS = (0.078, 0.105)  # IOD: an iris is 11.7 mm wide on nearly everyone, eyes 63 mm apart
 IRIS_EDGE = 0.12  # share of the radius over which the iris fades into the white
 LASH = 0.02  # IOD inside the lid line where lashes and shadow are, not eyeball
+LID_SMOOTHING = 0.9  # how much of a closed lid is smoothed skin rather than stretched skin
+LID_REACH = 0.045  # IOD over which it is smoothed
 LASH_STRENGTH = 0.8  # opacity of the lashes of a closed eye
 LASH_WIDTH = 0.011  # IOD, half the thickest part of the line they make
 WIDENING = 0.02  # IOD of lid motion at which the eyeball no longer shows the lashes' own pixels
@@ -98,10 +100,31 @@ class EyeLayer:
             return patch
         return fill_unknown(whole, weight)
 
-    def paint(self, image: Array, ring: Array, iris: Array, head: tuple[Array, Array]) -> None:
+    def _smooth_lid(self, image: Array, ring: Array, lid: Array) -> None:
+        """Take the streaks out of a closed lid: little skin was stretched over much eye."""
+        strength = self.closing(ring) * LID_SMOOTHING
+        if strength < 0.02:
+            return
+        upper = smooth_ring(ring, EYE_CORNERS)[:49]
+        patch = np.concatenate([upper, lid[::-1]]).astype(np.float32)
+        box = Box.around(patch, 0.06 * self._iod, *image.shape[:2])
+        if min(box.size) < 3:
+            return
+        inside = fill(patch, box)
+        view = image[box.slices]
+        reach = LID_REACH * self._iod
+        mass = np.maximum(soften(inside, reach), 1e-3)
+        smooth = np.stack([soften(view[..., c] * inside, reach) / mass for c in range(3)], -1)
+        feathered = np.minimum(inside, soften(inside, 0.25 * reach))[..., None] * strength
+        view += (smooth - view) * feathered
+
+    def paint(
+        self, image: Array, ring: Array, iris: Array, lid: Array, head: tuple[Array, Array]
+    ) -> None:
         """Draw the eye into image (H, W, 3) in place.
 
-        ring (16, 2) and iris (5, 2) are the moved points; `head` is the affine of the head's turn.
+        ring (16, 2), iris (5, 2) and lid (7, 2), the skin above the lid, are the moved points;
+        `head` is the affine of the head's turn.
         """
         if not self.visible:
             return
@@ -111,6 +134,7 @@ class EyeLayer:
         mask = fill(smooth_ring(ring, EYE_CORNERS), box)
         if mask.max() > 0 and self.closing(ring) < 0.97:
             self._draw_eyeball(image, ring, iris, head, box, mask)
+        self._smooth_lid(image, ring, lid)
         self._draw_lashes(image, ring)
 
     def _draw_eyeball(

@@ -26,7 +26,8 @@ from memegen.geometry.topology import (
     UPPER_LID,
 )
 
-_CHUNK = 4  # frames moved and rasterised together
+_CHUNK = 4  # frames moved and rasterised together, where their pixels are few
+_CHUNK_PIXELS = 2_000_000
 _JAW = [aus.INDEX[c] for c in ("AU26", "AU27", "AU30L", "AU30R")]
 _LOWER_LIP = 14
 _EYES = (
@@ -91,8 +92,10 @@ class MeshPainter:
     def paint(self, targets: Array) -> Iterator[Array]:
         """See Painter.paint."""
         motion = self._scene.motion
-        for start in range(0, len(targets), _CHUNK):
-            chunk = targets[start : start + _CHUNK]
+        height, width = self._scene.picture.shape[:2]
+        step = int(np.clip(_CHUNK_PIXELS // (height * width), 1, _CHUNK))
+        for start in range(0, len(targets), step):
+            chunk = targets[start : start + step]
             moved = self._scene.pixels(motion.move(chunk))
             with torch.inference_mode():
                 warped = warp(self._picture, self._flow(moved, self._texture(moved)))
@@ -127,8 +130,9 @@ class MeshPainter:
 
     def _interior(self, image: Array, moved: Array, target: Array, jaw: Array) -> None:
         head = {part: self._head(target, depth) for part, depth in self._depth.items()}
-        for side, ring, iris, _ in _EYES:
-            self._eyes[side].paint(image, moved[list(ring), :2], moved[iris, :2], head["eyes"])
+        for side, ring, iris, skin in _EYES:
+            lid = moved[list(skin), :2]
+            self._eyes[side].paint(image, moved[list(ring), :2], moved[iris, :2], lid, head["eyes"])
         self._mouth.paint(image, moved[list(LIPS_INNER), :2], head["mouth"], jaw)
 
     def _head(self, target: Array, depth: float) -> tuple[Array, Array]:
