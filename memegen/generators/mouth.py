@@ -101,11 +101,13 @@ class MouthLayer:
         above_lip = np.interp(u, grid, lower_edge) - v
         open_by = float((lower_edge - upper_edge).max())
         colour = np.broadcast_to(CAVITY * 0.8, (*u.shape, 3)).copy()
-        tongue_top = jaw[1] - 0.02 - 0.12 * min(1.0, open_by)
-        tu, tv = (u - jaw[0]) / 0.34, (v - tongue_top - 0.24) / 0.24
-        tongue = smoothstep(1.1, 0.8, np.hypot(tu, tv)) * min(1.0, open_by / 0.3)
-        shine = (1.05 - 0.45 * np.abs(tu) - 0.25 * np.clip(-tv, 0, 1))[..., None]
-        groove = 1 - 0.15 * np.exp(-((tu / 0.12) ** 2))[..., None]
+        # The tongue lies on the floor of the mouth, which sinks with the jaw; its back is dark.
+        floor = float(jaw[1]) + 0.14
+        top = 0.5 * float(jaw[1]) - 0.02
+        across, above = (u - jaw[0]) / 0.33, (floor - v) / (floor - top)
+        tongue = smoothstep(1.12, 0.82, np.hypot(across, above)) * min(1.0, open_by / 0.3)
+        shine = (1.0 - 0.3 * np.abs(across) - 0.42 * np.clip(above, 0, 1))[..., None]
+        groove = 1 - 0.15 * np.exp(-((across / 0.12) ** 2))[..., None]
         colour += (TONGUE * shine * groove - colour) * (tongue * 0.9)[..., None]
         self._teeth(colour, u - jaw[0], jaw[1] + LOWER_INCISAL - v, LOWER_TEETH, 0.13, 0.8)
         self._teeth(colour, u, v - UPPER_INCISAL, UPPER_TEETH, 0.165, 1.0)
@@ -136,7 +138,8 @@ class MouthLayer:
             edges[-1] + 0.03, edges[-1] - 0.03, across
         )
         gum = smoothstep(soft, -soft, cut + neck)
-        gap = 1 - 0.22 * np.exp(-((into / 0.008) ** 2))
+        thin = max(0.008, 0.6 / self._frame.iod)  # on small faces gaps are thinner than pixels
+        gap = 1 - 0.22 * (0.008 / thin) * np.exp(-((into / thin) ** 2))
         round_off = 1 - 0.55 * (across / 0.47) ** 2 - 0.10 * np.exp(np.minimum(cut, 0) / 0.02)
         bulge = 1 + 0.05 * np.sin(np.clip(into / (right - left), 0, 0.5) * np.pi)
         enamel = ENAMEL * (gain * gap * round_off.clip(0.2, 1) * bulge)[..., None]
