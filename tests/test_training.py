@@ -190,8 +190,8 @@ def test_calibration_recovers_known_displacements(data: Path) -> None:
     vectors = rng.random((400, 50), dtype=np.float32)
     live = calibration.calibrated_channels()
     true = basis.action_units()
-    true[live] = rng.normal(size=(len(live), 468, 3)) * 0.05
-    symmetric = true.copy()
+    within = np.stack([calibration.muscle_reach(aus.CHANNELS[k], basis.canonical) for k in live])
+    true[live] += rng.normal(size=(len(live), 468, 3)) * 0.05 * (within[..., None] > 0.99)
     order = mirror_order(basis.canonical)[:468]
     symmetric = (true + true[list(aus.MIRROR)][:, order] * [-1, 1, 1]) / 2
     shapes = np.tensordot(vectors, symmetric, 1).astype(np.float32)
@@ -203,8 +203,10 @@ def test_calibration_recovers_known_displacements(data: Path) -> None:
         1,
     )
     fitted = calibration.calibrate(vectors, shapes, pairs, basis, settings)
-    assert np.abs(fitted.units[live] - symmetric[live]).max() < 0.01
-    assert np.abs(fitted.products).max() < 0.01
+    free = within > 0.99
+    missed = np.abs(fitted.units[live] - symmetric[live])[free].mean()
+    assert missed < 0.1 * np.abs(basis.action_units()[live] - symmetric[live])[free].mean()
+    assert np.abs(fitted.products).mean() < 0.005
 
 
 def test_calibration_without_data_keeps_the_prior(data: Path) -> None:

@@ -11,16 +11,20 @@ import typer
 from memegen.cli.console import result, say
 from memegen.errors import UsageError, nearest
 
-MODELS = ("perception", "anatomy")
+MODELS = ("perception", "anatomy", "reach")
 
 
 def train(
     data: Annotated[Path, typer.Argument(help="Folder of face-data shards and their labels.")],
-    model: Annotated[str, typer.Option("--model", help="What to train: perception or anatomy.")],
+    model: Annotated[
+        str, typer.Option("--model", help="What to train: anatomy, perception or reach.")
+    ],
     out: Annotated[
         Path, typer.Option("--out", help="Folder for weights, log and checkpoint.")
     ] = Path("run"),
-    steps: Annotated[int | None, typer.Option("--steps", help="Optimiser steps.")] = None,
+    steps: Annotated[
+        int | None, typer.Option("--steps", help="Optimiser steps; for reach, faces.")
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of all randomness.")] = 0,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")
@@ -45,6 +49,11 @@ def train(
             line = "  ".join(f"{region} {value:.4f}" for region, value in errors.items())
             say(f"{name:14}{line}")
         result(str(out / "anatomy.safetensors"))
+        return
+    if model == "reach":
+        from memegen.training import reach
+
+        result(str(reach.train(data, out, steps or 60, say)))
         return
     import torch
 

@@ -10,7 +10,7 @@ import torch
 from memegen import aus
 from memegen.arrays import Array
 from memegen.generators import Scene, generator_named
-from memegen.geometry.anatomy import load_anatomy
+from memegen.geometry.anatomy import Anatomy, load_anatomy
 from memegen.geometry.motion import FaceMotion
 from memegen.perception.network import Perceived
 from memegen.perception.perceive import Perceiver
@@ -21,18 +21,25 @@ LEVELS = (0.0, 1.0, 2.0, 3.0, 4.0)  # intensities asked for
 SILENT = (46,)  # a wink is measured as the blink that it is
 
 
-def evaluate(data: Path, model: str = "mesh", faces: int = 100) -> dict[str, dict[str, float]]:
+def evaluate(
+    data: Path,
+    model: str = "mesh",
+    faces: int = 100,
+    anatomy: Anatomy | None = None,
+    held_out: bool = True,
+) -> dict[str, dict[str, float]]:
     """Per action unit: slope and correlation of reached on asked, and drift of the others.
 
     Every AU is asked for at LEVELS on every face, the rest staying the face's own; faces are
-    evenly spaced rows of the `val` split. Drift is the mean change (0..5) of the other AUs of
-    other groups, which nothing was asked of.
+    evenly spaced rows of the `val` split, or of the training split to learn from. Drift is the
+    mean change (0..5) of the other AUs of other groups, which nothing was asked of.
     """
     labels = load_labels(data)
-    rows = np.flatnonzero(labels.is_val)
+    rows = np.flatnonzero(labels.is_val == held_out)
     rows = rows[np.linspace(0, len(rows) - 1, faces).astype(int)]
     crops = read_crops(data, labels.ids[rows], SIDE)
-    perceiver, generator, anatomy = Perceiver(), generator_named(model), load_anatomy()
+    perceiver, generator = Perceiver(), generator_named(model)
+    anatomy = anatomy or load_anatomy()
     asked: dict[str, list[float]] = {}
     reached: dict[str, list[float]] = {}
     drift: dict[str, list[float]] = {}

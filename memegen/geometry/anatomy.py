@@ -30,6 +30,16 @@ class Anatomy:
     products: Array  # (P, 468, 3)
     pairs: Integers  # (P, 2) channels whose product drives each of `products`
     rigid_weights: Array  # (468,) large where expressions move nothing
+    gains: Array  # (K,) how much further than the units a channel moves beyond the photo's own
+
+    def reaching(self, own: Array, targets: Array) -> Array:
+        """(T, K) targets, those above `own` (K,) raised by the gains.
+
+        Regression on noisy scores, and skin that does not crease, make an expression look weaker
+        than it was asked for; the gains make up for that. What the photo already shows is undone
+        at its own size, so nothing is added below `own`.
+        """
+        return own + np.where(targets > own, self.gains, 1) * (targets - own)
 
     def displacement(self, vectors: Array) -> Array:
         """(..., K) channels 0..1 -> (..., 468, 3) displacement from the face at rest."""
@@ -75,6 +85,7 @@ def load_anatomy(name: str = "anatomy") -> Anatomy:
             t["products"].astype(np.float32),
             t["pairs"].astype(np.int64),
             t["rigid_weights"].astype(np.float32),
+            t["gains"].astype(np.float32),
         )
     except KeyError as error:
         raise WeightsError(f"{file.path}: tensor {error} is missing") from None

@@ -60,6 +60,7 @@ class FaceMotion:
     def move(self, targets: Array) -> Array:
         """(T, K) expressions, 0..1, to (T, 478, 3) landmarks in crop units."""
         face = self.pose.to_face(self.landmarks)
+        targets = self.anatomy.reaching(self.own, targets)
         # A photo whose expression is asked for must not move at all: nothing below adds to zero.
         shift = self.anatomy.displacement(targets) - self.anatomy.displacement(self.own)
         points = np.repeat(face[None], len(targets), 0)

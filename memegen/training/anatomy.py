@@ -8,7 +8,7 @@ ICT basis: where the data say nothing, it stays.
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,7 @@ from memegen.training.shards import FaceLabels, load_labels
 class Calibration:
     """Every setting of a calibration."""
 
-    ridge: float = 30.0  # strength of the prior, in pairs
+    ridge: float = 20.0  # strength of the prior, in pairs
     max_angle: float = 15.0  # degrees of head turn and nod about the average, beyond: no pair
     interacting: tuple[str, ...] = (  # channels whose products are learnt too
         "AU12L", "AU12R", "AU26", "AU25", "AU10L", "AU10R", "AU18", "AU17", "AU23",
@@ -49,6 +49,22 @@ def calibrated_channels() -> list[int]:
     """Channels with a label of their own: not projected, not composed of others, not the head."""
     silent = (*PROJECTED, 27, 46, 51, 52, 53, 54, 55, 56, 61, 62)
     return [aus.INDEX[c] for au in aus.TABLE if au.number not in silent for c in au.channels]
+
+
+def muscle_reach(channel: str, canonical: Array) -> Array:
+    """(468,) in 0..1: where on the face the muscles of a channel can pull at all."""
+    y = canonical[:, 1]
+    group = aus.BY_NUMBER[int(channel[2:].rstrip("LR"))].group
+    if group == "brows":
+        return np.asarray(np.clip((y + 0.6) / 0.25, 0, 1))
+    if group in ("eyes", "gaze"):
+        eyes = np.array([[-0.5, 0.0], [0.5, 0.0]])
+        distance = np.linalg.norm(canonical[:, None, :2] - eyes, axis=-1).min(1)
+        return np.asarray(np.clip((0.8 - distance) / 0.3, 0, 1))
+    if group == "mouth":
+        top = 0.1 if channel.startswith("AU12") else -0.05  # a smile lifts the cheeks
+        return np.asarray(np.clip((top - y) / 0.15, 0, 1))
+    return np.ones_like(y)
 
 
 def calibrate(
@@ -79,16 +95,28 @@ def calibrate(
     y = np.r_[change, seen].reshape(len(x), -1)
     start = np.zeros((x.shape[1], y.shape[1]), np.float32)
     start[: len(live)] = prior[live].reshape(len(live), -1)
-    gram = x.T @ x + settings.ridge * np.eye(x.shape[1], dtype=np.float32)
-    solved = start + np.linalg.solve(gram, x.T @ (y - x @ start))
-    solved = solved.reshape(-1, 468, 3).astype(np.float32)
+    # One ridge regression a vertex: far from the muscles a channel stands for, its prior is firm,
+    # lest errors of pose that go with a gaze or a brow move the chin.
+    reach = [muscle_reach(aus.CHANNELS[k], basis.canonical) for k in live]
+    reach += [muscle_reach(aus.CHANNELS[a], basis.canonical) for a, _ in products]
+    ridge = settings.ridge / np.maximum(np.stack(reach, 1), 0.01) ** 2  # (468, features)
+    gram = (x.T @ x)[None] + ridge[:, :, None] * np.eye(x.shape[1])
+    right = (x.T @ (y - x @ start)).reshape(-1, 468, 3).transpose(1, 0, 2)
+    learnt = np.linalg.solve(gram, right).transpose(1, 0, 2)
+    solved = (start.reshape(-1, 468, 3) + learnt).astype(np.float32)
     units = prior.copy()
     units[live] = solved[: len(live)]
     for row, channel in enumerate(aus.CHANNELS):  # composed of others, see compose_channels
         if channel.startswith(("AU27", "AU46")):
             units[row] = 0
     return Anatomy(
-        basis.canonical, basis.triangles, units, solved[len(live) :], products, basis.rigid_weights
+        basis.canonical,
+        basis.triangles,
+        units,
+        solved[len(live) :],
+        products,
+        basis.rigid_weights,
+        np.ones(len(aus.CHANNELS), np.float32),
     )
 
 
@@ -100,7 +128,8 @@ def uncalibrated(basis: IctBasis) -> Anatomy:
             units[row] = 0
     none = np.zeros((0, 2), np.int64)
     empty = np.zeros((0, 468, 3), np.float32)
-    return Anatomy(basis.canonical, basis.triangles, units, empty, none, basis.rigid_weights)
+    ones = np.ones(len(aus.CHANNELS), np.float32)
+    return Anatomy(basis.canonical, basis.triangles, units, empty, none, basis.rigid_weights, ones)
 
 
 def region_errors(
@@ -128,22 +157,7 @@ def train(
     pairs = person_pairs(labels, ~labels.is_val, settings.max_angle)
     anatomy = calibrate(vectors, shapes, pairs, basis, settings)
     out.mkdir(parents=True, exist_ok=True)
-    weights.save(
-        out / "anatomy.safetensors",
-        {
-            "canonical": torch.from_numpy(anatomy.canonical),
-            "triangles": torch.from_numpy(anatomy.triangles.astype(np.int16)),
-            "units": torch.from_numpy(anatomy.units),
-            "products": torch.from_numpy(anatomy.products),
-            "pairs": torch.from_numpy(anatomy.pairs.astype(np.int16)),
-            "rigid_weights": torch.from_numpy(anatomy.rigid_weights),
-        },
-        "anatomy",
-        {},
-        au_order=" ".join(aus.CHANNELS),
-        licence="ICT-FaceKit (MIT, Copyright USC ICT), calibrated on CelebA landmarks",
-        pairs=str(len(pairs)),
-    )
+    save(out / "anatomy.safetensors", anatomy)
     held_out = person_pairs(labels, labels.is_val, settings.max_angle)
     return {
         "static": region_errors(_still(anatomy), vectors, shapes, held_out),
@@ -152,12 +166,19 @@ def train(
     }
 
 
-def _still(anatomy: Anatomy) -> Anatomy:
-    return Anatomy(
-        anatomy.canonical,
-        anatomy.triangles,
-        anatomy.units * 0,
-        anatomy.products * 0,
-        anatomy.pairs,
-        anatomy.rigid_weights,
+def save(path: Path, anatomy: Anatomy) -> None:
+    """Write an anatomy as a weights file."""
+    tensors = {name: torch.from_numpy(value) for name, value in vars(anatomy).items()}
+    tensors |= {name: tensors[name].to(torch.int16) for name in ("triangles", "pairs")}
+    weights.save(
+        path,
+        tensors,
+        "anatomy",
+        {},
+        au_order=" ".join(aus.CHANNELS),
+        licence="ICT-FaceKit (MIT, Copyright USC ICT), calibrated on CelebA landmarks",
     )
+
+
+def _still(anatomy: Anatomy) -> Anatomy:
+    return replace(anatomy, units=anatomy.units * 0, products=anatomy.products * 0)
