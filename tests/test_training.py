@@ -9,6 +9,8 @@ from shards import make_shards
 
 from memegen import aus, weights
 from memegen.errors import UsageError
+from memegen.facedata.labels import action_units, load_basis
+from memegen.facedata.shards import load_labels, read_crops
 from memegen.geometry.anatomy import Anatomy, load_anatomy
 from memegen.geometry.shape import angles_of, mirror_order, rotation_of
 from memegen.perception.network import PerceptionConfig
@@ -22,8 +24,6 @@ from memegen.training.augment import (
     warp_crops,
     warp_points,
 )
-from memegen.training.labels import action_units, load_basis
-from memegen.training.shards import load_labels, read_crops
 
 TINY = perception.PerceptionTraining(
     steps=6, batch=4, warmup=2, save_minutes=99,
@@ -102,7 +102,7 @@ def test_disturbed_crops_stay_pictures() -> None:
 
 
 def test_mirrored_faces_have_mirrored_labels(data: Path, anatomy: Anatomy) -> None:
-    faces, _, _, order = perception.load_faces(data, torch.device("cpu"))
+    faces, _, _, order = perception.load_faces(data, 48, torch.device("cpu"))
     assert (order.numpy() == mirror_order(anatomy.canonical)).all()
     still = AugmentConfig(
         rotation=0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,11 @@ import torch
 
 from memegen import aus
 from memegen.arrays import Array, Mask, Picture
+from memegen.facedata.labels import action_units, load_basis
+from memegen.facedata.shards import FaceLabels, load_labels, read_crops
 from memegen.geometry.shape import angles_of, iod
 from memegen.geometry.topology import REGIONS
 from memegen.perception.perceive import Perceiver
-from memegen.training.labels import action_units, load_basis
-from memegen.training.perception import STORED_SIZE, batches
-from memegen.training.shards import FaceLabels, load_labels, read_crops
 
 Report = dict[str, dict[str, float]]
 
@@ -30,8 +30,8 @@ def evaluate(data: Path, name: str = "perception") -> Report:
     truth = action_units(labels, basis)
     held_out = labels.is_val
     truth, labels = truth[held_out], labels.take(held_out)
-    crops = read_crops(data, labels.ids, STORED_SIZE)
     perceiver = Perceiver(name)
+    crops = read_crops(data, labels.ids, perceiver.network.config.size)
     points, units, angles = _predict(perceiver, crops)
     miss = (points - labels.landmarks) / iod(labels.landmarks)[:, None, None]
     flat, deep = np.linalg.norm(miss[..., :2], axis=-1), np.linalg.norm(miss, axis=-1)
@@ -51,9 +51,14 @@ def evaluate(data: Path, name: str = "perception") -> Report:
 
 def _predict(perceiver: Perceiver, crops: Picture) -> tuple[Array, Array, Array]:
     with torch.inference_mode():
-        said = [perceiver.network(b) for b in batches(crops, perceiver.network.config.size)]
+        said = [perceiver.network(b) for b in _batches(crops)]
     points, units, angles = (torch.cat(part).numpy() for part in zip(*said, strict=True))
     return points, np.clip(units, 0, 1), angles
+
+
+def _batches(crops: Picture) -> Iterator[torch.Tensor]:
+    for start in range(0, len(crops), 64):
+        yield torch.from_numpy(crops[start : start + 64]).permute(0, 3, 1, 2).float() / 255
 
 
 def _pearson(units: Array, truth: Array) -> dict[str, float]:
@@ -78,7 +83,7 @@ def _by_group(error: Array, labels: FaceLabels) -> dict[str, float]:
 
 
 def _cost(perceiver: Perceiver, crops: Picture) -> dict[str, float]:
-    batch = next(batches(crops[:64], perceiver.network.config.size))
+    batch = next(_batches(crops))
     with torch.inference_mode():
         perceiver.network(batch)
         times = []

@@ -9,12 +9,12 @@ import torch
 
 from memegen import aus
 from memegen.arrays import Array
+from memegen.facedata.shards import load_labels, read_crops
 from memegen.generators import Scene, generator_named
 from memegen.geometry.anatomy import Anatomy, load_anatomy
 from memegen.geometry.motion import FaceMotion
 from memegen.perception.network import Perceived
 from memegen.perception.perceive import Perceiver
-from memegen.training.shards import load_labels, read_crops
 
 SIDE = 256  # pixels of the crops that are animated
 LEVELS = (0.0, 1.0, 2.0, 3.0, 4.0)  # intensities asked for

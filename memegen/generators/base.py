@@ -1,15 +1,14 @@
-"""What every generator offers, and where it is found by name."""
+"""What every generator offers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 from memegen.arrays import Array, Picture
-from memegen.errors import UsageError, nearest
 from memegen.geometry.motion import FaceMotion
 
 
@@ -52,27 +51,3 @@ class Generator(Protocol):
     def prepare(self, scene: Scene) -> Painter:
         """Do everything that depends on the photo and not on the frame."""
         ...
-
-
-def _mesh(device: str) -> Generator:
-    from memegen.generators.mesh import MeshGenerator
-
-    return MeshGenerator(device)
-
-
-_REGISTRY: dict[str, Callable[[str], Generator]] = {"mesh": _mesh}
-
-
-def generator_names() -> list[str]:
-    """Names that `--model` takes."""
-    return sorted(_REGISTRY)
-
-
-def generator_named(name: str, device: str = "cpu") -> Generator:
-    """Make a generator by its registered name. Raises UsageError naming the nearest one."""
-    if name not in _REGISTRY:
-        raise UsageError(
-            f"unknown model '{name}'{nearest(name, _REGISTRY)} "
-            f"(known: {', '.join(generator_names())})"
-        )
-    return _REGISTRY[name](device)

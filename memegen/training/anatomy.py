@@ -16,11 +16,11 @@ import torch
 
 from memegen import aus, weights
 from memegen.arrays import Array, Integers, Mask
+from memegen.facedata.labels import PROJECTED, IctBasis, action_units, face_shapes, load_basis
+from memegen.facedata.shards import FaceLabels, load_labels
 from memegen.geometry.anatomy import Anatomy
 from memegen.geometry.shape import angles_of, mirror_order
 from memegen.geometry.topology import REGIONS
-from memegen.training.labels import PROJECTED, IctBasis, action_units, face_shapes, load_basis
-from memegen.training.shards import FaceLabels, load_labels
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -14,7 +14,9 @@ import torch
 from torch import Tensor
 
 from memegen import aus, weights
-from memegen.geometry.shape import iod, mirror_order
+from memegen.facedata.labels import action_units, load_basis
+from memegen.facedata.shards import load_labels, read_crops
+from memegen.geometry.shape import mirror_order
 from memegen.perception.network import Perceived, PerceptionConfig, PerceptionNet
 from memegen.training.augment import (
     AugmentConfig,
@@ -24,10 +26,6 @@ from memegen.training.augment import (
     warp_crops,
     warp_points,
 )
-from memegen.training.labels import action_units, load_basis
-from memegen.training.shards import load_labels, read_crops
-
-STORED_SIZE = 144  # crops are kept decoded at this size
 
 
 @dataclass(frozen=True)
@@ -53,15 +51,15 @@ class PerceptionTraining:
 class Faces:
     """Crops and their labels as tensors on the training device."""
 
-    crops: Tensor  # (N, 3, 144, 144) uint8
+    crops: Tensor  # (N, 3, S, S) uint8
     landmarks: Tensor  # (N, 478, 3)
     action_units: Tensor  # (N, K)
     rotation: Tensor  # (N, 3, 3)
     weight: Tensor  # (N,) how often a crop is drawn
 
 
-def load_faces(data: Path, device: torch.device) -> tuple[Faces, Tensor, Tensor, Tensor]:
-    """Training crops, and the landmark decoder (mean, components) and mirror order (478,)."""
+def load_faces(data: Path, size: int, device: torch.device) -> tuple[Faces, Tensor, Tensor, Tensor]:
+    """Training crops decoded at `size` pixels, and the landmark decoder (mean, components) and mirror order (478,)."""
     labels, basis = load_labels(data), load_basis(data)
     units = action_units(labels, basis)
     train = ~labels.is_val
@@ -69,7 +67,7 @@ def load_faces(data: Path, device: torch.device) -> tuple[Faces, Tensor, Tensor,
     rarity = (units > 0.3) / (0.02 + (units > 0.3).mean(0))
     weight = 1 + 0.15 * np.minimum(rarity.max(1), 20)
     faces = Faces(
-        torch.from_numpy(read_crops(data, labels.ids[train], STORED_SIZE)).permute(0, 3, 1, 2),
+        torch.from_numpy(read_crops(data, labels.ids[train], size)).permute(0, 3, 1, 2),
         torch.from_numpy(labels.landmarks[train]),
         torch.from_numpy(units[train]),
         torch.from_numpy(labels.rotation[train]),
@@ -159,7 +157,7 @@ def train(
     torch.manual_seed(settings.seed)
     torch.set_flush_denormal(True)
     out.mkdir(parents=True, exist_ok=True)
-    faces, mean, components, mirrored = load_faces(data, device)
+    faces, mean, components, mirrored = load_faces(data, settings.network.size, device)
     network = PerceptionNet(settings.network).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     network.set_decoder(mean, components)
     if init:
@@ -248,13 +246,3 @@ def _begin_with(network: PerceptionNet, init: str) -> str:
     for name, tensor in fitting.items():
         state[name].copy_(tensor)
     return f"{len(fitting)} of {len(state)} tensors taken from {init}"
-
-
-def batches(crops: np.ndarray, size: int) -> Iterator[Tensor]:  # type: ignore[type-arg]
-    """(N, H, H, 3) uint8 crops in batches of 64 at the network's size, 0..1."""
-    for start in range(0, len(crops), 64):
-        part = torch.from_numpy(crops[start : start + 64]).permute(0, 3, 1, 2).float() / 255
-        yield torch.nn.functional.interpolate(part, (size, size), mode="bilinear", antialias=True)
-
-
-__all__ = ["PerceptionTraining", "batches", "iod", "train"]

@@ -10,9 +10,9 @@ import numpy as np
 from memegen import aus
 from memegen.arrays import Array, Integers
 from memegen.errors import UsageError
+from memegen.facedata.shards import FaceLabels
 from memegen.geometry.blendshapes import mixing_matrix
 from memegen.geometry.shape import angles_of, fit_pose
-from memegen.training.shards import FaceLabels
 
 # AUs whose blendshape score is near zero on every face: read from the landmarks instead.
 PROJECTED = (5, 6, 9, 15, 34)

@@ -1,0 +1,1 @@
+"""Labelled face crops: shards on disk, and action units from their labels."""
