@@ -21,13 +21,13 @@ class AugmentConfig:
     rotation: float = 5.0  # degrees, standard deviation of the misalignment
     scale: float = 0.06  # log scale, standard deviation
     shift: float = 0.025  # standard deviation
-    rough: float = 0.15  # share of crops misaligned four times as much, as by a hand-drawn box
-    colour: float = 0.25  # spread of brightness, contrast, saturation and channel gains
-    grey: float = 0.12  # share without colour
-    blur: float = 0.3  # share reduced to 24..80 px and enlarged again
-    compress: float = 0.3  # share with JPEG block artefacts
-    noise: float = 0.2  # share with sensor noise
-    cover: float = 0.25  # share with a patch over part of the face
+    rough: float = 0.12  # share of crops misaligned four times as much, as by a hand-drawn box
+    colour: float = 0.2  # spread of brightness, contrast, saturation and channel gains
+    grey: float = 0.1  # share without colour
+    blur: float = 0.2  # share reduced to 24..80 px and enlarged again
+    compress: float = 0.2  # share with JPEG block artefacts
+    noise: float = 0.1  # share with sensor noise
+    cover: float = 0.12  # share with a patch over part of the face
 
 
 def similarity(batch: int, config: AugmentConfig, device: torch.device) -> Tensor:

@@ -39,7 +39,7 @@ class PerceptionTraining:
     weight_decay: float = 0.02
     ema: float = 0.999  # decay of the averaged weights that are shipped
     landmark_weight: float = 1.0  # per 0.01 IOD of mean landmark error
-    au_weight: float = 6.0  # per squared AU error, each AU scaled by its spread
+    au_weight: float = 10.0  # per squared AU error, each AU scaled by its spread
     pose_weight: float = 0.3  # per degree
     save_minutes: float = 3.0  # between checkpoints
     seed: int = 0
@@ -59,7 +59,7 @@ class Faces:
 
 
 def load_faces(data: Path, size: int, device: torch.device) -> tuple[Faces, Tensor, Tensor, Tensor]:
-    """Training crops decoded at `size` pixels, and the landmark decoder (mean, components) and mirror order (478,)."""
+    """Training crops at `size` pixels, landmark decoder (mean, components), mirror order (478,)."""
     labels, basis = load_labels(data), load_basis(data)
     units = action_units(labels, basis)
     train = ~labels.is_val
