@@ -89,7 +89,8 @@ def test_turned_and_transparent_photos(animator: memegen.Animator, photo: Photo)
     tilted = Image.fromarray(photo.rgb).rotate(25, resample=Image.Resampling.BICUBIC)
     seen = animator.see(Photo(np.asarray(tilted), None))[0]
     assert abs(np.degrees(np.arctan2(*seen.perception.alignment.matrix[::-1, 0])) + 25) < 5
-    assert turned.rgb.shape == (280, 240, 3)
+    lying = animator.see(turned)[0].perception.alignment.matrix
+    assert abs(abs(np.degrees(np.arctan2(lying[1, 0], lying[0, 0]))) - 90) < 8
 
 
 def test_two_faces_in_one_picture(animator: memegen.Animator, photo: Photo) -> None:

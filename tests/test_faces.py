@@ -3,7 +3,7 @@ import pytest
 
 from memegen.errors import NoFaceError, UsageError
 from memegen.faces.choose import Choice, choose, parse_choice
-from memegen.faces.detect import Face, distinct, overlap
+from memegen.faces.detect import Face, distinct, overlap, turned_back
 from memegen.photo import Photo
 
 PHOTO = Photo(np.zeros((100, 200, 3), np.uint8), None)
@@ -74,3 +74,15 @@ def test_second_finds_of_one_face_are_dropped() -> None:
     one, again, other = a_face(0, 50), a_face(4, 48, 0.95), a_face(100, 80, 0.97)
     assert distinct([one, again, other]) == [other, one]
     assert overlap(one.box, other.box) == 0
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+def test_faces_of_turned_photos_come_back(turns: int) -> None:
+    photo = np.zeros((40, 60), np.uint8)
+    photo[12, 33] = 1
+    row, column = np.argwhere(np.rot90(photo, turns))[0]
+    points = np.tile(np.array([[column + 0.5, row + 0.5]], np.float32), (5, 1))
+    box = np.array([column, row, column + 1, row + 1], np.float32)
+    back = turned_back(Face(box, points, 1.0), turns, 60, 40)
+    assert np.allclose(back.points[0], [33.5, 12.5])
+    assert np.allclose(back.box, [33, 12, 34, 13])

@@ -46,10 +46,11 @@ class Attempt:
     padding: float  # border added around the photo, as a share of its longest side
     smallest: int  # smallest face in searched pixels
     confident: float  # final score a face must have
+    turns: int = 0  # quarter turns of the photo, anticlockwise, before it is searched
 
 
 # Cheap and strict first; every later rung finds faces that the ones before it miss: small ones,
-# faces cut by the edge or filling the picture, paintings and faint ones.
+# faces cut by the edge or filling the picture, paintings and faint ones, photos that lie on a side.
 LADDER = (
     Attempt(SEARCH_SIDE, DEFAULT_THRESHOLDS, 0.0, 30, CONFIDENT),
     Attempt(1600, DEFAULT_THRESHOLDS, 0.0, 24, CONFIDENT),
@@ -57,6 +58,7 @@ LADDER = (
     Attempt(320, LOW_THRESHOLDS, 0.25, 20, 0.75),
     Attempt(SEARCH_SIDE, LOW_THRESHOLDS, 0.1, 20, 0.7),
     Attempt(1600, LOW_THRESHOLDS, 0.0, 20, 0.7),
+    *(Attempt(SEARCH_SIDE, DEFAULT_THRESHOLDS, 0.05, 30, CONFIDENT, turns) for turns in (1, 3, 2)),
 )
 
 
@@ -77,9 +79,11 @@ class Detector:
         for attempt in LADDER:
             if attempt.side > SEARCH_SIDE and max(rgb.shape[:2]) <= SEARCH_SIDE:
                 continue
-            faces = list(self._search(rgb, attempt))
+            turned = np.ascontiguousarray(np.rot90(rgb, attempt.turns)) if attempt.turns else rgb
+            faces = list(self._search(turned, attempt))
             if faces:
-                return faces
+                height, width = rgb.shape[:2]
+                return [turned_back(face, attempt.turns, width, height) for face in faces]
         return []
 
     def find_in(self, rgb: Picture, box: Array) -> Face | None:
@@ -127,6 +131,21 @@ class Detector:
             if score is not None and float(score) >= attempt.confident
         ]
         yield from distinct(found)
+
+
+def turned_back(face: Face, turns: int, width: int, height: int) -> Face:
+    """A face found in `np.rot90(photo, turns)`, in pixels of the width x height photo."""
+    corners = np.concatenate([face.points, face.box.reshape(2, 2)])
+    x, y = corners.T
+    if turns == 1:
+        x, y = width - y, x
+    elif turns == 2:
+        x, y = width - x, height - y
+    elif turns == 3:
+        x, y = y, height - x
+    back = np.stack([x, y], 1).astype(np.float32)
+    box = np.concatenate([back[5:].min(0), back[5:].max(0)])
+    return Face(box, back[:5], face.confidence)
 
 
 def distinct(faces: list[Face]) -> list[Face]:
