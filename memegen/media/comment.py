@@ -42,13 +42,18 @@ def _png(data: bytes, comment: str) -> bytes:
 def _webp(data: bytes, comment: str, alpha: bool) -> bytes:
     if data[12:16] != b"VP8X":  # a single frame without the extended header
         return data
-    xmp = (
+    xmp = xmp_packet(comment)
+    chunk = b"XMP " + struct.pack("<I", len(xmp)) + xmp + b"\x00" * (len(xmp) % 2)
+    flags = bytes([data[20] | 0x04 | (0x10 if alpha else 0)])
+    body = data[8:20] + flags + data[21:] + chunk
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def xmp_packet(comment: str) -> bytes:
+    """The comment as an XMP description, as WebP carries it."""
+    return (
         '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF '
         'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description '
         'xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:description>'
         f"{escape(comment)}</dc:description></rdf:Description></rdf:RDF></x:xmpmeta>"
     ).encode()
-    chunk = b"XMP " + struct.pack("<I", len(xmp)) + xmp + b"\x00" * (len(xmp) % 2)
-    flags = bytes([data[20] | 0x04 | (0x10 if alpha else 0)])
-    body = data[8:20] + flags + data[21:] + chunk
-    return b"RIFF" + struct.pack("<I", len(body)) + body

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, PngImagePlugin
+from PIL import Image
 
 from memegen.arrays import Picture
 from memegen.errors import EncoderError, MemegenError, UsageError
 from memegen.media.commands import Quality, Stream, encode, ladder, lossless, raw_input
-from memegen.media.comment import with_comment
+from memegen.media.comment import with_comment, xmp_packet
 from memegen.media.formats import Format, format_of
 
 
@@ -145,9 +145,9 @@ def _still(frame: Picture, path: Path, target: Target) -> None:
             if not target.max_bytes or path.stat().st_size <= target.max_bytes:
                 return
     elif target.fmt.name == "webp":
-        image.save(path, "WEBP", quality=95)
+        image.save(path, "WEBP", quality=95, xmp=xmp_packet(target.comment))
     else:
-        image.save(path, "PNG", pnginfo=PngImagePlugin.PngInfo())
+        image.save(path, "PNG")
     if target.max_bytes and path.stat().st_size > target.max_bytes:
         raise MemegenError("the picture does not fit into --max-size; make it smaller with --size")
 
