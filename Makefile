@@ -15,6 +15,7 @@ demo: $(STAMP)
 	@echo "The astronaut smiles in $(CURDIR)/demo/astronaut_smile.gif"
 
 test: $(STAMP)
+	$(RUN) ruff format --check .
 	$(RUN) ruff check .
 	$(RUN) mypy
 	$(RUN) pytest

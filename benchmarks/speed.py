@@ -39,8 +39,8 @@ def stages(painter: MeshPainter, targets: Array) -> dict[str, float]:
     """Seconds of each stage of painting `targets`, run one after the other."""
     scene, clock = painter._scene, time.perf_counter
     spent = dict.fromkeys(("move landmarks", "rasterise flow", "warp photo", "eyes and mouth"), 0.0)
-    for start in range(0, len(targets), 4):
-        chunk = targets[start : start + 4]
+    for start in range(0, len(targets), painter.frames_together):
+        chunk = targets[start : start + painter.frames_together]
         t0 = clock()
         moved = scene.pixels(scene.motion.move(chunk))
         t1 = clock()

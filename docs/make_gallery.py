@@ -21,9 +21,9 @@ def head_and_shoulders(animator: memegen.Animator, photo: Photo, side: int) -> P
     """The square around the largest face, reduced to `side` pixels."""
     seen = animator.see(photo, parse_choice("largest"))[0].perception.alignment
     centre = seen.to_photo(np.array([[0.5, 0.5]], np.float32))[0]
-    half = min(seen.width * 0.62, *photo.size)
-    low = np.maximum(np.rint(centre - half), 0).astype(int)
-    high = np.rint(centre + half).astype(int)
+    width = int(min(seen.width * 1.24, *photo.size))
+    low = np.clip(np.rint(centre - width / 2), 0, np.array(photo.size) - width).astype(int)
+    high = low + width
     part = np.ascontiguousarray(photo.rgb[low[1] : high[1], low[0] : high[0]])
     square = Image.fromarray(part).resize((side * 2, side * 2), Image.Resampling.LANCZOS)
     return Photo(np.asarray(square), None, photo.path)

@@ -90,7 +90,6 @@ BY_NUMBER = {au.number: au for au in TABLE}
 OPENFACE: tuple[ActionUnit, ...] = TABLE[:17]
 CHANNELS: tuple[str, ...] = tuple(channel for au in TABLE for channel in au.channels)
 INDEX: dict[str, int] = {channel: i for i, channel in enumerate(CHANNELS)}
-GROUPS: tuple[str, ...] = tuple(dict.fromkeys(au.group for au in TABLE))
 
 # Pairs of channels that pull one degree of freedom in opposite directions.
 OPPOSITES: tuple[tuple[str, str], ...] = (

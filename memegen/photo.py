@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import struct
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,14 +45,12 @@ class Photo:
         """The photo at another size (Lanczos)."""
         if (width, height) == self.size:
             return self
+        # RGBA pictures are resized premultiplied: hidden colours do not bleed over the edge.
+        image = Image.fromarray(self.channels())
         box = (width, height)
-        rgb = _resize(Image.fromarray(self.rgb), box)
-        alpha = None if self.alpha is None else _resize(Image.fromarray(self.alpha), box)
-        return Photo(rgb, alpha, self.path)
-
-
-def _resize(image: Image.Image, size: tuple[int, int]) -> Picture:
-    return np.asarray(image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0))
+        small = np.asarray(image.resize(box, Image.Resampling.LANCZOS, reducing_gap=3.0))
+        alpha = None if self.alpha is None else np.ascontiguousarray(small[..., 3])
+        return Photo(np.ascontiguousarray(small[..., :3]), alpha, self.path)
 
 
 def read_photo(source: str | Path | Picture | Image.Image) -> Photo:
@@ -78,9 +79,8 @@ def read_photo(source: str | Path | Picture | Image.Image) -> Photo:
     if empty:
         raise MemegenError(f"{path}: the file is empty")
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _large_pictures():
             warnings.simplefilter("ignore")
-            Image.MAX_IMAGE_PIXELS = None  # checked below, with a clear message
             with Image.open(path) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise UsageError(
@@ -91,10 +91,20 @@ def read_photo(source: str | Path | Picture | Image.Image) -> Photo:
         raise MemegenError(f"{path}: not a picture that memegen can read") from None
     except PermissionError:
         raise UsageError(f"{path}: no permission to read it") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
         if isinstance(error, UsageError):
             raise
         raise MemegenError(f"{path}: damaged picture ({error})") from None
+
+
+@contextlib.contextmanager
+def _large_pictures() -> Iterator[None]:
+    """Let PIL open large pictures: our own limit has a clearer message."""
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
 
 
 def _from_pil(image: Image.Image, path: Path | None) -> Photo:
@@ -116,7 +126,9 @@ def _from_pil(image: Image.Image, path: Path | None) -> Photo:
 def _to_8_bit(image: Image.Image) -> Picture:
     values = np.asarray(image).astype(np.float32)
     top = float(values.max(initial=0))
-    full = 1.0 if image.mode == "F" and top <= 1 else 255.0 if top <= 255 else 65535.0
+    full = 65535.0
+    if image.mode == "F":
+        full = 1.0 if top <= 2 else 255.0 if top <= 256 else 65535.0
     return np.clip(np.nan_to_num(values) * (255 / full), 0, 255).astype(np.uint8)
 
 

@@ -125,9 +125,11 @@ class Animator:
 
         recipe: a name (`smile`, `smile+wink`), a YAML file, a Recipe or a Track. au: an expression
         instead (`"AU12=4,AU6=2"` or a mapping), gone to and back. intensity scales the change,
-        duration is seconds of one cycle, size the longest side in pixels (never enlarged).
+        duration is seconds of one cycle (a Track has its own rate and length), size the longest
+        side in pixels (never enlarged).
         Raises the errors of `memegen.errors`.
         """
+        recipes.check_ranges(intensity, fps, duration)
         track = _track_of(recipe, au, fps, duration)
         picture = photo if isinstance(photo, Photo) else read_photo(photo)
         seen = self.see(picture, face)

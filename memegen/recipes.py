@@ -9,16 +9,18 @@
       - {at: 0.0, expression: {}}
       - {at: 0.6, ease: in-out, hold: 0.3, expression: {AU6: 2.5, AU12: 4}}
 
-`loop` repeats from the start; where the last keyframe is not the first again, the way back is
-added, so that no loop jumps. `hold` stays on a keyframe for so many seconds. `ease` shapes the way
-to its keyframe: linear, in, out, in-out, overshoot or step.
+`offset` beside `expression` is added to what that names, or to the photo's own: head movements are
+best given so, since a photo's head may be turned already. `loop` repeats from the start; where the
+last keyframe is not the first again, the way back is added, so that no loop jumps. `hold` stays on
+a keyframe for so many seconds. `ease` shapes the way to its keyframe: linear, in, out, in-out,
+overshoot or step.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +29,7 @@ import yaml
 from memegen import aus
 from memegen.arrays import Array
 from memegen.errors import UsageError, nearest
-from memegen.tracks import Track, compose, rest, still
+from memegen.tracks import Track, compose, offset, still
 
 _LOADER = getattr(
     yaml, "CSafeLoader", yaml.SafeLoader
@@ -52,10 +54,10 @@ class Keyframe:
     """An expression that is reached `at` seconds and held."""
 
     at: float
-    expression: dict[str, float]  # by channel, 0..5; offsets -5..5 if relative
+    expression: Mapping[str, float]  # what the face reaches, by name, 0..5
     ease: str = "in-out"
     hold: float = 0.0
-    relative: bool = False
+    offset: Mapping[str, float] = field(default_factory=dict)  # added to that, by name, -5..5
 
 
 @dataclass(frozen=True)
@@ -73,10 +75,15 @@ class Recipe:
         """Seconds from the first keyframe to the end of the last."""
         return self.keyframes[-1].at + self.keyframes[-1].hold
 
-    def track(self, fps: float | None = None, duration: float | None = None) -> Track:
-        """Sample the timeline. `duration` stretches one full cycle to so many seconds."""
+    def track(
+        self, fps: float | None = None, duration: float | None = None, once: bool = False
+    ) -> Track:
+        """Sample the timeline. `duration` stretches one full cycle to so many seconds.
+
+        `once` ends what would repeat on the frame it began with.
+        """
         rate = fps or self.fps
-        frames = self._closed() if self.loop == "loop" else list(self.keyframes)
+        frames = self._closed() if self.loop == "loop" else self._begun()
         length = frames[-1].at + frames[-1].hold
         cycle = length * (2 if self.loop == "boomerang" else 1)
         stretch = duration / cycle if duration and cycle > 0 else 1.0
@@ -88,16 +95,24 @@ class Recipe:
         sampled = [_at(frames, float(t)) for t in times]
         if self.loop == "boomerang":
             sampled += sampled[-2:0:-1]
+        if once and self.loop != "once":
+            sampled.append(sampled[0])
         keep, add = (np.stack(column).astype(np.float32) for column in zip(*sampled, strict=True))
-        return Track(keep, add, rate, self.loop != "once", self.name)
+        return Track(keep, add, rate, self.loop != "once" and not once, self.name)
+
+    def _begun(self) -> list[Keyframe]:
+        """Keyframes from 0 s on: a recipe that begins later begins with the photo itself."""
+        late = self.keyframes[0].at > 0
+        return [Keyframe(0.0, {}), *self.keyframes] if late else list(self.keyframes)
 
     def _closed(self) -> list[Keyframe]:
-        first, last = self.keyframes[0], self.keyframes[-1]
-        same = first.expression == last.expression and first.relative == last.relative
-        if same or self.length == 0:
-            return list(self.keyframes)
+        """Keyframes that end as they begin."""
+        frames = self._begun()
+        first, last = frames[0], frames[-1]
+        if (first.expression, first.offset) == (last.expression, last.offset) or self.length == 0:
+            return frames
         end = self.length + CLOSING_SECONDS
-        return [*self.keyframes, Keyframe(end, first.expression, relative=first.relative)]
+        return [*frames, Keyframe(end, first.expression, offset=first.offset)]
 
 
 def _at(frames: list[Keyframe], t: float) -> tuple[Array, Array]:
@@ -116,16 +131,14 @@ def _at(frames: list[Keyframe], t: float) -> tuple[Array, Array]:
 
 
 def _pose(frame: Keyframe) -> tuple[Array, Array]:
-    if not frame.relative:
-        return still(frame.expression)
-    keep, add = rest()
-    for channel, value in frame.expression.items():
-        add[aus.INDEX[channel]] = value / aus.MAX_INTENSITY
-    return keep, add
+    keep, add = still(frame.expression)
+    return keep, add + offset(frame.offset)
 
 
-def of_expression(expression: dict[str, float], name: str = "expression") -> Recipe:
-    """The recipe behind `--au`: to an expression and back."""
+def of_expression(expression: Mapping[str, float], name: str = "expression") -> Recipe:
+    """The recipe behind `--au`: to an expression and back. Raises UsageError for bad values."""
+    for au, value in expression.items():
+        aus.check_intensity(au, value)
     return Recipe(name, (Keyframe(0.0, {}), Keyframe(0.6, expression, hold=0.4)))
 
 
@@ -144,31 +157,52 @@ def names() -> list[str]:
     return sorted(path.stem for path in folder().glob("*.yaml"))
 
 
-def load(name: str) -> Recipe:
-    """A recipe by name or from a YAML file. Raises UsageError with the nearest valid name."""
+def path_of(name: str) -> Path:
+    """The file of a recipe, given by name or as a path. Raises UsageError with the nearest name."""
     if name.endswith((".yaml", ".yml")) or "/" in name:
-        path = Path(name)
-    else:
-        path = folder() / f"{name}.yaml"
-        if name not in names():
-            raise UsageError(
-                f"unknown recipe '{name}'{nearest(name, names())} (see memegen recipes list)"
-            )
+        return Path(name)
+    if name not in names():
+        known = nearest(name, names())
+        raise UsageError(f"unknown recipe '{name}'{known} (see memegen recipes list)")
+    return folder() / f"{name}.yaml"
+
+
+def read(name: str) -> str:
+    """The YAML of a recipe by name or path. Raises UsageError."""
+    path = path_of(name)
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise UsageError(f"{path}: cannot read the recipe ({reason})") from None
-    return parse(text, str(path))
 
 
-def load_track(names_: str, fps: float | None = None, duration: float | None = None) -> Track:
+def load(name: str) -> Recipe:
+    """A recipe by name or from a YAML file."""
+    return parse(read(name), str(path_of(name)))
+
+
+def check_ranges(intensity: float, fps: float | None, duration: float | None) -> None:
+    """Raise UsageError if a number that says how to play is out of its range."""
+    limits = {
+        "--intensity": (intensity, 0.0, 3.0),
+        "--fps": (fps, 1.0, MAX_FPS),
+        "--duration": (duration, 0.1, MAX_SECONDS),
+    }
+    for option, (value, low, high) in limits.items():
+        if value is not None and (not math.isfinite(value) or not low <= value <= high):
+            raise UsageError(f"{option} {value:g} is outside {low:g}..{high:g}")
+
+
+def load_track(
+    names_: str, fps: float | None = None, duration: float | None = None, once: bool = False
+) -> Track:
     """The track of one recipe, or of several played at once: `smile+wink`."""
     whole = Path(names_).exists()
     parts = [names_] if whole else [part.strip() for part in names_.split("+")]
     recipes = [load(part) for part in parts]
     rate = fps or max(recipe.fps for recipe in recipes)
-    return compose([recipe.track(rate, duration) for recipe in recipes])
+    return compose([recipe.track(rate, duration, once) for recipe in recipes])
 
 
 def parse(text: str, source: str = "recipe") -> Recipe:
@@ -216,31 +250,37 @@ class _Reader:
         return Recipe(name, tuple(frames), about, fps, loop)
 
     def keyframe(self, node: yaml.Node, relative: bool) -> Keyframe:
-        fields = self.mapping(node, ("at", "ease", "hold", "relative", "expression"))
+        fields = self.mapping(node, ("at", "ease", "hold", "relative", "expression", "offset"))
         for key in ("at", "expression"):
             if key not in fields:
                 raise self.fail(node, f"a keyframe needs '{key}'")
         if "relative" in fields:
             relative = self.flag(fields["relative"])
+        expression = self.expression(fields["expression"], relative)
+        offset = self.expression(fields["offset"], True) if "offset" in fields else {}
         return Keyframe(
             self.number(fields["at"], 0, MAX_SECONDS),
-            self.expression(fields["expression"], relative),
+            {} if relative else expression,
             self.word(fields["ease"], tuple(EASES)) if "ease" in fields else "in-out",
             self.number(fields["hold"], 0, MAX_SECONDS) if "hold" in fields else 0.0,
-            relative,
+            expression | offset if relative else offset,
         )
 
     def expression(self, node: yaml.Node, relative: bool) -> dict[str, float]:
         lowest = -aus.MAX_INTENSITY if relative else 0.0
-        found: dict[str, float] = {}
+        given: dict[tuple[str, ...], float] = {}
         for key, value in self.pairs(node):
             try:
                 channels = aus.channels_of(self.text(key))
                 amount = aus.check_intensity(self.text(key), self.scalar(value), lowest)
             except UsageError as error:
                 raise self.fail(key, str(error)) from None
-            found |= dict.fromkeys(channels, amount)
-        return found
+            if channels in given:
+                raise self.fail(key, f"{self.text(key)} is given twice")
+            given[channels] = amount
+        # A side says more than both: AU12L beside AU12 wins on its side, in any order.
+        wide_first = sorted(given.items(), key=lambda item: -len(item[0]))
+        return {channel: amount for channels, amount in wide_first for channel in channels}
 
     def mapping(self, node: yaml.Node, known: tuple[str, ...]) -> dict[str, yaml.Node]:
         found: dict[str, yaml.Node] = {}
@@ -266,7 +306,12 @@ class _Reader:
     def scalar(self, node: yaml.Node) -> object:
         if not isinstance(node, yaml.ScalarNode):
             raise self.fail(node, "expected one value")
-        return yaml.safe_load(node.value) if not node.style else node.value
+        if node.style:  # quoted
+            return node.value
+        try:
+            return yaml.safe_load(node.value)
+        except (yaml.YAMLError, ValueError):
+            return node.value
 
     def text(self, node: yaml.Node) -> str:
         if not isinstance(node, yaml.ScalarNode):

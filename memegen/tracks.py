@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 
 import numpy as np
 
 from memegen import aus
-from memegen.arrays import Array
+from memegen.arrays import Array, Integers
 
 
 @dataclass(frozen=True)
@@ -49,18 +49,37 @@ class Track:
         """The frame that differs most from the photo's expression."""
         return int((np.abs(self.add) + np.abs(1 - self.keep) * 0.01).sum(1).argmax())
 
+    def played(self, length: int) -> Integers:
+        """(length,) the frames shown when the track plays for so many frames."""
+        frames = np.arange(length)
+        return frames % len(self) if self.loops else np.minimum(frames, len(self) - 1)
+
     def frame(self, index: int) -> Track:
         """One frame as a track of its own."""
         part = slice(index, index + 1)
         return replace(self, keep=self.keep[part], add=self.add[part], loops=False)
 
 
-def still(expression: dict[str, float]) -> tuple[Array, Array]:
-    """(K,) keep and (K,) add of an expression 0..5 by channel."""
+def still(expression: Mapping[str, float]) -> tuple[Array, Array]:
+    """(K,) keep and (K,) add of an expression 0..5 by name."""
     keep, add = rest()
-    for channel, value in expression.items():
+    named = {c: value for name, value in expression.items() for c in aus.channels_of(name)}
+    for channel, value in named.items():
         keep[aus.INDEX[channel]], add[aus.INDEX[channel]] = 0, value / aus.MAX_INTENSITY
+    for one, other in aus.OPPOSITES:  # a head asked to look right stops looking left
+        for asked, opposite in ((one, other), (other, one)):
+            if asked in named and opposite not in named:
+                keep[aus.INDEX[opposite]] = 0
     return keep, add
+
+
+def offset(expression: Mapping[str, float]) -> Array:
+    """(K,) to add for an expression that is an offset, -5..5 by name."""
+    add = rest()[1]
+    for name, value in expression.items():
+        for channel in aus.channels_of(name):
+            add[aus.INDEX[channel]] = value / aus.MAX_INTENSITY
+    return add
 
 
 def rest() -> tuple[Array, Array]:
@@ -71,13 +90,12 @@ def rest() -> tuple[Array, Array]:
 def compose(tracks: Sequence[Track]) -> Track:
     """Play several tracks at once; where two set the same channel, the later one wins.
 
-    The longest gives the length; a shorter one plays once and then holds its last frame.
+    The longest gives the length; a shorter one repeats if it loops, else holds its last frame.
     """
 
     def over(below: Track, above: Track) -> Track:
         length = max(len(below), len(above))
-        first = np.minimum(np.arange(length), len(below) - 1)
-        second = np.minimum(np.arange(length), len(above) - 1)
+        first, second = below.played(length), above.played(length)
         return Track(
             above.keep[second] * below.keep[first],
             above.keep[second] * below.add[first] + above.add[second],

@@ -38,7 +38,7 @@ def folder() -> Path:
 def find(name: str) -> Path:
     """The file of shipped weights by name ("perception"), or the path itself if it is one."""
     direct = Path(name)
-    if direct.suffix == ".safetensors" or direct.is_file():
+    if direct.suffix == ".safetensors" or len(direct.parts) > 1:
         return direct
     override = os.environ.get("MEMEGEN_WEIGHTS")
     return (Path(override) if override else folder()) / f"{name}.safetensors"

@@ -68,7 +68,16 @@ def test_asked_for_expressions_are_seen_again(animator: memegen.Animator, photo:
     assert reached("AU12=5,AU25=3", "AU12L") > reached("AU12=0,AU25=0,AU10=0,AU6=0", "AU12L") + 1.5
     assert reached("AU26=5", "AU26") > reached("AU26=0,AU25=0", "AU26") + 1
     assert reached("AU45=5", "AU45L") > reached("AU45=0", "AU45L") + 1
-    assert reached("AU51=3", "AU51") > reached("AU52=3", "AU51") + 2
+    assert reached("AU51=3", "AU51") > reached("AU52=3", "AU51") + 1
+
+
+def test_the_readme_example_with_a_mapping(animator: memegen.Animator, photo: Photo) -> None:
+    frames = frames_of(animator, photo, au={"AU12": 4, "AU6": 2}, fps=3)
+    assert len(frames) > 2
+    with pytest.raises(memegen.UsageError, match="outside"):
+        animator.animate(photo, au={"AU12": 9})
+    with pytest.raises(memegen.UsageError, match="--fps"):
+        animator.animate(photo, fps=0)
 
 
 def test_options(animator: memegen.Animator, photo: Photo) -> None:

@@ -8,7 +8,6 @@ import pytest
 from conftest import SAMPLE
 from PIL import Image
 
-from memegen import cli
 from memegen.cli import app as command
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -156,7 +155,7 @@ def test_bad_requests(copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
         (["animate", photo, "--fps", "0"], 2, "outside"),
         (["animate", photo, "-o", str(tmp_path / "no" / "a.gif")], 2, "no such folder"),
         (["animate", photo, "-o", str(tmp_path / "a.bmp")], 2, "unknown output format"),
-        (["animate", photo, "-o", photo], 2, "is the photo itself"),
+        (["animate", photo, "-o", photo], 2, "is a photo to animate"),
         (["animate", photo, "--size", "4"], 2, "--size"),
         (["animate", photo, "--model", "mash"], 2, "did you mean 'mesh'"),
         (["animate", photo, "--device", "tpu"], 2, "unknown device"),
@@ -171,7 +170,7 @@ def test_bad_requests(copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     for args, code, says in cases:
         _, err = run(*args, capsys=capsys, code=code)
         assert says in err, (args, err)
-    (tmp_path / "w" / "r").exists()
+    assert not (tmp_path / "w" / "r").exists()
     assert sorted(p.name for p in tmp_path.iterdir()) == before
 
 
@@ -216,5 +215,50 @@ def test_doctor(capsys: pytest.CaptureFixture[str]) -> None:
     assert "NOT OK" not in out
 
 
-def test_no_command_is_left_without_help() -> None:
-    assert cli.__doc__
+def test_same_names_do_not_overwrite_each_other(
+    copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "b" / "photo.png"
+    other.parent.mkdir()
+    other.write_bytes(copy.read_bytes())
+    args = ["animate", str(copy), str(other), "-o", str(tmp_path)]
+    assert "would both be written" in run(*args, capsys=capsys, code=2)[1]
+
+
+def test_once_ends_where_it_began(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    args = ["animate", str(copy), "--au", "AU26=5", "--once", "--fps", "4", "--size", "128", "-o"]
+    run(*args, str(copy.with_name("a.png")), capsys=capsys)
+    with Image.open(copy.with_name("a.png")) as image:
+        first = np.asarray(image.convert("RGB")).astype(int)
+        image.seek(image.n_frames - 1)
+        assert np.abs(np.asarray(image.convert("RGB")) - first).max() <= 1
+        assert image.info["loop"] == 1
+
+
+def test_still_and_size_limit(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, _ = run("animate", str(copy), "--still", "--max-size", "60kB", capsys=capsys)
+    path = Path(out.strip())
+    assert path.name == "photo_smile.png"
+    assert path.stat().st_size <= 60_000
+
+
+def test_standard_output(copy: Path) -> None:
+    command_line = [
+        sys.executable,
+        "-m",
+        "memegen",
+        "animate",
+        str(copy),
+        "-o",
+        "-",
+        "--size",
+        "96",
+        "--still",
+        "-f",
+        "png",
+    ]
+    done = subprocess.run(command_line, capture_output=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(b"\x89PNG")
+    assert not done.stderr
+    assert [p.name for p in copy.parent.iterdir()] == ["photo.png"]

@@ -21,7 +21,7 @@ class Fake:
     def __init__(self, *faces: Face, inside: Face | None = None) -> None:
         self.faces, self.inside = list(faces), inside
 
-    def find(self, _rgb: np.ndarray) -> list[Face]:
+    def find(self, _rgb: np.ndarray, every: bool = False) -> list[Face]:
         return self.faces
 
     def find_in(self, _rgb: np.ndarray, _box: np.ndarray) -> Face | None:

@@ -161,3 +161,38 @@ def test_mistakes_name_the_line(text: str, says: str) -> None:
 def test_unknown_recipe_names_the_nearest() -> None:
     with pytest.raises(UsageError, match="did you mean 'smile'"):
         recipes.load("simle")
+
+
+def test_a_turned_head_is_not_jerked_by_offsets() -> None:
+    own = aus.to_vector({"AU51": 3.3, "AU54": 1.7})
+    for name in recipes.names():
+        frames = recipes.load_track(name).resolve(own)
+        frontal = recipes.load_track(name).resolve(np.zeros(50, np.float32))
+        turned = np.abs(np.diff(aus.head_degrees(frames), axis=0)).max()
+        straight = np.abs(np.diff(aus.head_degrees(frontal), axis=0)).max()
+        assert turned <= straight + 0.5, name
+
+
+def test_opposites_give_way() -> None:
+    own = aus.to_vector({"AU51": 3, "AU61": 2})
+    track = recipe("  - {at: 0, expression: {AU52: 3, AU62: 4}}").track()
+    assert aus.head_degrees(track.resolve(own))[0, 0] == pytest.approx(-18)
+    assert aus.gaze_degrees(track.resolve(own))[0, 0] == pytest.approx(-24)
+
+
+def test_offset_is_added_beside_the_expression() -> None:
+    track = recipe("  - {at: 0, expression: {AU12: 2}, offset: {AU54: 1, AU12: 1}}").track()
+    frames = track.resolve(aus.to_vector({"AU54": 1.5}))
+    assert frames[0, SMILE] == pytest.approx(0.6)
+    assert frames[0, aus.INDEX["AU54"]] == pytest.approx(0.5)
+
+
+def test_a_side_wins_over_both() -> None:
+    frame = recipe("  - {at: 0, expression: {AU12L: 3, AU12: 1}}").track().add[0]
+    assert frame[SMILE] == pytest.approx(0.6)
+    assert frame[aus.INDEX["AU12R"]] == pytest.approx(0.2)
+
+
+def test_a_late_beginning_begins_with_the_photo() -> None:
+    track = recipe("  - {at: 1, expression: {AU12: 5}}").track()
+    assert track.resolve(np.zeros(50, np.float32))[[0, -1], SMILE] == pytest.approx([0, 1])

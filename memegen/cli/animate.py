@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from memegen.cli.console import fail, progress, result, say
-from memegen.errors import MemegenError, UsageError
+from memegen.cli.console import fail, in_one_line, progress, result, say
+from memegen.errors import UsageError
 
 if TYPE_CHECKING:
     from memegen.tracks import Track
@@ -64,23 +63,25 @@ def animate(
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
     """Animate photos by a recipe or by action units."""
-    _check(intensity, fps, duration)
+    from memegen import recipes
     from memegen.media.formats import format_of, parse_size, representable_fps
 
+    recipes.check_ranges(intensity, fps, duration)
+
     limit = parse_size(max_size) if max_size else None
-    outputs = [_output(photo, recipe, au, out, fmt, len(photos)) for photo in photos]
+    outputs = [_output(photo, recipe, au, out, fmt, still, len(photos)) for photo in photos]
     chosen = format_of(fmt or (outputs[0] if outputs[0] != "-" else "gif"))
-    track = _track(recipe, au, fps, duration)
+    once = loop is False
+    track = _track(recipe, au, fps, duration, once)
     exact = representable_fps(track.fps, chosen)
     if exact != track.fps:
-        track = _track(recipe, au, exact, duration)
-    if loop is not None:
-        track = replace(track, loops=loop)
+        track = _track(recipe, au, exact, duration, once)
+    if loop:
+        track = replace(track, loops=True)
     if still or not chosen.animated:
         track = track.frame(track.strongest())
-    side = size or chosen.default_side or None
-    for photo, path in zip(photos, outputs, strict=True):
-        _writable(photo, path, fmt)
+    side = size if size is not None else None if still else chosen.default_side or None
+    _writable(photos, outputs, fmt)
     from memegen.photo import read_photo
 
     first = read_photo(photos[0]) if len(photos) == 1 else None  # say so before loading networks
@@ -96,10 +97,10 @@ def animate(
                 )
                 followed = replace(frames, pictures=iter(follow(frames, len(frames))))
                 written = write(followed, path, fmt=fmt, max_size=limit)
-        except MemegenError as error:
+        except Exception as error:  # whatever one photo does, the others get their turn
             if len(photos) == 1:
                 raise
-            fail(str(error))
+            fail(in_one_line(error, photo))
             failed += 1
             continue
         if written is not None:
@@ -109,37 +110,34 @@ def animate(
         raise typer.Exit(SOME_FAILED)
 
 
-def _track(recipe: str, au: str | None, fps: float | None, duration: float | None) -> Track:
+def _track(
+    recipe: str, au: str | None, fps: float | None, duration: float | None, once: bool
+) -> Track:
     from memegen import recipes
     from memegen.aus import parse_expression
 
     if au is not None:
-        return recipes.of_expression(parse_expression(au)).track(fps, duration)
-    return recipes.load_track(recipe, fps, duration)
-
-
-def _check(intensity: float, fps: float | None, duration: float | None) -> None:
-    limits = {
-        "--intensity": (intensity, 0.0, 3.0),
-        "--fps": (fps, 1.0, 120.0),
-        "--duration": (duration, 0.1, 600.0),
-    }
-    for option, (value, low, high) in limits.items():
-        if value is not None and (not math.isfinite(value) or not low <= value <= high):
-            raise UsageError(f"{option} {value:g} is outside {low:g}..{high:g}")
+        return recipes.of_expression(parse_expression(au)).track(fps, duration, once)
+    return recipes.load_track(recipe, fps, duration, once)
 
 
 def _output(
-    photo: str, recipe: str, au: str | None, out: str | None, fmt: str | None, count: int
+    photo: str,
+    recipe: str,
+    au: str | None,
+    out: str | None,
+    fmt: str | None,
+    still: bool,
+    count: int,
 ) -> str:
     """Where a photo's animation goes: -o, inside the folder -o, or beside the photo."""
     from memegen.media.formats import format_of
 
-    suffix = format_of(fmt).suffixes[0] if fmt else ".gif"
+    suffix = format_of(fmt).suffixes[0] if fmt else ".png" if still else ".gif"
     played = "au" if au is not None else Path(recipe).stem.replace("+", "-")
     name = f"{Path(photo).stem}_{played}{suffix}"
     if out is None:
-        return str(Path(photo).with_name(name))
+        return str(Path(photo).parent / name)
     if out != "-" and (Path(out).is_dir() or out.endswith("/")):
         if not Path(out).is_dir():
             raise UsageError(f"{out}: no such folder")
@@ -149,14 +147,19 @@ def _output(
     return out
 
 
-def _writable(photo: str, path: str, fmt: str | None) -> None:
+def _writable(photos: list[str], outputs: list[str], fmt: str | None) -> None:
+    """Check before any work that every output can be written and overwrites no photo."""
     from memegen.media.encode import target_for
 
-    target = target_for(path, fmt)
-    if (
-        target.path
-        and target.path.exists()
-        and Path(photo).exists()
-        and target.path.samefile(photo)
-    ):
-        raise UsageError(f"{path}: is the photo itself; choose another name")
+    inputs = {Path(photo).resolve() for photo in photos}
+    taken: dict[Path, str] = {}
+    for photo, output in zip(photos, outputs, strict=True):
+        target = target_for(output, fmt).path
+        if target is None:
+            continue
+        path = target.resolve()
+        if path in inputs:
+            raise UsageError(f"{output}: is a photo to animate; choose another name")
+        if path in taken:
+            raise UsageError(f"{output}: {taken[path]} and {photo} would both be written there")
+        taken[path] = photo

@@ -12,7 +12,7 @@ import typer
 
 from memegen import __version__
 from memegen.cli import animate, doctor, evaluate, inspect, recipes, train
-from memegen.cli.console import fail, talk
+from memegen.cli.console import fail, in_one_line, talk
 from memegen.errors import MemegenError
 
 INTERRUPTED = 130
@@ -93,12 +93,9 @@ def _report(error: Exception) -> int:
     """One line for errors that are not ours: of the command line's parser, or unexpected."""
     message = getattr(error, "format_message", None)
     if callable(message):
-        fail(f"{message()} (see memegen --help)")
+        text = str(message()).strip()
+        if text:  # a group without a command has shown its help already
+            fail(f"{text} (see memegen --help)")
         return int(getattr(error, "exit_code", 2))
-    if isinstance(error, MemoryError):
-        fail("not enough memory; try a smaller --size")
-    elif isinstance(error, OSError):
-        fail(f"{error.filename or 'input or output'}: {error.strerror or error}")
-    else:
-        fail(f"unexpected {type(error).__name__}: {error} (--debug shows where; please report it)")
+    fail(in_one_line(error))
     return 1

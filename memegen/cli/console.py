@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
+from memegen.errors import MemegenError
+
 T = TypeVar("T")
 
 
@@ -31,6 +33,19 @@ def say(text: str) -> None:
 def fail(text: str) -> None:
     """One line about an error, on standard error, whatever its cause wrote."""
     print(f"memegen: {' '.join(text.split())}", file=sys.stderr)
+
+
+def in_one_line(error: Exception, about: str = "") -> str:
+    """What an error says to a user, whatever it is."""
+    where = f"{about}: " if about else ""
+    if isinstance(error, MemegenError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return f"{where}not enough memory; try a smaller --size"
+    if isinstance(error, OSError):
+        return f"{error.filename or about or 'input or output'}: {error.strerror or error}"
+    name = type(error).__name__
+    return f"{where}unexpected {name}: {error} (--debug shows where; please report it)"
 
 
 def result(text: str) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from memegen import __version__
 from memegen.cli.console import result
-from memegen.errors import MemegenError
+from memegen.errors import EncoderError, MemegenError
 
 PACKAGES = ("torch", "torchvision", "facenet-pytorch", "imageio-ffmpeg", "numpy", "pillow", "typer")
 
@@ -18,18 +18,19 @@ PACKAGES = ("torch", "torchvision", "facenet-pytorch", "imageio-ffmpeg", "numpy"
 def doctor() -> None:
     """Check packages, devices, ffmpeg, weights and recipes; says what to do about what is amiss."""
     result(f"memegen {__version__}, Python {platform.python_version()}, {platform.platform()}")
+    worst = 0
     for package in PACKAGES:
         try:
             result(f"  {package} {version(package)}")
         except PackageNotFoundError:
             result(f"  {package} is missing: pip install {package}")
-    worst = 0
+            worst = 1
     for name, look in CHECKS.items():
         try:
             result(f"{name}: {look()}")
-        except MemegenError as error:
-            result(f"{name}: NOT OK: {error}")
-            worst = worst or error.exit_code
+        except (MemegenError, ImportError, OSError, RuntimeError) as error:
+            result(f"{name}: NOT OK: {str(error).splitlines()[0]}")
+            worst = worst or getattr(error, "exit_code", 1)
     if worst:
         raise typer.Exit(worst)
 
@@ -51,7 +52,9 @@ def _ffmpeg() -> str:
     from memegen.media.encode import ffmpeg
 
     run = subprocess.run([ffmpeg(), "-version"], capture_output=True, text=True, check=False)
-    return run.stdout.splitlines()[0] if run.stdout else "does not start"
+    if not run.stdout:
+        raise EncoderError("ffmpeg does not start")
+    return run.stdout.splitlines()[0]
 
 
 def _weights() -> str:
@@ -64,13 +67,12 @@ def _weights() -> str:
 
 
 def _detector() -> str:
-    try:
-        from memegen.faces.detect import Detector
+    import numpy as np
 
-        assert Detector()._networks is not None
-    except (ImportError, RuntimeError) as error:
-        raise MemegenError(f"facenet-pytorch does not load: {str(error).splitlines()[0]}") from None
-    return "MTCNN loads"
+    from memegen.faces.detect import Detector
+
+    Detector().find(np.zeros((64, 64, 3), np.uint8))
+    return "MTCNN loads and runs"
 
 
 def _recipes() -> str:

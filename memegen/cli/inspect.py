@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -14,9 +15,10 @@ from memegen.cli.console import result
 from memegen.errors import UsageError
 
 if TYPE_CHECKING:
+    from memegen.faces.detect import Face
     from memegen.pipeline import SeenFace
 
-Face = Annotated[
+FaceOption = Annotated[
     str, typer.Option("--face", help="largest, all, a number from 1, or a box x,y,w,h.")
 ]
 
@@ -26,7 +28,7 @@ def aus(
     listing: Annotated[
         bool, typer.Option("--list", help="Show the table of action units.")
     ] = False,
-    face: Face = "largest",
+    face: FaceOption = "largest",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     csv_out: Annotated[
         str | None,
@@ -68,23 +70,26 @@ def faces(
 
     picture = read_photo(photo)
     found = choose(picture, parse_choice("all"), Detector(device_named(device)))
-    rows = []
-    for number, face in enumerate(found, 1):
-        x0, y0, x1, y1 = (round(float(v), 1) for v in face.box)
-        rows.append(
-            {
-                "face": number,
-                "box": [x0, y0, round(x1 - x0, 1), round(y1 - y0, 1)],
-                "confidence": round(face.confidence, 4),
-                "points": face.points.round(1).tolist(),
-            }
-        )
     if as_json:
+        rows = [
+            {"face": number, **_where(face), "points": face.points.round(1).tolist()}
+            for number, face in enumerate(found, 1)
+        ]
         result(json.dumps(rows, indent=2))
         return
-    for row in rows:
-        box = ",".join(f"{v:g}" for v in row["box"])  # type: ignore[attr-defined]
-        result(f"{row['face']}  --face {box}  confidence {row['confidence']:.2f}")
+    for number, face in enumerate(found, 1):
+        box = ",".join(f"{v:g}" for v in _box(face))
+        result(f"{number}  --face {box}  confidence {face.confidence:.2f}")
+
+
+def _box(face: Face) -> list[float]:
+    """x, y, width, height, as --face takes them."""
+    x0, y0, x1, y1 = (float(v) for v in face.box)
+    return [round(v, 1) for v in (x0, y0, x1 - x0, y1 - y0)]
+
+
+def _where(face: Face) -> dict[str, object]:
+    return {"box": _box(face), "confidence": round(face.confidence, 4)}
 
 
 def _table(as_json: bool) -> None:
@@ -110,8 +115,7 @@ def _intensities(seen: SeenFace) -> dict[str, object]:
     values = to_expression(seen.perception.action_units)
     turn, up, tilt = (round(float(a), 1) for a in seen.perception.angles)
     return {
-        "box": seen.face.box.round(1).tolist(),
-        "confidence": round(seen.face.confidence, 4),
+        **_where(seen.face),
         "head_degrees": {"turn_left": turn, "up": up, "tilt_left": tilt},
         "action_units": {name: round(value, 2) for name, value in values.items()},
     }
@@ -138,7 +142,7 @@ def _openface_csv(seen: list[SeenFace]) -> str:
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     columns = [f"AU{au.number:02d}_r" for au in OPENFACE]
-    writer.writerow(["face", "confidence", *columns])
+    writer.writerow(["face_id", "confidence", *columns])
     for number, one in enumerate(seen):
         values = to_openface(one.perception.action_units)
         writer.writerow([number, f"{one.face.confidence:.3f}", *(f"{v:.2f}" for v in values)])
@@ -146,9 +150,12 @@ def _openface_csv(seen: list[SeenFace]) -> str:
 
 
 def _write_text(path: Path, text: str) -> None:
+    partial = path.with_name(path.name + ".part")
     try:
-        partial = path.with_name(path.name + ".part")
         partial.write_text(text, encoding="utf-8")
         partial.replace(path)
     except OSError as error:
         raise UsageError(f"{path}: cannot write ({error.strerror})") from None
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)

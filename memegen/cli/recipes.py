@@ -38,20 +38,13 @@ def list_() -> None:
 @app.command()
 def show(name: Annotated[str, typer.Argument(help="Recipe name or file.")]) -> None:
     """Print a recipe's YAML, to copy and change."""
-    recipes.load(name)
-    path = Path(name) if Path(name).is_file() else recipes.folder() / f"{name}.yaml"
-    result(path.read_text(encoding="utf-8").rstrip())
+    result(recipes.read(name).rstrip())
 
 
 @app.command()
 def check(file: Annotated[str, typer.Argument(help="Recipe file.")]) -> None:
     """Check a recipe file; says the line of the first mistake."""
-    path = Path(file)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        raise UsageError(f"{file}: cannot read the recipe") from None
-    recipe = recipes.parse(text, file)
+    recipe = recipes.load(file)
     track = recipe.track()
     result(
         f"{file}: ok, {len(recipe.keyframes)} keyframes, "

@@ -42,6 +42,11 @@ def train(
         raise UsageError(f"{data}: no such folder")
     if steps is not None and steps < 1:
         raise UsageError("--steps must be at least 1")
+    given = {"--steps": steps, "--init": init, "--lr": lr, "--resume": resume or None}
+    unused = {"anatomy": list(given), "reach": ["--init", "--lr", "--resume"]}.get(model, [])
+    for option in unused:
+        if given[option] is not None:
+            raise UsageError(f"{option} means nothing for --model {model}")
     if model == "anatomy":
         from memegen.training import anatomy
 

@@ -9,6 +9,7 @@ import torch
 
 from memegen import aus
 from memegen.arrays import Array
+from memegen.facedata.labels import JAW_AT_AU26
 from memegen.facedata.shards import load_labels, read_crops
 from memegen.generators import Scene, generator_named
 from memegen.geometry.anatomy import Anatomy, load_anatomy
@@ -87,7 +88,7 @@ def _signed(change: Array, names: tuple[str, ...]) -> Array:
         if names == (minus,):
             return values - change[:, aus.INDEX[plus]]
     if names == ("AU27",):  # labels call a jaw AU26 up to 0.6 open, and AU27 what goes beyond
-        return values + change[:, aus.INDEX["AU26"]] * 0.6
+        return values + change[:, aus.INDEX["AU26"]] * JAW_AT_AU26
     return values
 
 

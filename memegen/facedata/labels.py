@@ -11,14 +11,16 @@ from memegen import aus
 from memegen.arrays import Array, Integers
 from memegen.errors import UsageError
 from memegen.facedata.shards import FaceLabels
-from memegen.geometry.blendshapes import mixing_matrix
+from memegen.geometry.blendshapes import AU_TO_SHAPES, mixing_matrix
 from memegen.geometry.shape import angles_of, fit_pose
 
 # AUs whose blendshape score is near zero on every face: read from the landmarks instead.
 PROJECTED = (5, 6, 9, 15, 34)
 FORM_MODES = 12  # components of face form told apart from expression
 SHAPE_NOISE = 0.03**2 * 30  # variance neither explains; about 30 vertices move alike
-JAW_AT_AU26 = 0.6  # jawOpen score of a full jaw drop (AU26); beyond it begins AU27
+JAW_AT_AU26 = AU_TO_SHAPES[26][
+    "jawOpen"
+]  # jawOpen score of a full jaw drop (AU26); beyond it begins AU27
 
 
 @dataclass(frozen=True)

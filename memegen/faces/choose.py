@@ -43,7 +43,7 @@ def choose(photo: Photo, choice: Choice, detector: Detector) -> list[Face]:
     """The chosen faces. Raises NoFaceError if there is none, UsageError if the box is outside."""
     if choice.box is not None:
         return [_face_in_box(photo, choice.box, detector)]
-    found = detector.find(photo.rgb)
+    found = detector.find(photo.rgb, every=choice.which != "largest")
     if not found:
         raise NoFaceError(
             f"{photo.name}: no face found (show where one is with --face x,y,width,height)"
@@ -65,6 +65,7 @@ def _face_in_box(photo: Photo, box: tuple[float, float, float, float], detector:
     corners = np.array([x, y, x + w, y + h], np.float32)
     if x >= width or y >= height or x + w <= 0 or y + h <= 0:
         raise UsageError(f"{photo.name}: box {x:g},{y:g},{w:g},{h:g} is outside {width}x{height}")
+    corners = np.clip(corners, 0, np.array([width, height, width, height], np.float32))
     found = detector.find_in(photo.rgb, corners)
     # A drawing may not look like a face to the detector; then the box itself says where it is.
     return found or Face(corners, points_of_box(corners), 0.0)

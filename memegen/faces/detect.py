@@ -41,11 +41,12 @@ class Face:
 class Attempt:
     """One rung of the retry ladder."""
 
-    side: int  # longest side of the picture that is searched; 0 is the photo's own
+    side: int  # longest side of the picture that is searched
     thresholds: tuple[float, float, float]
     padding: float  # border added around the photo, as a share of its longest side
     smallest: int  # smallest face in searched pixels
     confident: float  # final score a face must have
+    enlarge: bool = False  # small pictures are enlarged to `side`
     turns: int = 0  # quarter turns of the photo, anticlockwise, before it is searched
 
 
@@ -55,10 +56,13 @@ LADDER = (
     Attempt(SEARCH_SIDE, DEFAULT_THRESHOLDS, 0.0, 30, CONFIDENT),
     Attempt(1600, DEFAULT_THRESHOLDS, 0.0, 24, CONFIDENT),
     Attempt(SEARCH_SIDE, DEFAULT_THRESHOLDS, 0.4, 24, CONFIDENT),
-    Attempt(320, LOW_THRESHOLDS, 0.25, 20, 0.75),
+    Attempt(320, LOW_THRESHOLDS, 0.25, 20, 0.75, enlarge=True),
     Attempt(SEARCH_SIDE, LOW_THRESHOLDS, 0.1, 20, 0.7),
     Attempt(1600, LOW_THRESHOLDS, 0.0, 20, 0.7),
-    *(Attempt(SEARCH_SIDE, DEFAULT_THRESHOLDS, 0.05, 30, CONFIDENT, turns) for turns in (1, 3, 2)),
+    *(
+        Attempt(SEARCH_SIDE, DEFAULT_THRESHOLDS, 0.05, 30, CONFIDENT, turns=turns)
+        for turns in (1, 3, 2)
+    ),
 )
 
 
@@ -74,8 +78,15 @@ class Detector:
 
         return MTCNN(keep_all=True, device=self._device, post_process=False)
 
-    def find(self, rgb: Picture) -> list[Face]:
-        """All faces of an (H, W, 3) picture, largest first; empty if the whole ladder fails."""
+    def find(self, rgb: Picture, every: bool = False) -> list[Face]:
+        """Faces of an (H, W, 3) picture, largest first; empty if the whole ladder fails.
+
+        `every` looks for small faces beside large ones too, which takes longer.
+        """
+        if every and max(rgb.shape[:2]) > SEARCH_SIDE:
+            both = [face for attempt in LADDER[:2] for face in self._search(rgb, attempt)]
+            if both:
+                return distinct(both)
         for attempt in LADDER:
             if attempt.side > SEARCH_SIDE and max(rgb.shape[:2]) <= SEARCH_SIDE:
                 continue
@@ -104,9 +115,9 @@ class Detector:
     def _search(self, rgb: Picture, attempt: Attempt) -> Iterator[Face]:
         height, width = rgb.shape[:2]
         image = Image.fromarray(rgb)
-        scale = min(1.0, attempt.side / max(height, width)) if attempt.side else 1.0
-        if attempt.side == 320:  # small or soft pictures: look at them enlarged, too
-            scale = attempt.side / max(height, width)
+        scale = attempt.side / max(height, width)
+        if not attempt.enlarge:
+            scale = min(1.0, scale)
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         searched = np.asarray(image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0))
         pad = round(attempt.padding * max(size))

@@ -7,7 +7,7 @@ import numpy as np
 from memegen.arrays import Array
 from memegen.generators.inpaint import fill_unknown, pixel_grid, sample, smoothstep, soften
 from memegen.geometry.flow import Box
-from memegen.geometry.outline import fill, smooth_ring
+from memegen.geometry.outline import fill, opening, smooth_ring
 from memegen.geometry.topology import EYE_CORNERS
 
 IRIS_RADIUS = (0.078, 0.105)  # IOD: an iris is 11.7 mm wide on nearly everyone, eyes 63 mm apart
@@ -62,7 +62,9 @@ class EyeLayer:
 
     def closing(self, ring: Array) -> float:
         """0 where the moved ring (16, 2) is as open as in the photo, 1 where the lids meet."""
-        return float(np.clip(1 - _opening(ring) / max(_opening(self._ring), 1e-3), 0, 1))
+        own = opening(self._ring)
+        awake = smoothstep(0.02, 0.06, np.array(own / self._iod))  # a shut eye cannot close
+        return float(np.clip(1 - opening(ring) / max(own, 1e-3), 0, 1) * awake)
 
     def _draw_lashes(self, image: Array, ring: Array) -> None:
         """Lashes along a lowered lid, in the colour of the photo's own."""
@@ -164,8 +166,3 @@ class EyeLayer:
             colour = colour + (looking - colour) * turned
         view = image[box.slices]
         view += (colour - view) * mask[..., None]
-
-
-def _opening(ring: Array) -> float:
-    """Mean gap in pixels between the lids of a ring (16, 2)."""
-    return float(np.linalg.norm(ring[1:8] - ring[:8:-1], axis=1).mean())

@@ -21,8 +21,11 @@ def fill_unknown(patch: Array, known: Array) -> Array:
 
 
 def _push_pull(colour: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    if min(weight.shape[2:]) < 2 or bool((weight > 0.999).all()):
+    if bool((weight > 0.999).all()):
         return colour
+    if min(weight.shape[2:]) < 2:
+        known = (colour * weight).sum((2, 3), keepdim=True) / weight.sum().clamp(min=1e-4)
+        return colour * weight + known * (1 - weight)
     mass = F.avg_pool2d(weight, 2, ceil_mode=True, count_include_pad=False)
     mean = F.avg_pool2d(colour * weight, 2, ceil_mode=True, count_include_pad=False)
     below = _push_pull(mean / mass.clamp(min=1e-4), (mass * 4).clamp(max=1))
@@ -42,7 +45,7 @@ def sample(patch: Array, x: Array, y: Array) -> Array:
 
 
 def soften(mask: Array, radius: float) -> Array:
-    """(H, W) mask blurred by about `radius` pixels (three box filters)."""
+    """(H, W) mask blurred by about `radius` pixels (two box filters)."""
     size = max(1, int(radius)) * 2 + 1
     blurred = torch.from_numpy(np.ascontiguousarray(mask, np.float32))[None, None]
     for _ in range(2):

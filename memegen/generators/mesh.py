@@ -11,9 +11,10 @@ from memegen import aus
 from memegen.arrays import Array
 from memegen.generators.base import Scene
 from memegen.generators.eyes import EyeLayer
+from memegen.generators.inpaint import fill_unknown
 from memegen.generators.mouth import MouthFrame, MouthLayer, light_of
 from memegen.geometry.flow import COARSE, Box, DenseFlow, warp
-from memegen.geometry.outline import fill
+from memegen.geometry.outline import fill, opening
 from memegen.geometry.shape import LEFT_IRIS, RIGHT_IRIS
 from memegen.geometry.topology import (
     EYE_LEFT,
@@ -58,6 +59,8 @@ class MeshPainter:
         self._scene, self._device = scene, device
         motion = scene.motion
         channels = scene.picture.astype(np.float32)  # alpha, where there is one, moves along
+        if channels.shape[2] == 4:  # what is hidden must not show where alpha moves off it
+            channels[..., :3] = fill_unknown(channels[..., :3], channels[..., 3] / 255)
         picture = np.ascontiguousarray(channels[..., :3])
         points = scene.pixels(motion.landmarks)
         height, width = picture.shape[:2]
@@ -85,6 +88,12 @@ class MeshPainter:
         axes = motion.pose.direction_to_crop(directions)[:, :2] @ scene.to_pixels[:, :2].T
         return MouthFrame((rest[13, :2] + rest[14, :2]) / 2, axes.T.astype(np.float32), iod)
 
+    @property
+    def frames_together(self) -> int:
+        """How many frames are rasterised at once: fewer where they are large."""
+        height, width = self._scene.picture.shape[:2]
+        return int(np.clip(_CHUNK_PIXELS // (height * width), 1, _CHUNK))
+
     def outline(self) -> Array:
         """See Painter.outline."""
         return self._flow.outline()
@@ -92,10 +101,8 @@ class MeshPainter:
     def paint(self, targets: Array) -> Iterator[Array]:
         """See Painter.paint."""
         motion = self._scene.motion
-        height, width = self._scene.picture.shape[:2]
-        step = int(np.clip(_CHUNK_PIXELS // (height * width), 1, _CHUNK))
-        for start in range(0, len(targets), step):
-            chunk = targets[start : start + step]
+        for start in range(0, len(targets), self.frames_together):
+            chunk = targets[start : start + self.frames_together]
             moved = self._scene.pixels(motion.move(chunk))
             with torch.inference_mode():
                 warped = warp(self._picture, self._flow(moved, self._texture(moved)))
@@ -120,11 +127,11 @@ class MeshPainter:
                 texture[frame, edge[UPPER_LID]] += up * (LID_SLIP * closing)
         # Likewise lips that close over teeth: the very edge of a lip is partly tooth.
         inner, outer = list(LIPS_INNER), list(LIPS_OUTER)
-        own_gap = _lip_gap(self._rest_points[inner, :2])
-        if own_gap > 0:
+        own_gap = opening(self._rest_points[inner, :2])
+        if own_gap > 0.02 * self._scene.unit * 0.27:  # an IOD is 0.27 of the crop
             outward = self._rest_points[outer, :2] - self._rest_points[inner, :2]
             for frame in range(len(moved)):
-                closing = np.clip(1 - _lip_gap(moved[frame][inner, :2]) / own_gap, 0, 1)
+                closing = np.clip(1 - opening(moved[frame][inner, :2]) / own_gap, 0, 1)
                 texture[frame, inner] += outward * (LIP_SLIP * closing)
         return texture
 
@@ -145,15 +152,12 @@ class MeshPainter:
 
     def _jaw(self, targets: Array) -> Array:
         """(T, K) -> (T, 2) how far the jaw is from closed, IOD to the right and down."""
-        jaw_only = np.zeros_like(targets)
-        jaw_only[:, _JAW] = targets[:, _JAW]
-        lip = self._scene.motion.anatomy.displacement(jaw_only)[:, _LOWER_LIP, :2]
+        motion = self._scene.motion
+        reached = motion.anatomy.reaching(motion.own, targets)
+        jaw_only = np.zeros_like(reached)
+        jaw_only[:, _JAW] = reached[:, _JAW]
+        lip = motion.anatomy.displacement(jaw_only)[:, _LOWER_LIP, :2]
         return lip * np.array([1, -1], np.float32)
-
-
-def _lip_gap(ring: Array) -> float:
-    """Mean opening in pixels of the inner lip ring (20, 2)."""
-    return float(np.linalg.norm(ring[1:10] - ring[:10:-1], axis=1).mean())
 
 
 def _light_samples(picture: Array, points: Array) -> tuple[Array, Array]:

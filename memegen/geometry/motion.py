@@ -22,7 +22,6 @@ HEAD_PIVOT = np.array([0, -0.45, -1.25], np.float32)  # IOD: between the ears, w
 EYEBALL_RADIUS = 0.19  # IOD: 12 mm of 63
 BLINK_CLOSED = 0.85  # blink channel at which the lids meet
 CLOSED_LINE = 0.12  # where lids meet, from the lower lid (0) to the upper (1)
-MAX_HEAD_DEGREES = 40.0  # further the hidden side of the head would show
 
 
 @dataclass(frozen=True)
@@ -90,9 +89,7 @@ class FaceMotion:
     def _turn_head(self, points: Array, targets: Array) -> Array:
         """Rotate (T, P, 3) face coordinates by the change of head pose, about the neck."""
         own = aus.head_degrees(self.own)
-        wanted = np.clip(aus.head_degrees(targets), -MAX_HEAD_DEGREES, MAX_HEAD_DEGREES)
-        wanted = np.where(np.abs(own) > MAX_HEAD_DEGREES, aus.head_degrees(targets), wanted)
-        change = rotation_of(wanted) @ rotation_of(own).T
+        change = rotation_of(aus.head_degrees(targets)) @ rotation_of(own).T
         # `change` acts in camera axes; bring it into the face's own.
         local = self.pose.rotation.T @ change @ self.pose.rotation
         return (points - HEAD_PIVOT) @ np.swapaxes(local, -1, -2) + HEAD_PIVOT
@@ -122,9 +119,10 @@ class FaceMotion:
             # Basis motion for what it is open, its own line for what it is closed.
             wanted = (1 - closing) * self._open_lids(points, targets, ring) + closing * line
             wanted = _uncross(wanted)
-            correction = np.where(
-                closing > 0, wanted - ring_points, _uncross(ring_points) - ring_points
-            )
+            # Lids that the photo itself shows crossed (an eye shut tight) stay as they are.
+            own_crossing = _uncross(face[None, list(ring)]) - face[list(ring)]
+            parted = _uncross(ring_points) - ring_points - own_crossing
+            correction = np.where(closing > 0, wanted - ring_points, parted)
             points[:, :468] += np.einsum("vr,trc->tvc", self.lid_spread[side], correction)
 
     def _open_lids(self, points: Array, targets: Array, ring: tuple[int, ...]) -> Array:

@@ -41,3 +41,9 @@ def fill(ring: Array, box: Box) -> Array:
     at = (ring - corner) * _OVERSAMPLE - 0.5
     ImageDraw.Draw(canvas).polygon([(float(x), float(y)) for x, y in at], fill=255)
     return np.asarray(canvas.reduce(_OVERSAMPLE), np.float32) / 255
+
+
+def opening(ring: Array) -> float:
+    """Mean gap between upper and lower points of a ring (2N, 2) that starts at a corner."""
+    half = len(ring) // 2
+    return float(np.linalg.norm(ring[1:half] - ring[:half:-1], axis=1).mean())

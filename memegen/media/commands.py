@@ -107,8 +107,8 @@ def ladder(name: str) -> list[Quality]:
     best = Quality()
     if name == "gif":
         half = replace(best, keep_every=2)
-        fewer = [replace(half, colours=colours) for colours in (200, 96, 64)]
-        steps = [best, replace(best, colours=160), *fewer]
+        fewer = [replace(half, colours=colours) for colours in (256, 160, 96, 64)]
+        steps = [best, *fewer]
     elif name == "mp4":
         steps = [replace(best, crf=crf) for crf in (18, 23, 28, 33)]
     elif name == "webp":

@@ -40,7 +40,7 @@ def _png(data: bytes, comment: str) -> bytes:
 
 
 def _webp(data: bytes, comment: str, alpha: bool) -> bytes:
-    if data[12:16] != b"VP8X":  # a single frame without the extended header
+    if data[12:16] != b"VP8X" or data[20] & 0x04:  # a simple still, or one that has its comment
         return data
     xmp = xmp_packet(comment)
     chunk = b"XMP " + struct.pack("<I", len(xmp)) + xmp + b"\x00" * (len(xmp) % 2)

@@ -49,6 +49,10 @@ def target_for(path: str, fmt: str | None = None, **options: object) -> Target:
     out = Path(path)
     if out.is_dir():
         raise UsageError(f"{out}: is a folder, not a file name")
+    if out.exists() and not out.is_file():
+        raise UsageError(f"{out}: is no ordinary file")
+    if not fmt and not out.suffix:
+        raise UsageError(f"{out}: has no suffix to tell the format; add one or use --format")
     chosen = format_of(fmt or out)
     parent = out.parent
     if not parent.is_dir():
@@ -99,14 +103,16 @@ def _partial(folder: Path | None, suffix: str) -> Iterator[Path]:
     try:
         handle, name = tempfile.mkstemp(suffix=suffix, prefix=".memegen-", dir=folder)
     except OSError as error:
-        raise UsageError(f"{folder}: cannot write there ({error.strerror})") from None
+        raise UsageError(
+            f"{folder or 'temporary folder'}: cannot write ({error.strerror})"
+        ) from None
     os.close(handle)
     path = Path(name)
     try:
         yield path
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            raise MemegenError(f"{folder}: the disk is full, nothing was written") from None
+            raise MemegenError("the disk is full, nothing was written") from None
         raise
     finally:
         path.unlink(missing_ok=True)
@@ -123,7 +129,7 @@ def _finish(partial: Path, target: Target, alpha: bool) -> None:
         mask = os.umask(0)
         os.umask(mask)
         partial.chmod(0o666 & ~mask)
-        partial.replace(target.path)
+        partial.replace(target.path.resolve())  # through a symbolic link, not over it
 
 
 def flatten(frame: Picture) -> Picture:
@@ -135,21 +141,23 @@ def flatten(frame: Picture) -> Picture:
 
 
 def _still(frame: Picture, path: Path, target: Target) -> None:
-    picture = frame if target.fmt.alpha else flatten(frame)
-    image = Image.fromarray(picture)
-    if target.fmt.name == "jpg":
-        for quality in (95, 90, 80, 65, 45, 25):
-            image.save(
-                path, "JPEG", quality=quality, comment=target.comment.encode(), subsampling=0
-            )
-            if not target.max_bytes or path.stat().st_size <= target.max_bytes:
+    """Write one picture, smaller in quality and then in size until it fits."""
+    whole = Image.fromarray(frame if target.fmt.alpha else flatten(frame))
+    limit = (target.max_bytes or 2**62) - len(target.comment) - 400
+    for scale in (1.0, 0.8, 0.64, 0.5, 0.4, 0.3, 0.2, 0.1):
+        size = (max(1, round(whole.width * scale)), max(1, round(whole.height * scale)))
+        image = whole if scale == 1 else whole.resize(size, Image.Resampling.LANCZOS)
+        for quality in (95,) if target.fmt.name == "apng" else (95, 85, 70, 50):
+            if target.fmt.name == "jpg":
+                comment = target.comment.encode()
+                image.save(path, "JPEG", quality=quality, comment=comment, subsampling=0)
+            elif target.fmt.name == "webp":
+                image.save(path, "WEBP", quality=quality, xmp=xmp_packet(target.comment))
+            else:
+                image.save(path, "PNG")
+            if path.stat().st_size <= limit:
                 return
-    elif target.fmt.name == "webp":
-        image.save(path, "WEBP", quality=95, xmp=xmp_packet(target.comment))
-    else:
-        image.save(path, "PNG")
-    if target.max_bytes and path.stat().st_size > target.max_bytes:
-        raise MemegenError("the picture does not fit into --max-size; make it smaller with --size")
+    raise MemegenError("the picture does not fit into --max-size")
 
 
 def _animation(frames: Iterator[Picture], stream: Stream, partial: Path, target: Target) -> None:
@@ -199,6 +207,9 @@ def _run(arguments: list[str], frames: Iterator[Picture] | None) -> None:
         except BaseException:
             process.kill()
             process.wait()
+            with contextlib.suppress(OSError):
+                if process.stdin is not None:
+                    process.stdin.close()
             raise
         log.seek(0)
         said = log.read().decode("utf-8", "replace").strip()

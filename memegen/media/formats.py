@@ -27,7 +27,6 @@ FORMATS: tuple[Format, ...] = (
     Format("apng", (".png", ".apng"), True, True, 0),
     Format("jpg", (".jpg", ".jpeg"), False, False, 0),
 )
-BY_NAME = {fmt.name: fmt for fmt in FORMATS}
 GIF_TICKS = 100  # GIF delays count hundredths of a second
 GIF_SHORTEST = 2  # browsers slow anything shorter down to a tenth of a second
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from memegen import aus, weights
+from memegen.errors import MemegenError, UsageError
 from memegen.facedata.labels import action_units, load_basis
 from memegen.facedata.shards import load_labels, read_crops
 from memegen.geometry.shape import mirror_order
@@ -156,8 +157,11 @@ def train(
     """
     torch.manual_seed(settings.seed)
     torch.set_flush_denormal(True)
-    out.mkdir(parents=True, exist_ok=True)
+    checkpoint = out / "checkpoint.pt"
+    if resume and not checkpoint.exists():
+        raise UsageError(f"{checkpoint}: no checkpoint to resume from")
     faces, mean, components, mirrored = load_faces(data, settings.network.size, device)
+    out.mkdir(parents=True, exist_ok=True)
     network = PerceptionNet(settings.network).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     network.set_decoder(mean, components)
     if init:
@@ -174,8 +178,8 @@ def train(
     au_weight = torch.where(spread > 0, 1 / spread.clamp(min=0.05) ** 2, 0.0)
     au_weight[[aus.INDEX[c] for pair in aus.OPPOSITES[:3] for c in pair]] = 0
     loss_of = PerceptionLoss(landmark_weights(mean).to(device), au_weight, settings)
-    start, checkpoint = 0, out / "checkpoint.pt"
-    if resume and checkpoint.exists():
+    start = 0
+    if resume:
         saved = torch.load(checkpoint, weights_only=True, map_location=device)
         network.load_state_dict(saved["network"])
         average.load_state_dict(saved["average"])
@@ -205,7 +209,7 @@ def train(
 
     saved_at = started = time.monotonic()
     seen = 0
-    with (out / "log.jsonl").open("a") as journal:
+    with (out / "log.jsonl").open("a" if resume else "w") as journal:
         for step in range(start, settings.steps):
             progress = step / settings.steps
             warm = min(1.0, (step + 1) / settings.warmup)
@@ -222,7 +226,7 @@ def train(
             average.update_parameters(network)
             seen += settings.batch
             if not math.isfinite(parts["total"]):
-                raise FloatingPointError(f"loss is not finite at step {step}")
+                raise MemegenError(f"the loss is not finite at step {step}; try a lower --lr")
             if step % 100 == 0:
                 rate = seen / (time.monotonic() - started)
                 journal.write(json.dumps({"step": step, "rate": round(rate, 1), **parts}) + "\n")

@@ -25,8 +25,12 @@ FIXED = ("head", "gaze")  # angles are what they are
 
 
 def train(data: Path, out: Path, faces: int, log: Callable[[str], None] = print) -> Path:
-    """Measure on `faces` training crops, write `out/anatomy.safetensors` with the gains."""
-    anatomy = load_anatomy()
+    """Measure on `faces` training crops, write `out/anatomy.safetensors` with the gains.
+
+    Begins with the anatomy that is in `out`, else with the shipped one.
+    """
+    path = out / "anatomy.safetensors"
+    anatomy = load_anatomy(str(path) if path.exists() else "anatomy")
     anatomy = replace(anatomy, gains=np.ones_like(anatomy.gains))
     for round_ in range(ROUNDS):
         report = reach.evaluate(data, "mesh", faces, anatomy=anatomy, held_out=False)
@@ -41,6 +45,5 @@ def train(data: Path, out: Path, faces: int, log: Callable[[str], None] = print)
         shown = "  ".join(f"{au.name} {gains[aus.INDEX[au.channels[0]]]:.2f}" for au in aus.TABLE)
         log(f"round {round_ + 1}: {shown}")
     out.mkdir(parents=True, exist_ok=True)
-    path = out / "anatomy.safetensors"
     calibration.save(path, anatomy)
     return path

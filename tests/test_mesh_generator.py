@@ -1,0 +1,208 @@
+"""The layers of the mesh generator: patches, eyes, mouth, and the anatomy that drives them."""
+
+import numpy as np
+import pytest
+import torch
+from conftest import vector
+
+from memegen import aus
+from memegen.facedata.labels import gaze_of_scores
+from memegen.generators import Scene, generator_named
+from memegen.generators.eyes import EyeLayer
+from memegen.generators.inpaint import fill_unknown, pixel_grid, sample, smoothstep, soften
+from memegen.generators.mouth import MouthFrame, MouthLayer, light_of
+from memegen.geometry.anatomy import Anatomy, compose_channels
+from memegen.geometry.motion import FaceMotion
+from memegen.geometry.topology import (
+    EYE_RIGHT,
+    LID_SKIN_RIGHT,
+    LIPS_INNER,
+    LOWER_LIP_EDGE,
+    UPPER_LIP_EDGE,
+)
+from memegen.training import augment
+
+SIDE = 300
+STILL = (np.eye(2, dtype=np.float32), np.zeros(2, np.float32))
+
+
+def test_known_pixels_stay_and_a_constant_continues() -> None:
+    patch = np.random.default_rng(0).random((21, 34, 3), dtype=np.float32) * 255
+    known = np.zeros((21, 34), np.float32)
+    known[5:12, 8:20] = 1
+    filled = fill_unknown(patch, known)
+    assert np.allclose(filled[known > 0], patch[known > 0])
+    flat = fill_unknown(np.full((21, 34, 3), 80, np.float32), known)
+    assert np.allclose(flat, 80, atol=0.5)
+
+
+def test_sample_at_centres_returns_the_patch() -> None:
+    patch = np.random.default_rng(0).random((9, 12, 2), dtype=np.float32)
+    x, y = pixel_grid(0, 0, 9, 12)
+    assert np.allclose(sample(patch, x, y), patch, atol=1e-5)
+    assert np.allclose(sample(patch, x - 100, y)[:, 0], patch[:, 0], atol=1e-5)
+
+
+def test_soften_keeps_the_mean_and_smoothstep_its_ends() -> None:
+    mask = np.zeros((40, 40), np.float32)
+    mask[15:25, 15:25] = 1
+    assert soften(mask, 3).sum() == pytest.approx(100, rel=1e-3)
+    assert soften(mask, 3).max() < 1.001
+    assert smoothstep(1, 2, np.array([0.5, 1.5, 3])).tolist() == [0, 0.5, 1]
+    assert smoothstep(2, 1, np.array([0.5, 1.5, 3])).tolist() == [1, 0.5, 0]
+
+
+@pytest.fixture
+def eye(face: np.ndarray) -> tuple[EyeLayer, np.ndarray, np.ndarray, np.ndarray]:
+    """A drawn right eye: white, dark iris, brown skin; its layer, picture, ring and iris."""
+    points = face[:, :2] * SIDE
+    ring, iris = points[list(EYE_RIGHT)], points[468:473]
+    x, y = pixel_grid(0, 0, SIDE, SIDE)
+    from memegen.geometry.flow import Box
+    from memegen.geometry.outline import fill, smooth_ring
+
+    opening = fill(smooth_ring(ring, (0, 8)), Box(0, 0, SIDE, SIDE))[..., None]
+    picture = np.full((SIDE, SIDE, 3), (150, 110, 90), np.float32)
+    disc = np.hypot(x - iris[0, 0], y - iris[0, 1])[..., None] < 0.09 * 0.27 * SIDE
+    picture = picture * (1 - opening) + np.where(disc, 40, 230) * opening
+    picture = picture.astype(np.float32)
+    return EyeLayer(picture, ring, iris, 0.27 * SIDE), picture, ring, iris
+
+
+def test_an_eye_at_rest_is_the_photos(
+    eye: tuple[EyeLayer, np.ndarray, np.ndarray, np.ndarray], face: np.ndarray
+) -> None:
+    layer, picture, ring, iris = eye
+    image = picture.copy()
+    layer.paint(image, ring, iris, face[list(LID_SKIN_RIGHT), :2] * SIDE, STILL)
+    assert np.abs(image - picture).max() < 0.01
+    assert layer.closing(ring) == 0
+
+
+def test_a_shut_ring_is_closed(eye: tuple[EyeLayer, np.ndarray, np.ndarray, np.ndarray]) -> None:
+    layer, _, ring, _ = eye
+    shut = ring.copy()
+    shut[1:8] = shut[:8:-1]
+    assert layer.closing(shut) == pytest.approx(1)
+
+
+def test_gaze_moves_the_iris_and_leaves_white_behind(
+    eye: tuple[EyeLayer, np.ndarray, np.ndarray, np.ndarray], face: np.ndarray
+) -> None:
+    layer, picture, ring, iris = eye
+    image = picture.copy()
+    shift = np.array([8, 0], np.float32)
+    layer.paint(image, ring, iris + shift, face[list(LID_SKIN_RIGHT), :2] * SIDE, STILL)
+    row = round(float(iris[0, 1]))
+    assert image[row, round(float(iris[0, 0]) + 8), 0] < 60
+    assert image[row, round(float(iris[0, 0]) - 5), 0] > 150
+
+
+def test_an_iris_under_the_lid_is_completed_by_its_symmetry(
+    eye: tuple[EyeLayer, np.ndarray, np.ndarray, np.ndarray], face: np.ndarray
+) -> None:
+    layer, picture, ring, iris = eye
+    wide = ring.copy()
+    wide[1:8, 1] -= 10
+    image = picture.copy()
+    layer.paint(image, wide, iris, face[list(LID_SKIN_RIGHT), :2] * SIDE, STILL)
+    above = image[round(float(ring[4, 1]) - 1), round(float(iris[0, 0])), 0]
+    assert above < 120  # iris, where the photo has skin
+
+
+def test_mouth_frame_places_points() -> None:
+    axes = np.array([[80, -10], [12, 82]], np.float32)
+    frame = MouthFrame(np.array([150, 200], np.float32), axes, 80)
+    x, y = (np.array([v], np.float32) for v in frame.origin + axes @ [0.3, -0.2])
+    u, v = frame.place(x, y)
+    assert (float(u[0]), float(v[0])) == pytest.approx((0.3, -0.2), abs=1e-5)
+
+
+def test_light_follows_exposure_and_keeps_grey_grey() -> None:
+    skin = np.tile(np.array([[180, 140, 120]], np.float32), (50, 1))
+    bright = light_of(np.full((20, 3), 220, np.float32), skin)
+    dim = light_of(np.full((20, 3), 90, np.float32), skin * 0.4)
+    assert (bright > dim).all()
+    assert bright.max() < 1.2
+    grey = light_of(np.zeros((0, 3), np.float32), np.full((50, 3), 120, np.float32))
+    assert np.ptp(grey) < 1e-6
+
+
+def test_upper_teeth_hang_from_the_skull_and_lower_ones_follow_the_jaw(face: np.ndarray) -> None:
+    points = face[:, :2] * SIDE
+    ring = points[list(LIPS_INNER)].copy()
+    picture = np.full((SIDE, SIDE, 3), 150, np.float32)
+    frame = MouthFrame(ring.mean(0), np.eye(2, dtype=np.float32) * 81, 81)
+    layer = MouthLayer(picture, ring, frame, np.ones(3, np.float32))
+    opened = ring.copy()
+    opened[11:, 1] += 45
+    painted = []
+    for down in (0.35, 0.5):
+        image = picture.copy()
+        layer.paint(image, opened, STILL, np.array([0, down], np.float32))
+        painted.append(image)
+    top, middle = round(float(frame.origin[1])) + 2, round(float(frame.origin[0])) + 5
+    assert painted[0][top, middle, 1] > 120  # enamel
+    assert np.allclose(painted[0][top, middle], painted[1][top, middle], atol=3)
+    assert np.abs(painted[0] - painted[1]).max() > 40
+
+
+def test_head_affine_is_the_turn_of_its_plane(motion: FaceMotion) -> None:
+    target = vector(AU51=3, AU54=2, AU55=1)
+    matrix, offset = motion.head_affine(target, 0.2)
+    plane = np.array([[-0.4, -1, 0.2], [0.5, 0.3, 0.2], [0.1, -0.2, 0.2]], np.float32)
+    before = motion.pose.to_crop(plane)[:, :2]
+    after = motion.pose.to_crop(motion._turn_head(plane[None], target[None]))[0, :, :2]
+    assert np.allclose(before @ matrix.T + offset, after, atol=1e-5)
+
+
+def test_stretch_is_a_jaw_drop_carried_on_and_a_wink_a_blink_with_help() -> None:
+    stretched = compose_channels(vector(AU27=5))
+    assert stretched[aus.INDEX["AU26"]] == pytest.approx(1 / 0.6)
+    assert compose_channels(vector(AU27=5, AU26=5))[aus.INDEX["AU26"]] == pytest.approx(1 / 0.6)
+    winked = compose_channels(vector(AU46L=5))
+    assert winked[aus.INDEX["AU45L"]] == 1
+    assert winked[aus.INDEX["AU45R"]] == 0
+    assert winked[aus.INDEX["AU6L"]] > 0
+
+
+def test_gains_reach_beyond_the_own_expression_only(anatomy: Anatomy) -> None:
+    from dataclasses import replace
+
+    strong = replace(anatomy, gains=np.full(50, 1.5, np.float32))
+    own = vector(AU12=2, AU4=3)
+    reached = strong.reaching(own, vector(AU12=4, AU4=1)[None])[0]
+    assert reached[aus.INDEX["AU12L"]] == pytest.approx(0.4 + 1.5 * 0.4)
+    assert reached[aus.INDEX["AU4L"]] == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("name", ["AU17", "AU23", "AU28", "AU15", "AU18", "AU4"])
+def test_lips_never_cross(motion: FaceMotion, name: str) -> None:
+    moved = motion.move(vector(**{name: 5})[None])[0]
+    rest = motion.landmarks
+    gap = moved[list(LOWER_LIP_EDGE), 1] - moved[list(UPPER_LIP_EDGE), 1]
+    own = rest[list(LOWER_LIP_EDGE), 1] - rest[list(UPPER_LIP_EDGE), 1]
+    assert (gap > np.minimum(own, 0) - 0.004).all()
+
+
+def test_painting_is_the_photo_where_nothing_is_asked(motion: FaceMotion) -> None:
+    picture = np.random.default_rng(0).integers(0, 255, (SIDE, SIDE, 3), dtype=np.uint8)
+    scene = Scene(picture, np.array([[SIDE, 0, 0], [0, SIDE, 0]], np.float32), motion)
+    painter = generator_named("mesh").prepare(scene)
+    (painted,) = painter.paint(motion.own[None])
+    assert np.abs(painted - picture).max() < 0.51
+
+
+def test_compression_with_fine_steps_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(augment.torch, "round", lambda x: x)
+    x = torch.rand(2, 3, 32, 32)
+    assert torch.allclose(augment._compress(x), x, atol=1e-4)
+
+
+def test_gaze_signs() -> None:
+    names = [f"eyeLook{d}{s}" for d in ("Out", "In", "Up", "Down") for s in ("Left", "Right")]
+    score = dict.fromkeys(names, np.zeros(1))
+    left = gaze_of_scores(score | {"eyeLookOutLeft": np.ones(1), "eyeLookInRight": np.ones(1)})
+    up = gaze_of_scores(score | {"eyeLookUpLeft": np.ones(1), "eyeLookUpRight": np.ones(1)})
+    assert left.tolist() == [[30, 0]]
+    assert up.tolist() == [[0, 30]]
