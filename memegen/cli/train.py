@@ -31,6 +31,12 @@ def train(
     ] = False,
     init: Annotated[str | None, typer.Option("--init", help="Weights to begin with.")] = None,
     lr: Annotated[float | None, typer.Option("--lr", help="Peak learning rate.")] = None,
+    au_weight: Annotated[
+        float | None, typer.Option("--au-weight", help="Weight of the action units in the loss.")
+    ] = None,
+    augment: Annotated[
+        float | None, typer.Option("--augment", help="Strength of the augmentation; 1 is usual.")
+    ] = None,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
     """Train a model on labelled face data."""
@@ -42,8 +48,15 @@ def train(
         raise UsageError(f"{data}: no such folder")
     if steps is not None and steps < 1:
         raise UsageError("--steps must be at least 1")
-    given = {"--steps": steps, "--init": init, "--lr": lr, "--resume": resume or None}
-    unused = {"anatomy": list(given), "reach": ["--init", "--lr", "--resume"]}.get(model, [])
+    given = {
+        "--steps": steps,
+        "--init": init,
+        "--lr": lr,
+        "--au-weight": au_weight,
+        "--augment": augment,
+        "--resume": resume or None,
+    }
+    unused = {"anatomy": list(given), "reach": list(given)[1:]}.get(model, [])
     for option in unused:
         if given[option] is not None:
             raise UsageError(f"{option} means nothing for --model {model}")
@@ -70,6 +83,10 @@ def train(
         settings = replace(settings, steps=steps)
     if lr is not None:
         settings = replace(settings, lr=lr)
+    if au_weight is not None:
+        settings = replace(settings, au_weight=au_weight)
+    if augment is not None:
+        settings = replace(settings, augment=settings.augment.scaled(augment))
     where = torch.device(device_named(device))
     path = perception.train(data, out, settings, where, resume, init, say)
     result(str(path))

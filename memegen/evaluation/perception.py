@@ -13,6 +13,7 @@ from memegen import aus
 from memegen.arrays import Array, Mask, Picture
 from memegen.facedata.labels import action_units, load_basis
 from memegen.facedata.shards import FaceLabels, load_labels, read_crops
+from memegen.faces.align import Alignment
 from memegen.geometry.shape import angles_of, iod
 from memegen.geometry.topology import REGIONS
 from memegen.perception.perceive import Perceiver
@@ -24,7 +25,8 @@ def evaluate(data: Path, name: str = "perception") -> Report:
     """Figures of weights `name` on the held-out crops of a shard folder.
 
     Landmark errors are mean distances in IOD (2-D by region, and 3-D over all), AU figures are
-    Pearson correlations with the labels, pose figures mean absolute degrees.
+    Pearson correlations with the labels, pose figures mean absolute degrees. `several looks` is
+    what a photo gets: five slightly different crops, averaged.
     """
     labels, basis = load_labels(data), load_basis(data)
     truth = action_units(labels, basis)
@@ -33,6 +35,7 @@ def evaluate(data: Path, name: str = "perception") -> Report:
     perceiver = Perceiver(name)
     crops = read_crops(data, labels.ids, perceiver.network.config.size)
     points, units, angles = _predict(perceiver, crops)
+    looked = _looked(perceiver, crops)
     miss = (points - labels.landmarks) / iod(labels.landmarks)[:, None, None]
     flat, deep = np.linalg.norm(miss[..., :2], axis=-1), np.linalg.norm(miss, axis=-1)
     landmarks = {"all": float(flat.mean()), "all, 3-D": float(deep.mean())}
@@ -43,6 +46,7 @@ def evaluate(data: Path, name: str = "perception") -> Report:
     return {
         "landmarks": landmarks,
         "pearson": _pearson(units, truth),
+        "several looks": _several(looked, labels, truth),
         "pose": {"mean": float(pose.mean()), **by_axis},
         "landmarks by group": _by_group(flat.mean(1), labels),
         "cost": _cost(perceiver, crops),
@@ -54,6 +58,20 @@ def _predict(perceiver: Perceiver, crops: Picture) -> tuple[Array, Array, Array]
         said = [perceiver.network(b) for b in _batches(crops)]
     points, units, angles = (torch.cat(part).numpy() for part in zip(*said, strict=True))
     return points, np.clip(units, 0, 1), angles
+
+
+def _looked(perceiver: Perceiver, crops: Picture) -> tuple[Array, Array]:
+    """Landmarks and channels as photos get them: several looks at each crop, averaged."""
+    side = crops.shape[1]
+    whole = Alignment(np.eye(2, dtype=np.float32) * side, np.zeros(2, np.float32))
+    seen = [perceiver.see(crop, whole) for crop in crops]
+    return np.stack([s[0] for s in seen]), np.clip(np.stack([s[1] for s in seen]), 0, 1)
+
+
+def _several(looked: tuple[Array, Array], labels: FaceLabels, truth: Array) -> dict[str, float]:
+    miss = (looked[0] - labels.landmarks) / iod(labels.landmarks)[:, None, None]
+    landmarks = float(np.linalg.norm(miss[..., :2], axis=-1).mean())
+    return {"landmarks": landmarks} | _pearson(looked[1], truth)
 
 
 def _batches(crops: Picture) -> Iterator[torch.Tensor]:

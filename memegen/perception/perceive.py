@@ -60,18 +60,18 @@ class Perceiver:
         """Understand one face of (H, W, 3) `rgb`, given MTCNN's five points (5, 2) in pixels."""
         alignment = align(points)
         for _ in range(REALIGNMENTS):
-            landmarks, _, _ = self._see(rgb, alignment, LOOKS[:1])
+            landmarks, _, _ = self.see(rgb, alignment, LOOKS[:1])
             better = align(alignment.to_photo(five_points(landmarks)))
             if not 0.4 < better.width / alignment.width < 2.5:
                 break  # lost: the first guess is the safer one
             alignment = better
-        landmarks, units, angles = self._see(rgb, alignment, LOOKS)
+        landmarks, units, angles = self.see(rgb, alignment)
         units = np.clip(units, 0, 1)
         aus.set_head_and_gaze(units, angles, aus.gaze_degrees(units))
         return Perception(alignment, landmarks, units, angles)
 
-    def _see(
-        self, rgb: Picture, alignment: Alignment, looks: tuple[tuple[float, ...], ...]
+    def see(
+        self, rgb: Picture, alignment: Alignment, looks: tuple[tuple[float, ...], ...] = LOOKS
     ) -> tuple[Array, Array, Array]:
         """Landmarks (478, 3), channels (K,), angles (3,) as the mean over several looks."""
         size = self.network.config.size

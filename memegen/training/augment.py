@@ -29,6 +29,10 @@ class AugmentConfig:
     noise: float = 0.1  # share with sensor noise
     cover: float = 0.12  # share with a patch over part of the face
 
+    def scaled(self, strength: float) -> AugmentConfig:
+        """Every spread and share times `strength`."""
+        return AugmentConfig(**{name: value * strength for name, value in vars(self).items()})
+
 
 def similarity(batch: int, config: AugmentConfig, device: torch.device) -> Tensor:
     """(B, 2, 3) random similarity from output to input coordinates, about the crop's centre.
