@@ -19,7 +19,7 @@ from memegen.evaluation import reach
 from memegen.geometry.anatomy import load_anatomy
 from memegen.training import anatomy as calibration
 
-MAX_GAIN = 1.5
+MAX_GAIN = 1.25  # beyond, angry and wide mouths leave what faces can do (looked at)
 ROUNDS = 2
 FIXED = ("head", "gaze")  # angles are what they are
 
