@@ -24,7 +24,7 @@ gallery: $(STAMP)
 	$(VENV)/bin/python docs/make_gallery.py docs/gallery examples/*.png examples/*.jpg
 
 bench: $(STAMP)
-	$(VENV)/bin/python benchmarks/speed.py
+	$(VENV)/bin/python benchmarks/speed.py --cold
 
 $(STAMP):
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
