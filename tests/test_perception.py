@@ -7,7 +7,9 @@ from conftest import SAMPLE
 
 from memegen import aus, weights
 from memegen.errors import WeightsError
-from memegen.faces.align import align
+from memegen.faces.align import Alignment, align
+from memegen.geometry.anatomy import load_anatomy
+from memegen.geometry.shape import mirror_order
 from memegen.perception.network import PerceptionConfig, PerceptionNet
 from memegen.perception.perceive import Perceiver, read_crop
 from memegen.photo import read_photo
@@ -96,3 +98,19 @@ def test_read_crop_holds_the_edge_outside_the_photo() -> None:
     rgb = np.full((40, 40, 3), 77, np.uint8)
     points = np.array([[10, 12], [37, 12], [23, 25], [12, 36], [35, 36]], np.float32)
     assert np.allclose(read_crop(rgb, align(points), 32).numpy() * 255, 77, atol=0.5)
+
+
+def test_a_mirrored_face_is_seen_mirrored() -> None:
+    """Several looks see both sides alike: no face is read as lopsided by habit."""
+    perceiver = Perceiver()
+    photo = read_photo(SAMPLE).rgb
+    points = np.array([[205, 100], [245, 100], [225, 120], [208, 142], [242, 142]], np.float32)
+    frame = align(points)
+    crop = (read_crop(photo, frame, 192)[0].permute(1, 2, 0).numpy() * 255).astype(np.uint8)
+    whole = Alignment(np.eye(2, dtype=np.float32) * 192, np.zeros(2, np.float32))
+    points, units, angles = perceiver.see(crop, whole)
+    seen, sides, turned = perceiver.see(np.ascontiguousarray(crop[:, ::-1]), whole)
+    order = mirror_order(load_anatomy().canonical)
+    assert np.allclose(1 - seen[order, 0], points[:, 0], atol=2e-3)
+    assert np.allclose(aus.mirror(sides), units, atol=0.02)
+    assert np.allclose(turned * [-1, 1, -1], angles, atol=0.5)

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from memegen.cli.console import result, say
 from memegen.errors import UsageError, nearest
 
-MODELS = ("perception", "anatomy", "reach")
+MODELS = ("anatomical", "anatomy", "perception", "reach")
+# Options that a model has no use for.
+UNUSED = {
+    "anatomical": ("--au-weight", "--augment"),
+    "anatomy": ("--steps", "--init", "--lr", "--au-weight", "--augment", "--resume"),
+    "reach": ("--init", "--lr", "--au-weight", "--augment", "--resume"),
+}
 
 
 def train(
     data: Annotated[Path, typer.Argument(help="Folder of face-data shards and their labels.")],
-    model: Annotated[
-        str, typer.Option("--model", help="What to train: anatomy, perception or reach.")
-    ],
+    model: Annotated[str, typer.Option("--model", help=f"What to train: {', '.join(MODELS)}.")],
     out: Annotated[
         Path, typer.Option("--out", help="Folder for weights, log and checkpoint.")
     ] = Path("run"),
@@ -56,8 +60,7 @@ def train(
         "--augment": augment,
         "--resume": resume or None,
     }
-    unused = {"anatomy": list(given), "reach": list(given)[1:]}.get(model, [])
-    for option in unused:
+    for option in UNUSED.get(model, ()):
         if given[option] is not None:
             raise UsageError(f"{option} means nothing for --model {model}")
     if model == "anatomy":
@@ -76,17 +79,20 @@ def train(
     import torch
 
     from memegen.pipeline import device_named
-    from memegen.training import perception
 
-    settings = perception.PerceptionTraining(seed=seed)
-    if steps is not None:
-        settings = replace(settings, steps=steps)
-    if lr is not None:
-        settings = replace(settings, lr=lr)
-    if au_weight is not None:
-        settings = replace(settings, au_weight=au_weight)
-    if augment is not None:
-        settings = replace(settings, augment=settings.augment.scaled(augment))
     where = torch.device(device_named(device))
-    path = perception.train(data, out, settings, where, resume, init, say)
+    chosen = {"seed": seed, "steps": steps, "lr": lr, "au_weight": au_weight}
+    changed: dict[str, Any] = {n: value for n, value in chosen.items() if value is not None}
+    if model == "anatomical":
+        from memegen.training import generator
+
+        settings = replace(generator.GeneratorTraining(), **changed)
+        path = generator.train(data, out, settings, where, resume, init, say)
+    else:
+        from memegen.training import perception
+
+        wanted = replace(perception.PerceptionTraining(), **changed)
+        if augment is not None:
+            wanted = replace(wanted, augment=wanted.augment.scaled(augment))
+        path = perception.train(data, out, wanted, where, resume, init, say)
     result(str(path))

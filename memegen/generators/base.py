@@ -30,6 +30,12 @@ class Scene:
         flat = points[..., :2] @ self.to_pixels[:, :2].T + self.to_pixels[:, 2]
         return np.concatenate([flat, points[..., 2:] * self.unit], -1).astype(np.float32)
 
+    def units(self, points: Array) -> Array:
+        """(..., 2 or 3) pixels to crop units; the inverse of `pixels`."""
+        inverse = np.linalg.inv(self.to_pixels[:, :2]).T
+        flat = (points[..., :2] - self.to_pixels[:, 2]) @ inverse
+        return np.concatenate([flat, points[..., 2:] / self.unit], -1).astype(np.float32)
+
 
 class Painter(Protocol):
     """Paints one scene."""

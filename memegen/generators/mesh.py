@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from memegen import aus
 from memegen.arrays import Array
@@ -37,6 +39,16 @@ _EYES = (
 )
 LIP_SLIP = 0.22  # how far into the lip a closing mouth takes its edge from
 LID_SLIP = 0.5  # how far up a closing lid takes its pixels from, toward the next ring of skin
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A few frames as the mesh moves them."""
+
+    images: Array  # (T, H, W, 3 or 4) 0..255
+    landmarks: Array  # (T, 478, 3) pixels
+    flow: Tensor  # (T, 2, H, W) pixels, source minus own position
+    reached: Array  # (T, K) the expressions that the landmarks show, gains included
 
 
 class MeshGenerator:
@@ -100,17 +112,23 @@ class MeshPainter:
 
     def paint(self, targets: Array) -> Iterator[Array]:
         """See Painter.paint."""
+        for moved in self.move(targets):
+            yield from moved.images
+
+    def move(self, targets: Array) -> Iterator[Moved]:
+        """(T, K) expressions 0..1 to moved frames, a few at a time."""
         motion = self._scene.motion
         for start in range(0, len(targets), self.frames_together):
             chunk = targets[start : start + self.frames_together]
             moved = self._scene.pixels(motion.move(chunk))
             with torch.inference_mode():
-                warped = warp(self._picture, self._flow(moved, self._texture(moved)))
+                flow = self._flow(moved, self._texture(moved))
+                warped = warp(self._picture, flow)
             images = warped.permute(0, 2, 3, 1).cpu().contiguous().numpy()
             jaws = self._jaw(chunk)
             for frame, target in enumerate(chunk):
                 self._interior(images[frame][..., :3], moved[frame], target, jaws[frame])
-                yield images[frame]
+            yield Moved(images, moved, flow, motion.anatomy.reaching(motion.own, chunk))
 
     def _texture(self, moved: Array) -> Array:
         """(T, 468, 2) where each vertex takes its pixels from.

@@ -10,8 +10,8 @@ from memegen.arrays import Array
 from memegen.generators.inpaint import fill_unknown, pixel_grid, sample, smoothstep, soften
 from memegen.geometry.flow import Box
 from memegen.geometry.outline import fill, smooth_ring
+from memegen.geometry.topology import LIP_CORNERS
 
-LIP_CORNERS = (0, 10)  # of LIPS_INNER
 # Outer edges of central and lateral incisor, canine and premolars from the midline, in IOD
 # (8.5, 6.5, 7.5, 7, 7 mm, the last ones foreshortened by the arch; eyes are 63 mm apart).
 UPPER_TEETH = np.array([0.0, 0.135, 0.237, 0.335, 0.41, 0.465], np.float32)

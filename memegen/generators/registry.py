@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from memegen.errors import UsageError, nearest
+from memegen.generators.anatomical import AnatomicalGenerator
 from memegen.generators.base import Generator
 from memegen.generators.mesh import MeshGenerator
 
-_REGISTRY: dict[str, Callable[[str], Generator]] = {"mesh": MeshGenerator}
+_REGISTRY: dict[str, Callable[[str], Generator]] = {
+    "anatomical": AnatomicalGenerator,
+    "mesh": MeshGenerator,
+}
 
 
 def generator_names() -> list[str]:

@@ -16,12 +16,12 @@ from torch import Tensor
 
 from memegen.arrays import Array, Integers
 from memegen.geometry.raster import rasterize, source_positions
+from memegen.geometry.shape import MESH_POINTS
 from memegen.geometry.topology import EYE_LEFT, EYE_RIGHT, FACE_OVAL, LIPS_INNER, LIPS_OUTER
 
 # Rings outside the face oval: (scale about its centre, share of the oval's motion).
 RINGS: tuple[tuple[float, float], ...] = ((1.14, 0.82), (1.34, 0.32), (1.55, 0.0))
 COARSE = 150  # flow samples across a crop's width; between them the flow is smooth
-MESH = 468
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def ring_points(points: Array) -> Array:
 def ring_triangles() -> Integers:
     """(216, 3) triangles between the oval and the rings; ring vertices count from 468."""
     n = len(FACE_OVAL)
-    rows = [np.array(FACE_OVAL)] + [MESH + k * n + np.arange(n) for k in range(len(RINGS))]
+    rows = [np.array(FACE_OVAL)] + [MESH_POINTS + k * n + np.arange(n) for k in range(len(RINGS))]
     found = []
     for inner, outer in itertools.pairwise(rows):
         next_inner, next_outer = np.roll(inner, -1), np.roll(outer, -1)
@@ -90,7 +90,7 @@ class DenseFlow:
         device: torch.device | str = "cpu",
     ) -> None:
         self.height, self.width, self.cell, self.device = height, width, cell, torch.device(device)
-        self._rest = points[:MESH, :2].astype(np.float32)
+        self._rest = points[:MESH_POINTS, :2].astype(np.float32)
         self._rings = ring_points(points)
         self._triangles = torch.from_numpy(np.concatenate([triangles, ring_triangles()])).to(device)
         edges = {
@@ -118,7 +118,7 @@ class DenseFlow:
         `texture` (T, 468, 2) says where in the photo each vertex takes its pixels from, if that is
         not where it was. Returns (T, 2, height, width): source minus own position, in pixels.
         """
-        faces = moved[:, :MESH].astype(np.float32)
+        faces = moved[:, :MESH_POINTS].astype(np.float32)
         shift = faces[:, list(FACE_OVAL), :2] - self._rest[list(FACE_OVAL)]
         rings = np.concatenate([share * shift for _, share in RINGS], 1) + self._rings
         points = self._tensor(np.concatenate([faces[..., :2], rings], 1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -55,6 +55,11 @@ class FaceMotion:
             lids[side] = spread
         pose = fit_pose(landmarks, canonical, anatomy.rigid_weights)
         return cls(landmarks, own, anatomy, pose, lids, (upper, lower))
+
+    def on(self, landmarks: Array, own: Array) -> FaceMotion:
+        """The same anatomy on another face: what `of` makes, without its preparations."""
+        pose = fit_pose(landmarks, self.anatomy.canonical, self.anatomy.rigid_weights)
+        return replace(self, landmarks=landmarks, own=own, pose=pose)
 
     def move(self, targets: Array) -> Array:
         """(T, K) expressions, 0..1, to (T, 478, 3) landmarks in crop units."""

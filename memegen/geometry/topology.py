@@ -28,6 +28,7 @@ UPPER_LIP_EDGE = LIPS_INNER[0:11]  # corner to corner
 LOWER_LIP_EDGE = (LIPS_INNER[0], *reversed(LIPS_INNER[10:]))  # corner to corner, same order
 UPPER_LID = slice(1, 8)  # of an eye ring, without the corners
 EYE_CORNERS = (0, 8)  # of an eye ring
+LIP_CORNERS = (0, 10)  # of LIPS_INNER and LIPS_OUTER
 
 REGIONS: dict[str, tuple[int, ...]] = {
     "mouth": LIPS_OUTER + LIPS_INNER,

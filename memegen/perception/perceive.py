@@ -15,7 +15,7 @@ from memegen import aus, weights
 from memegen.arrays import Array, Picture
 from memegen.errors import WeightsError
 from memegen.faces.align import Alignment, align, five_points
-from memegen.geometry.shape import angles_of, rotation_of
+from memegen.geometry.shape import MESH_POINTS, angles_of, mirror_order, rotation_of
 from memegen.perception.network import PerceptionConfig, PerceptionNet
 
 REALIGNMENTS = 2  # times the crop is laid anew on the landmarks found in it
@@ -55,6 +55,8 @@ class Perceiver:
         weights.load_state(self.network, file)
         self.network.eval().to(device)
         self._device = device
+        mean = self.network.mean[:MESH_POINTS].cpu().numpy()
+        self._mirrored = mirror_order(mean - mean.mean(0) * np.array([1, 0, 0], np.float32))
 
     def look(self, rgb: Picture, points: Array) -> Perception:
         """Understand one face of (H, W, 3) `rgb`, given MTCNN's five points (5, 2) in pixels."""
@@ -73,26 +75,40 @@ class Perceiver:
     def see(
         self, rgb: Picture, alignment: Alignment, looks: tuple[tuple[float, ...], ...] = LOOKS
     ) -> tuple[Array, Array, Array]:
-        """Landmarks (478, 3), channels (K,), angles (3,) as the mean over several looks."""
+        """Landmarks (478, 3), channels (K,), angles (3,) as the mean over several looks.
+
+        Several looks see the mirrored face too; a single one does not.
+        """
         size = self.network.config.size
         frames = [_looked(alignment, look) for look in looks]
         crops = torch.cat([read_crop(rgb, frame, size) for frame in frames]).to(self._device)
-        with torch.inference_mode():
-            said = self.network(crops)
-        points = said.landmarks.cpu().numpy()
+        points, units, angles = self._said(crops, mirrored=len(looks) > 1)
         back = np.linalg.inv(alignment.matrix)
         for frame, face, look in zip(frames, points, looks, strict=True):
             photo = frame.to_photo(face[:, :2])
             face[:, :2] = (photo - alignment.offset) @ back.T
             face[:, 2] *= look[1]
-        rotations = rotation_of(said.angles.cpu().numpy())
+        rotations = rotation_of(angles)
         for index, look in enumerate(looks):
             # A look turned by `look[0]` sees the head tilted by as much; undo it.
             rotations[index] = rotation_of(np.array([0, 0, look[0]], np.float32)) @ rotations[index]
+        return points.mean(0), units.mean(0), angles_of(rotations).mean(0)
+
+    def _said(self, crops: Tensor, mirrored: bool) -> tuple[Array, Array, Array]:
+        """What the network says of (B, 3, S, S) crops, or the mean with what it says mirrored."""
+        with torch.inference_mode():
+            said = self.network(torch.cat([crops, crops.flip(3)]) if mirrored else crops)
+        points, units, angles = (part.cpu().numpy() for part in said)
+        if not mirrored:
+            return points, units, angles
+        half = len(crops)
+        other = points[half:, self._mirrored] * np.array([-1, 1, 1], np.float32)
+        other[..., 0] += 1
+        turned = angles[half:] * np.array([-1, 1, -1], np.float32)
         return (
-            points.mean(0),
-            said.action_units.cpu().numpy().mean(0),
-            angles_of(rotations).mean(0),
+            (points[:half] + other) / 2,
+            (units[:half] + aus.mirror(units[half:])) / 2,
+            (angles[:half] + turned) / 2,
         )
 
 

@@ -74,7 +74,7 @@ def in_plane(theta: Tensor) -> Tensor:
 
 def disturb(crops: Tensor, config: AugmentConfig) -> Tensor:
     """Photometric disturbances of (B, 3, S, S) crops in 0..1, each on a random share."""
-    x = _colour(crops, config)
+    x = recolour(crops, config)
     x = _some(x, _cover(x), config.cover)
     x = _some(x, _blur(x), config.blur)
     x = _some(x, _noise(x), config.noise)
@@ -87,7 +87,8 @@ def _some(before: Tensor, after: Tensor, share: float) -> Tensor:
     return torch.where(chosen, after, before)
 
 
-def _colour(x: Tensor, config: AugmentConfig) -> Tensor:
+def recolour(x: Tensor, config: AugmentConfig) -> Tensor:
+    """Random exposure, contrast, saturation and tint of (B, 3, H, W) pictures in 0..1."""
     batch, spread = len(x), config.colour
 
     def gain(channels: int = 1, of: float = spread) -> Tensor:

@@ -1,0 +1,75 @@
+"""The composition: what the networks painted, put onto the moved picture at its own resolution.
+
+At the network's resolution this is GANimation's formula over a moved picture,
+`out = A * warp(moved, residual) + (1 - A) * C`. At the picture's resolution the same change is
+added smoothly, and the picture's own detail D = moved - smooth(moved) stays wherever the attention
+does not let go of it altogether:
+
+    out = A * moved + (1 - A) * C  +  A (1 - A) * D
+
+On skin (A near 1) all detail is kept; where a mouth is painted (A near 0) none is.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from memegen.generators.network import Painted
+from memegen.generators.windows import pixel_positions, window_box
+
+
+def add_low(image: Tensor, affine: Tensor, seen: Tensor, painted: Painted) -> Tensor:
+    """Add the face window's change, (1 - A)(C - moved), enlarged: all detail stays.
+
+    Arguments as for `compose`.
+    """
+    box = window_box(affine.detach().cpu().numpy(), *image.shape[2:])
+    change = (1 - painted.attention) * (painted.colour - seen)
+    position = pixel_positions(affine, box)
+    added = F.grid_sample(change, position, padding_mode="zeros", align_corners=False)
+    whole = image.clone()
+    whole[:, :, box.top : box.bottom, box.left : box.right] += added
+    return whole
+
+
+def compose(image: Tensor, affine: Tensor, seen: Tensor, painted: Painted) -> Tensor:
+    """Put the change of one window per frame onto the picture: (T, 3, H, W), 0..1, not clipped.
+
+    image (T, 3, H, W) 0..1; affine (T, 2, 3) window units to pixels; seen (T, 3, S, S) the window
+    of the picture that the network saw.
+    """
+    box = window_box(affine.detach().cpu().numpy(), *image.shape[2:])
+    if min(box.size) < 1:
+        return image
+    shifted = shift(seen, painted.residual)
+    change = 1 - painted.attention
+    small = torch.cat([painted.residual, change, change * (painted.colour - shifted), shifted], 1)
+    position = pixel_positions(affine, box)
+    large = F.grid_sample(small, position, padding_mode="zeros", align_corners=False)
+    residual, change, added, smooth = large.split([2, 1, 3, 3], 1)
+    moved = _resample(image, affine, position, residual)
+    out = moved + added - change.square() * (moved - smooth)
+    whole = image.clone()
+    whole[:, :, box.top : box.bottom, box.left : box.right] = out
+    return whole
+
+
+def shift(window: Tensor, residual: Tensor) -> Tensor:
+    """Sample windows (T, C, S, S) at their own positions plus residual (T, 2, S, S)."""
+    side = window.shape[-1]
+    line = (torch.arange(side, device=window.device) + 0.5) * 2 / side - 1
+    own = torch.stack(torch.meshgrid(line, line, indexing="xy"), -1)
+    where = own + residual.permute(0, 2, 3, 1)
+    return F.grid_sample(window, where, padding_mode="border", align_corners=False)
+
+
+def _resample(image: Tensor, affine: Tensor, position: Tensor, residual: Tensor) -> Tensor:
+    """The picture at window positions (T, h, w, 2) plus the residual, bicubic to stay sharp."""
+    height, width = image.shape[2:]
+    where = position + residual.permute(0, 2, 3, 1)
+    x, y, offset = affine[:, None, None].unbind(-1)  # no matrix product: it may run in halves
+    pixel = where[..., :1] * x + where[..., 1:] * y + offset
+    grid = pixel * (2 / pixel.new_tensor([width, height])) - 1
+    return F.grid_sample(image, grid, mode="bicubic", padding_mode="border", align_corners=False)

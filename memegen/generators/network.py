@@ -1,0 +1,181 @@
+"""The networks of `anatomical`: what the mesh cannot carry, painted window by window.
+
+GANimation's idea (Pumarola et al., ECCV 2018): attention says where a picture stays, colour says
+what it becomes elsewhere. Here the picture is already moved by the mesh, and a residual flow mends
+what that motion missed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from memegen import aus
+from memegen.generators.windows import fade
+
+RESIDUAL_REACH = 0.12  # half widths of a window that the residual flow moves a pixel at most
+_FLOW = 2  # channels of the mesh flow, in window units
+
+
+@dataclass(frozen=True)
+class WindowConfig:
+    """Sizes of the network of one kind of window."""
+
+    side: int  # pixels of the window
+    widths: tuple[int, int, int]  # feature maps at 1/2, 1/4 and 1/8
+    masks: int  # outlines shown beside the picture
+    deep: int = 2  # residual blocks at 1/8
+
+
+@dataclass(frozen=True)
+class GeneratorConfig:
+    """Sizes of all networks; stored in the weights file."""
+
+    face: WindowConfig = field(default_factory=lambda: WindowConfig(96, (24, 48, 96), 0, 1))
+    eye: WindowConfig = field(default_factory=lambda: WindowConfig(48, (40, 80, 128), 1))
+    mouth: WindowConfig = field(default_factory=lambda: WindowConfig(88, (56, 112, 176), 2))
+    condition: int = 96  # width of the layer that reads the action units
+
+    @classmethod
+    def of(cls, sizes: dict[str, Any]) -> GeneratorConfig:
+        """From the JSON of a weights file. Raises TypeError for unknown sizes."""
+        windows = {
+            name: WindowConfig(**{**part, "widths": tuple(part["widths"])})
+            for name, part in sizes.items()
+            if isinstance(part, dict)
+        }
+        return cls(**{**sizes, **windows})
+
+    @property
+    def sides(self) -> dict[str, int]:
+        """Pixels of each kind of window."""
+        return {"face": self.face.side, "eye": self.eye.side, "mouth": self.mouth.side}
+
+    def sizes(self) -> dict[str, Any]:
+        """JSON for a weights file."""
+        return asdict(self)
+
+
+class Painted(NamedTuple):
+    """What a network wants of T windows of side S."""
+
+    attention: Tensor  # (T, 1, S, S) share of the moved picture that stays, 1 at the rim
+    colour: Tensor  # (T, 3, S, S) 0..1, not clipped
+    residual: Tensor  # (T, 2, S, S) shift of the sampling position, in window units (-1..1)
+
+
+class Block(nn.Module):
+    """Two convolutions around a skip, told the action units between them (FiLM, Perez 2018)."""
+
+    def __init__(self, width: int, condition: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.norm1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(width)
+        self.film = nn.Linear(condition, 2 * width)
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        """(T, C, H, W), (T, condition) -> (T, C, H, W)."""
+        scale, shift = self.film(condition)[..., None, None].chunk(2, 1)
+        y = F.silu(self.norm1(self.conv1(x)) * (1 + scale) + shift)
+        return F.silu(x + self.norm2(self.conv2(y)))
+
+
+def _conv(before: int, after: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(before, after, 3, stride=stride, padding=1, bias=False),
+        nn.BatchNorm2d(after),
+        nn.SiLU(),
+    )
+
+
+class WindowNet(nn.Module):
+    """A small U-Net. The photo's window is encoded once, the moved window on every frame."""
+
+    def __init__(self, config: WindowConfig, condition: int) -> None:
+        super().__init__()
+        self.config = config
+        fine, middle, coarse = config.widths
+        self.photo = nn.ModuleList(
+            [
+                _conv(4 * (3 + config.masks), fine),
+                _conv(fine, middle, 2),
+                _conv(middle, coarse, 2),
+            ]
+        )
+        self.read = nn.Sequential(nn.Linear(2 * len(aus.CHANNELS), condition), nn.SiLU())
+        self.stem = _conv(4 * (3 + config.masks + _FLOW), fine)
+        self.fine_in, self.fine_out = Block(fine, condition), Block(fine, condition)
+        self.down1 = _conv(fine, middle, 2)
+        self.middle_in, self.middle_out = Block(middle, condition), Block(middle, condition)
+        self.down2 = _conv(middle, coarse, 2)
+        self.deep = nn.ModuleList([Block(coarse, condition) for _ in range(config.deep)])
+        self.up1 = nn.Conv2d(coarse, middle, 1)
+        self.up2 = nn.Conv2d(middle, fine, 1)
+        self.head = nn.Conv2d(fine, 4 * 6, 3, padding=1)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
+        self.register_buffer("fade", fade(config.side), persistent=False)
+        self.fade: Tensor
+
+    def encode(self, photo: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, 3 + masks, S, S) the photo's window to features at 1/4 and 1/8."""
+        x = self.photo[0](F.pixel_unshuffle(photo, 2))
+        middle = self.photo[1](x)
+        return middle, self.photo[2](middle)
+
+    def forward(self, frame: Tensor, units: Tensor, photo: tuple[Tensor, Tensor]) -> Painted:
+        """Paint T windows.
+
+        frame (T, 3 + masks + 2, S, S): moved picture 0..1, outlines, mesh flow in window units;
+        units (T, 2 K): change of the action units from the photo, and what they become; photo:
+        `encode` of the photo (N = 1 or T).
+        """
+        condition = self.read(units)
+        fine = self.fine_in(self.stem(F.pixel_unshuffle(frame, 2)), condition)
+        middle = self.middle_in(self.down1(fine) + photo[0], condition)
+        x = self.down2(middle) + photo[1]
+        for block in self.deep:
+            x = block(x, condition)
+        x = F.interpolate(self.up1(x), scale_factor=2.0)
+        x = self.middle_out(x + middle, condition)
+        x = F.interpolate(self.up2(x), scale_factor=2.0)
+        x = self.fine_out(x + fine, condition)
+        said = F.pixel_shuffle(self.head(x), 2).float()
+        moved = frame[:, :3].float()
+        change = (1 - torch.sigmoid(said[:, :1])) * self.fade
+        return Painted(
+            1 - change,
+            moved + said[:, 1:4],
+            torch.tanh(said[:, 4:]) * (RESIDUAL_REACH * self.fade),
+        )
+
+
+class GeneratorNet(nn.Module):
+    """One WindowNet for the face, one for both eyes, one for the mouth."""
+
+    def __init__(self, config: GeneratorConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or GeneratorConfig()
+        c = self.config
+        self.face = WindowNet(c.face, c.condition)
+        self.eye = WindowNet(c.eye, c.condition)
+        self.mouth = WindowNet(c.mouth, c.condition)
+
+    def of(self, name: str) -> WindowNet:
+        """The network of one kind of window: face, eye or mouth."""
+        return {"face": self.face, "eye": self.eye, "mouth": self.mouth}[name]
+
+
+def condition_of(own: Tensor, wanted: Tensor, mirrored: bool) -> Tensor:
+    """(T, K) expression of the photo and of the frame to (T, 2 K) for a window."""
+    units = torch.cat([wanted - own, wanted], 1)
+    if mirrored:
+        order = list(aus.MIRROR)
+        units = units[:, order + [len(order) + k for k in order]]
+    return units

@@ -1,0 +1,280 @@
+"""Training of the generator's networks: `memegen train DATA --model anatomical`."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from memegen import aus, weights
+from memegen.errors import MemegenError, UsageError
+from memegen.generators.anatomical import Looked
+from memegen.generators.network import GeneratorConfig, GeneratorNet
+from memegen.perception.network import PerceptionNet
+from memegen.perception.perceive import Perceiver
+from memegen.training.augment import AugmentConfig, recolour
+from memegen.training.judge import Critics, Judge, LossWeights, views_of
+from memegen.training.painting import Samples, paint, samples_of
+from memegen.training.pairs import Crops, PairConfig, PairMaker, Pool, PoolConfig, load_crops
+from memegen.training.sheets import write_sheet
+
+COLLAPSED = 0.02  # mean change inside mouths below which attention has closed up
+FLOODED = 0.85  # mean change of whole windows above which it has let go of the photo
+SHOWN = 8  # held-out draws on a sample sheet
+
+
+@dataclass(frozen=True)
+class GeneratorTraining:
+    """Every setting of a run."""
+
+    steps: int = 6_000  # optimiser steps
+    batch: int = 20  # draws a step, each a pair
+    unpaired: int = 8  # of them also used without a target
+    lr: float = 1e-3  # peak learning rate of Adam, after a linear warm-up, cosine to zero
+    warmup: int = 200  # steps
+    critic_lr: float = 4e-4  # learning rate of the critics, on the same schedule
+    critic_from: int = 1_500  # step at which the critics join
+    ema: float = 0.998  # decay of the averaged weights that are shipped
+    save_minutes: float = 3.0  # between checkpoints
+    sheet_steps: int = 500  # between sample sheets
+    log_steps: int = 50  # between lines of the log
+    seed: int = 0
+    weights: LossWeights = field(default_factory=LossWeights)
+    pairs: PairConfig = field(default_factory=PairConfig)
+    pool: PoolConfig = field(default_factory=PoolConfig)
+    colour: AugmentConfig = field(default_factory=lambda: AugmentConfig(colour=0.15, grey=0.06))
+    network: GeneratorConfig = field(default_factory=GeneratorConfig)
+
+
+def train(
+    data: Path,
+    out: Path,
+    settings: GeneratorTraining,
+    device: torch.device,
+    resume: bool = False,
+    init: str | None = None,
+    log: Callable[[str], None] = print,
+) -> Path:
+    """Train on a shard folder; returns the path of the weights, `out/anatomical.safetensors`.
+
+    Writes `out/log.jsonl`, `out/sheets/*.png` and `out/checkpoint.pt` while it runs; `resume` goes
+    on from there exactly, `init` begins with other weights (a name or a file).
+    Raises MemegenError where the loss is not finite or the attention collapses.
+    """
+    checkpoint = out / "checkpoint.pt"
+    if resume and not checkpoint.exists():
+        raise UsageError(f"{checkpoint}: no checkpoint to resume from")
+    torch.set_flush_denormal(True)
+    torch.manual_seed(settings.seed)
+    out.mkdir(parents=True, exist_ok=True)
+    run = Run.new(settings, device, init)
+    crops = load_crops(data, settings.pairs)
+    start, made = run.restore(checkpoint) if resume else (0, 0)
+    sides = settings.network.sides
+    random = torch.get_rng_state()
+    pool = Pool(PairMaker(crops, settings.pairs, sides, settings.seed), settings.pool, device, made)
+    shown = _shown(data, settings, device)
+    torch.set_rng_state(random)  # whatever the loaders drew
+    judge = Judge(_perception(device), _au_weight(crops, device), run.critics, settings.weights)
+
+    saved_at = begun = time.monotonic()
+    waited = 0.0
+    history: dict[str, float] = {}
+    with (out / "log.jsonl").open("a" if resume else "w") as journal:
+        for step in range(start, settings.steps):
+            run.set_rates(step)
+            asked = time.monotonic()
+            batch = pool.batch(settings.batch)
+            waited += time.monotonic() - asked
+            samples = samples_of(batch, canvases(batch, settings.colour), settings.unpaired)
+
+            with torch.autocast(device.type, torch.bfloat16):
+                painted, looks = paint(run.network, samples)
+                views = views_of(samples, looks, painted)
+                parts = judge.supervised(samples, painted, views)
+                parts |= judge.unsupervised(samples, painted, views)
+                parts |= judge.attention(looks)
+                if step >= settings.critic_from:
+                    run.critics.requires_grad_(False)
+                    parts |= judge.adversary(views)
+                    run.critics.requires_grad_(True)
+            run.descend(run.optimizer, torch.stack(list(parts.values())).sum(), run.network)
+            run.average.update_parameters(run.network)
+            if step >= settings.critic_from:
+                with torch.autocast(device.type, torch.bfloat16):
+                    critics_loss = judge.critics_loss(views)
+                run.descend(run.critic_optimizer, critics_loss, run.critics)
+                parts |= {"critics": critics_loss}
+
+            numbers = {name: float(part.detach()) for name, part in parts.items()}
+            numbers |= attention_figures(looks)
+            blend = min(0.98, step / (step + 1))
+            history = {n: v + blend * (history.get(n, v) - v) for n, v in numbers.items()}
+            if not all(map(math.isfinite, numbers.values())):
+                raise MemegenError(f"the loss is not finite at step {step}; try a lower --lr")
+            if step >= settings.warmup:
+                refuse_collapse(history, step)
+            if step % settings.log_steps == 0:
+                seconds = time.monotonic() - begun
+                rate = (step - start + 1) * len(painted) / seconds
+                line = {"step": step, "rate": rate, "starved": waited / seconds, **history}
+                journal.write(json.dumps({k: round(v, 5) for k, v in line.items()}) + "\n")
+                journal.flush()
+                log(
+                    f"{step:6d}  mouth {history['mouth']:.4f}  eyes {history['eye']:.4f}  "
+                    f"whole {history['whole']:.4f}  changed {history['change in mouths']:.2f}  "
+                    f"{rate:.1f}/s, {waited / seconds:.0%} waiting"
+                )
+            if step % settings.sheet_steps == 0:
+                write_sheet(out / "sheets" / f"{step:06d}.png", run.averaged, shown)
+            if time.monotonic() - saved_at > settings.save_minutes * 60:
+                run.save(out, step + 1, pool.made, data)
+                saved_at = time.monotonic()
+    write_sheet(out / "sheets" / f"{settings.steps:06d}.png", run.averaged, shown)
+    return run.save(out, settings.steps, pool.made, data)
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything that learns, and how it is kept."""
+
+    settings: GeneratorTraining
+    network: GeneratorNet
+    average: torch.optim.swa_utils.AveragedModel
+    critics: Critics
+    optimizer: torch.optim.Optimizer
+    critic_optimizer: torch.optim.Optimizer
+
+    @classmethod
+    def new(cls, settings: GeneratorTraining, device: torch.device, init: str | None) -> Run:
+        """A run at its beginning. Raises WeightsError where `init` does not fit."""
+        network = GeneratorNet(settings.network)
+        if init:
+            weights.load_state(network, weights.load(init, "anatomical"))
+        network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        critics = Critics().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        average = torch.optim.swa_utils.AveragedModel(
+            network,
+            multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(settings.ema),
+            use_buffers=True,
+        )
+        return cls(
+            settings,
+            network,
+            average,
+            critics,
+            torch.optim.Adam(network.parameters(), settings.lr, betas=(0.5, 0.99)),
+            torch.optim.Adam(critics.parameters(), settings.critic_lr, betas=(0.0, 0.99)),
+        )
+
+    @property
+    def averaged(self) -> GeneratorNet:
+        """The network that is shipped."""
+        network = self.average.module.eval()
+        assert isinstance(network, GeneratorNet)
+        return network
+
+    def set_rates(self, step: int) -> None:
+        """Linear warm-up, then a cosine to zero; the critics begin later and warm up then."""
+        s = self.settings
+        fall = 0.5 * (1 + math.cos(math.pi * step / s.steps))
+        for group in self.optimizer.param_groups:
+            group["lr"] = s.lr * fall * min(1.0, (step + 1) / s.warmup)
+        for group in self.critic_optimizer.param_groups:
+            group["lr"] = s.critic_lr * fall
+
+    def descend(self, optimizer: torch.optim.Optimizer, loss: Tensor, model: nn.Module) -> None:
+        """One step down a loss."""
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+        optimizer.step()
+
+    def _parts(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
+        names = ("network", "average", "critics", "optimizer", "critic_optimizer")
+        return {name: getattr(self, name) for name in names}
+
+    def restore(self, checkpoint: Path) -> tuple[int, int]:
+        """Load a checkpoint; returns the step to go on with and how many draws were made."""
+        saved = torch.load(checkpoint, weights_only=True, map_location="cpu")
+        for name, part in self._parts().items():
+            part.load_state_dict(saved[name])
+        torch.set_rng_state(saved["random"])
+        return saved["step"], saved["made"]
+
+    def save(self, out: Path, step: int, made: int, data: Path) -> Path:
+        """Write the checkpoint and the averaged weights, each beside and renamed."""
+        state: dict[str, object] = {n: part.state_dict() for n, part in self._parts().items()}
+        partial = out / "checkpoint.part"
+        torch.save(state | {"random": torch.get_rng_state(), "step": step, "made": made}, partial)
+        partial.replace(out / "checkpoint.pt")
+        path = out / "anatomical.safetensors"
+        weights.save(
+            path,
+            self.average.module.state_dict(),
+            "anatomical",
+            self.settings.network.sizes(),
+            au_order=" ".join(aus.CHANNELS),
+            crop="eyes (0.5, 0.40), IOD 0.27",
+            data=", ".join(sorted({p.stem for p in data.glob("*.zip")})),
+            settings=json.dumps(asdict(self.settings)),
+            steps=str(step),
+        )
+        return path
+
+
+def canvases(batch: Mapping[str, Tensor], colour: AugmentConfig) -> dict[str, Tensor]:
+    """The three canvases of every draw in 0..1, recoloured alike."""
+    names = ("x", "x_moved", "x_back")
+    side_by_side = torch.cat([batch[name] for name in names], 3).float() / 255
+    return dict(zip(names, recolour(side_by_side, colour).clamp(0, 1).chunk(3, 3), strict=True))
+
+
+def attention_figures(looks: list[Looked]) -> dict[str, float]:
+    """Mean of 1 - A over all windows, and over mouths."""
+    means = {look.window.name: 1 - float(look.painted.attention.detach().mean()) for look in looks}
+    return {"change": sum(means.values()) / len(means), "change in mouths": means["mouth"]}
+
+
+def refuse_collapse(history: Mapping[str, float], step: int) -> None:
+    """MemegenError where attention keeps everything, or nothing, of the moved picture."""
+    if history["change in mouths"] < COLLAPSED:
+        raise MemegenError(
+            f"attention has collapsed at step {step}: the moved picture is returned as it is "
+            f"(mean change in mouths {history['change in mouths']:.3f}); "
+            "try a lower --lr or another --seed"
+        )
+    if history["change"] > FLOODED:
+        raise MemegenError(
+            f"attention has collapsed at step {step}: nothing of the moved picture is kept "
+            f"(mean change {history['change']:.2f}); try a lower --lr or another --seed"
+        )
+
+
+def _shown(data: Path, settings: GeneratorTraining, device: torch.device) -> Samples:
+    """Held-out draws for the sample sheets, as pairs and unpaired."""
+    crops = load_crops(data, settings.pairs, held_out=True)
+    maker = PairMaker(crops, settings.pairs, settings.network.sides, seed=1)
+    draws = [maker[index] for index in range(SHOWN)]
+    batch = {name: torch.stack([d[name] for d in draws]).to(device) for name in draws[0]}
+    flat = {name: batch[name].float() / 255 for name in ("x", "x_moved", "x_back")}
+    return samples_of(batch, flat, SHOWN)
+
+
+def _perception(device: torch.device) -> PerceptionNet:
+    network = Perceiver(device=str(device)).network.requires_grad_(False)
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def _au_weight(crops: Crops, device: torch.device) -> Tensor:
+    """(K,) so that every action unit counts by its own spread; none for the head."""
+    spread = torch.from_numpy(crops.units).std(0)
+    weight = torch.where(spread > 0, 1 / spread.clamp(min=0.05) ** 2, 0.0)
+    weight[[aus.INDEX[c] for pair in aus.OPPOSITES[:3] for c in pair]] = 0
+    return weight.to(device)

@@ -1,0 +1,144 @@
+"""From painted samples to one loss: what is known of pairs, what is asked of the unpaired."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from memegen.generators.anatomical import Looked
+from memegen.generators.windows import Window, read
+from memegen.perception.network import PerceptionNet
+from memegen.training import losses
+from memegen.training.critic import PatchCritic, critic_loss, feature_distance
+from memegen.training.painting import Samples, outlines, pixels
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """How much each part of the loss counts."""
+
+    whole: float = 1.0  # reconstruction of the whole crop
+    window: float = 1.0  # reconstruction of each mouth and eye window
+    inside: float = 4.0  # how much more pixels inside lips and lids count there
+    perceptual: float = 0.1  # distance in perception's first layers
+    critic: float = 0.01  # each critic's verdict
+    features: float = 0.1  # distance in the critics' features
+    expression: float = 0.01  # action units that perception reads in unpaired pictures
+    skin: float = 1.0  # colour of unpaired skin outside lips and lids
+    sparse: float = 0.01  # mean square of what attention changes
+    rough: float = 0.05  # its steps
+    residual: float = 0.5  # size and steps of the residual flow
+
+
+class Critics(nn.Module):
+    """One critic for each kind of window."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.face, self.eye, self.mouth = PatchCritic(0), PatchCritic(1), PatchCritic(2)
+
+    def of(self, window: Window) -> PatchCritic:
+        """The critic of a window."""
+        return {"face": self.face, "eye": self.eye, "mouth": self.mouth}[window.network]
+
+
+class View(NamedTuple):
+    """One window of the finished pictures."""
+
+    window: Window
+    painted: Tensor  # (T, 3, S, S)
+    outlines: Tensor  # (T, R, S, S)
+    target: Tensor  # (P, 3, S, S) the same place of the first P samples' targets
+
+
+def views_of(samples: Samples, looks: list[Looked], painted: Tensor) -> list[View]:
+    """Face, eyes and mouth of finished canvases (T, 3, S, S), and of their targets."""
+    side, found = samples.target.shape[-1], []
+    for looked in looks:
+        size = looked.seen.shape[-1]
+        affine = pixels(samples.places[f"{looked.window.name}/affine"], side)
+        found.append(
+            View(
+                looked.window,
+                read(painted, affine, size),
+                outlines(samples.places, looked.window, looked.seen),
+                read(samples.target, affine[: samples.paired], size),
+            )
+        )
+    return found
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Everything that turns painted samples into losses; each part is already weighted."""
+
+    perception: PerceptionNet
+    au_weight: Tensor  # (K,) 1 / spread^2, 0 for head pose and what is never labelled
+    critics: Critics
+    weights: LossWeights
+
+    def supervised(self, samples: Samples, painted: Tensor, views: list[View]) -> dict[str, Tensor]:
+        """Losses of the pairs, whose target is known."""
+        w, p = self.weights, samples.paired
+        said, true = painted[:p], samples.target
+        parts = {"whole": w.whole * losses.reconstruction(said, true, torch.ones_like(said[:, :1]))}
+        for view in views:
+            if not view.window.rings:
+                continue
+            weight = 1 + w.inside * view.outlines[:p, :1]
+            found = w.window * losses.reconstruction(view.painted[:p], view.target, weight)
+            name = view.window.network
+            parts[name] = parts[name] + found if name in parts else found
+        parts["perceptual"] = w.perceptual * losses.perceptual(self.perception, said, true)
+        return parts
+
+    def unsupervised(
+        self, samples: Samples, painted: Tensor, views: list[View]
+    ) -> dict[str, Tensor]:
+        """Losses of the samples without a target: reach the expression, leave the skin alone."""
+        w, p = self.weights, samples.paired
+        if len(painted) == p:
+            return {}
+        said, wanted = painted[p:], samples.wanted[p:]
+        expression = losses.expression(self.perception, said, wanted, self.au_weight)
+        skin = painted.new_zeros(())
+        for view in views:
+            if view.window.rings:
+                affine = pixels(samples.places[f"{view.window.name}/affine"][p:], said.shape[-1])
+                before = read(samples.moved[p:], affine, view.painted.shape[-1])
+                skin = skin + losses.kept_skin(view.painted[p:], before, view.outlines[p:, -1:])
+        return {"expression": w.expression * expression, "skin": w.skin * skin}
+
+    def attention(self, looks: list[Looked]) -> dict[str, Tensor]:
+        """GANimation's terms: change little, and smoothly."""
+        w, terms = self.weights, losses.attention_terms(looks)
+        change = w.sparse * terms.sparse + w.rough * terms.rough
+        return {"attention": change, "residual": w.residual * terms.residual}
+
+    def adversary(self, views: list[View]) -> dict[str, Tensor]:
+        """What the critics say of painted windows, and how far pairs are from their targets."""
+        verdicts, distances = [], []
+        for view in views:
+            critic, p = self.critics.of(view.window), len(view.target)
+            verdict, said = critic(torch.cat([view.painted, view.outlines], 1))
+            with torch.no_grad():
+                _, true = critic(torch.cat([view.target, view.outlines[:p]], 1))
+            verdicts.append(-verdict.float().mean())
+            distances.append(feature_distance(true, [feature[:p] for feature in said]))
+        return {
+            "critic": self.weights.critic * torch.stack(verdicts).sum(),
+            "features": self.weights.features * torch.stack(distances).sum(),
+        }
+
+    def critics_loss(self, views: list[View]) -> Tensor:
+        """The critics' own loss: real windows of the targets against painted ones."""
+        found = []
+        for view in views:
+            critic, p = self.critics.of(view.window), len(view.target)
+            real, _ = critic(torch.cat([view.target, view.outlines[:p]], 1))
+            fake, _ = critic(torch.cat([view.painted.detach(), view.outlines], 1))
+            found.append(critic_loss(real.float(), fake.float()))
+        return torch.stack(found).sum()

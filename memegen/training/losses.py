@@ -1,0 +1,80 @@
+"""What a painted face should be, in numbers. Canvases and windows are (T, 3, S, S) in 0..1."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from memegen.generators.anatomical import Looked
+from memegen.perception.network import PerceptionNet
+
+FEATURES = 8  # layers of the perception network whose output is compared: to 1/4 of its input
+_LUMA = (0.299, 0.587, 0.114)
+
+
+def reconstruction(painted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Absolute error of pixels and of their differences to neighbours, colour held tighter.
+
+    weight (T, 1, S, S). Differences keep edges sharp; colour error counts twice, because a
+    critic alone leaves coloured fringes.
+    """
+    miss = painted - target
+    luma = (miss * miss.new_tensor(_LUMA)[:, None, None]).sum(1, keepdim=True)
+    chroma = miss - luma
+    error = (luma.abs() + 2 * chroma.abs().mean(1, keepdim=True)) * weight
+    across = (miss[..., 1:] - miss[..., :-1]).abs() * weight[..., 1:]
+    down = (miss[..., 1:, :] - miss[..., :-1, :]).abs() * weight[..., 1:, :]
+    return error.mean() + across.mean() + down.mean()
+
+
+def perceptual(network: PerceptionNet, painted: Tensor, target: Tensor) -> Tensor:
+    """Distance of what the first layers of perception see (as Johnson et al. 2016 do with VGG)."""
+    early = network.features[:FEATURES]
+    size = (network.config.size,) * 2
+    small = F.interpolate(torch.cat([painted, target]), size, mode="bilinear") * 2 - 1
+    with torch.no_grad():
+        true = early(small[len(painted) :])
+    said = early(small[: len(painted)])
+    return F.l1_loss(said.float(), true.float()) / true.float().abs().mean()
+
+
+def expression(network: PerceptionNet, painted: Tensor, wanted: Tensor, weight: Tensor) -> Tensor:
+    """Squared error of the action units that perception reads, weighted by `weight` (K,)."""
+    size = (network.config.size,) * 2
+    said = network(F.interpolate(painted, size, mode="bilinear"))
+    miss = (said.action_units.float() - wanted).square().clamp(max=1)
+    return (miss * weight).mean()
+
+
+def kept_skin(painted: Tensor, moved: Tensor, inside: Tensor) -> Tensor:
+    """Change of smoothed colour outside the outlines (T, 1, S, S): no beard, no make-up."""
+    outside = 1 - F.max_pool2d(inside, 9, 1, 4)
+    return F.avg_pool2d((painted - moved) * outside, 8).abs().mean()
+
+
+@dataclass(frozen=True)
+class AttentionTerms:
+    """GANimation's terms on the change 1 - A, and the same on the residual flow."""
+
+    sparse: Tensor  # mean square of 1 - A
+    rough: Tensor  # mean squared step between neighbours; a mean, so no size changes its weight
+    residual: Tensor  # mean square and step of the residual flow
+
+
+def attention_terms(looks: list[Looked]) -> AttentionTerms:
+    """Summed over the windows."""
+    change = [1 - looked.painted.attention for looked in looks]
+    flow = [looked.painted.residual for looked in looks]
+    return AttentionTerms(
+        torch.stack([c.square().mean() for c in change]).sum(),
+        torch.stack([_steps(c) for c in change]).sum(),
+        torch.stack([f.square().mean() + 10 * _steps(f) for f in flow]).sum(),
+    )
+
+
+def _steps(x: Tensor) -> Tensor:
+    across, down = x[..., 1:] - x[..., :-1], x[..., 1:, :] - x[..., :-1, :]
+    return across.square().mean() + down.square().mean()

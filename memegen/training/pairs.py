@@ -1,0 +1,310 @@
+"""Training pairs from single photos: the target is always a real picture.
+
+A real crop X shows expression y. The mesh moves it to another expression y' (X'), and from there
+back to y (W). The network sees photo X' and moved picture W, and is to make X of it: teeth, lids
+and creases are learnt from real ones. X' is also what inference makes of a real photo, so the same
+draw gives an unpaired sample: photo X, moved picture X', no target but what critics and perception
+say.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from memegen import aus
+from memegen.arrays import Array, Integers, Picture
+from memegen.facedata.labels import action_units, load_basis
+from memegen.facedata.shards import FaceLabels, load_labels
+from memegen.generators.base import Scene
+from memegen.generators.mesh import MeshGenerator, Moved
+from memegen.generators.windows import WINDOWS, draw_masks, place, to_pixels
+from memegen.geometry.anatomy import Anatomy, load_anatomy
+from memegen.geometry.motion import FaceMotion
+from memegen.geometry.shape import mirror_order
+
+FLOW_SIDE = 64  # samples of the mesh flow kept across a canvas
+
+_OPENING = [aus.INDEX[c] for c in ("AU25", "AU26", "AU27")]
+_PARTING = [aus.INDEX[c] for au in (10, 12, 14, 20, 22) for c in aus.BY_NUMBER[au].channels]
+_LIDS = [aus.INDEX[c] for c in ("AU45L", "AU45R")]
+_GROUPS: dict[str, list[int]] = {}
+for _au in aus.TABLE:
+    _part = "eyes" if _au.group in ("eyes", "gaze") else _au.group
+    _GROUPS.setdefault(_part, []).extend(aus.INDEX[c] for c in _au.channels)
+
+
+@dataclass(frozen=True)
+class PairConfig:
+    """How pairs are drawn. Shares are probabilities."""
+
+    canvas: int = 192  # pixels of the crops that are moved
+    closed: float = 0.45  # share of y' whose mouth is shut completely
+    shut_eyes: float = 0.12  # share of y' with one or both eyes shut
+    one_part: float = 0.25  # share of y' that differs from y in one part of the face only
+    same: float = 0.04  # share of y' that is y: nothing may change then
+    turned: float = 0.35  # share of y' with another head pose
+    turn: float = 7.0  # degrees, standard deviation of that change
+    # largest spread of noise on the landmark code; 0.24 moves landmarks by 0.012 IOD
+    landmark_noise: float = 0.24
+    worn: float = 0.2  # share of crops reduced or compressed first
+    sources: tuple[tuple[str, float], ...] = (  # how often each kind of crop is drawn
+        ("celeba", 1.0), ("synthetic", 1.0), ("congress", 2.5), ("utk", 0.7), ("news", 0.0),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PoolConfig:
+    """How many draws are kept, and made anew for each step."""
+
+    size: int = 2048  # draws kept; half a megabyte each
+    first: int = 512  # draws made before the first step
+    fresh: int = 4  # new draws each step
+    workers: int = 2  # processes that make draws
+
+
+@dataclass(frozen=True)
+class Crops:
+    """Crops to make pairs of, as JPEG bytes, with what is known of them."""
+
+    jpegs: list[bytes]
+    landmarks: Array  # (N, 478, 3) crop units
+    units: Array  # (N, K)
+    weight: Array  # (N,) how often each is drawn, sums to one
+    components: Array  # (C, 478, 3) of unit variance
+    mirrored: Integers  # (478,)
+
+
+def load_crops(data: Path, config: PairConfig, held_out: bool = False) -> Crops:
+    """Crops of a shard folder's training (or held-out) split."""
+    labels = load_labels(data)
+    basis = load_basis(data)
+    units = action_units(labels, basis)
+    share = dict(config.sources)
+    kept = np.flatnonzero(
+        (labels.is_val == held_out) & np.isin(labels.source, [s for s in share if share[s] > 0])
+    )
+    labels, units = labels.take(kept), units[kept]
+    weight = _rarity(units) * np.array([share[s] for s in labels.source])
+    return Crops(
+        read_jpegs(data, labels),
+        labels.landmarks,
+        units,
+        (weight / weight.sum()).astype(np.float32),
+        labels.landmark_components,
+        mirror_order(basis.canonical),
+    )
+
+
+def _rarity(units: Array) -> Array:
+    """(N,) more for rare expressions, and for open mouths, which show what is to be learnt."""
+    strong = units > 0.3
+    rarity = np.minimum((strong / (0.02 + strong.mean(0))).max(1), 20)
+    parted = np.clip(units[:, _OPENING].max(1) * 3, 0, 1)
+    return np.asarray(1 + 0.1 * rarity + 2 * parted, np.float32)
+
+
+def read_jpegs(data: Path, labels: FaceLabels) -> list[bytes]:
+    """The compressed crops of all labelled ids, in order."""
+    found: dict[str, bytes] = {}
+    wanted = {f"{crop_id}.jpg" for crop_id in labels.ids}
+    for path in sorted(data.glob("*.zip")):
+        with zipfile.ZipFile(path) as archive:
+            found |= {n: archive.read(n) for n in archive.namelist() if n in wanted}
+    return [found[f"{crop_id}.jpg"] for crop_id in labels.ids]
+
+
+class PairMaker(Dataset[dict[str, Tensor]]):
+    """Draw number i is always the same draw: a run can go on exactly where it stopped."""
+
+    def __init__(
+        self,
+        crops: Crops,
+        config: PairConfig,
+        sides: dict[str, int],
+        seed: int = 0,
+        anatomy: Anatomy | None = None,
+    ) -> None:
+        """`sides`: pixels of the windows of each network, in which outlines are drawn."""
+        self.crops, self.config, self.sides, self.seed = crops, config, sides, seed
+        anatomy = anatomy or load_anatomy()
+        # A gain would carry X' -> W beyond where X is.
+        self.anatomy = replace(anatomy, gains=np.ones_like(anatomy.gains))
+        self._mesh = MeshGenerator()
+        self._first: FaceMotion | None = None
+        self._total = np.cumsum(crops.weight, dtype=np.float64)[:-1]
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        """One draw: see `make`."""
+        rng = np.random.default_rng([self.seed, index])
+        crops = self.crops
+        row, other = np.searchsorted(self._total, rng.random(2))
+        picture = self._picture(row, rng)
+        landmarks, own, wanted = crops.landmarks[row], crops.units[row], crops.units[other]
+        if rng.random() < 0.5:
+            picture = np.ascontiguousarray(picture[:, ::-1])
+            landmarks = landmarks[crops.mirrored] * np.array([-1, 1, 1]) + np.array([1, 0, 0])
+            own, wanted = aus.mirror(own), aus.mirror(wanted)
+        noise = rng.normal(size=len(crops.components)).astype(np.float32)
+        noise *= self.config.landmark_noise * rng.random()
+        landmarks = landmarks + np.tensordot(noise, crops.components, 1)
+        return self.make(picture, landmarks.astype(np.float32), own, self.other(own, wanted, rng))
+
+    def make(
+        self, picture: Picture, landmarks: Array, own: Array, wanted: Array
+    ) -> dict[str, Tensor]:
+        """A draw from crop X (S, S, 3) with landmarks (478, 3) and expression `own` (K,).
+
+        Returns canvases x, x_moved (X'), x_back (W), each (3, S, S) uint8; flow_moved and
+        flow_back (2, FLOW_SIDE, FLOW_SIDE) in crop units; own, wanted (K,); and for each window
+        and each of the three canvases the affine to canvas units (-1..1) and the drawn outlines,
+        as `CANVAS/WINDOW/affine` and `CANVAS/WINDOW/masks`.
+        """
+        moved, back = self.there_and_back(picture, landmarks, own, wanted)
+        scale, side = float(self._motion(landmarks, own).pose.scale), picture.shape[0]
+        first = np.clip(moved.images[0] + 0.5, 0, 255).astype(np.uint8)
+        second = np.clip(back.images[0] + 0.5, 0, 255).astype(np.uint8)
+        draw = {
+            "x": _channels(picture), "x_moved": _channels(first), "x_back": _channels(second),
+            "flow_moved": _coarse(moved.flow, side), "flow_back": _coarse(back.flow, side),
+            "own": torch.from_numpy(own.copy()), "wanted": torch.from_numpy(wanted.copy()),
+        }  # fmt: skip
+        points = {
+            "x": landmarks,
+            "x_moved": moved.landmarks[0] / side,
+            "x_back": back.landmarks[0] / side,
+        }
+        whole = np.array([[2, 0, -1], [0, 2, -1]], np.float32)  # crop units to -1..1
+        for canvas, at in points.items():
+            for window in WINDOWS:
+                crop = place(window, at[None], scale)
+                draw[f"{canvas}/{window.name}/affine"] = torch.from_numpy(to_pixels(crop, whole)[0])
+                if window.rings:
+                    drawn = draw_masks(window, at, crop[0], self.sides[window.network])
+                    draw[f"{canvas}/{window.name}/masks"] = torch.from_numpy(
+                        (drawn * 255 + 0.5).astype(np.uint8)
+                    )
+        return draw
+
+    def there_and_back(
+        self, picture: Picture, landmarks: Array, own: Array, wanted: Array
+    ) -> tuple[Moved, Moved]:
+        """X moved to `wanted`, and that moved back to `own`."""
+        moved = next(self._mesh.prepare(self._scene(picture, landmarks, own)).move(wanted[None]))
+        there = np.clip(moved.images[0] + 0.5, 0, 255).astype(np.uint8)
+        at = moved.landmarks[0] / picture.shape[0]
+        back = next(self._mesh.prepare(self._scene(there, at, wanted)).move(own[None]))
+        return moved, back
+
+    def _scene(self, picture: Picture, landmarks: Array, own: Array) -> Scene:
+        side = picture.shape[0]
+        affine = np.array([[side, 0, 0], [0, side, 0]], np.float32)
+        return Scene(picture, affine, self._motion(landmarks, own))
+
+    def _motion(self, landmarks: Array, own: Array) -> FaceMotion:
+        if self._first is None:
+            self._first = FaceMotion.of(landmarks, own, self.anatomy)
+        return self._first.on(landmarks, own)
+
+    def other(self, own: Array, drawn: Array, rng: np.random.Generator) -> Array:
+        """(K,) y': the expression of another crop, changed as the config says."""
+        c = self.config
+        wanted = drawn.copy()
+        if rng.random() < c.closed:
+            wanted[_OPENING] = 0
+            wanted[_PARTING] *= rng.random()
+        if rng.random() < c.shut_eyes:
+            lids = _LIDS if rng.random() < 0.6 else [_LIDS[rng.integers(2)]]
+            wanted[lids] = 1
+        if rng.random() < c.one_part:
+            group = _GROUPS[("mouth", "mouth", "eyes", "brows")[rng.integers(4)]]
+            only = own.copy()
+            only[group] = wanted[group]
+            wanted = only
+        head = aus.head_degrees(own)
+        if rng.random() < c.turned:
+            head = head + np.clip(rng.normal(0, c.turn, 3) * [1, 0.7, 0.7], -18, 18)
+        aus.set_head_and_gaze(wanted, head.astype(np.float32), aus.gaze_degrees(wanted))
+        return own.copy() if rng.random() < c.same else wanted.astype(np.float32)
+
+    def _picture(self, row: int, rng: np.random.Generator) -> Picture:
+        side = self.config.canvas
+        with Image.open(io.BytesIO(self.crops.jpegs[row])) as image:
+            picture = image.convert("RGB")
+        if rng.random() < self.config.worn:
+            small = int(rng.integers(70, 144))
+            picture = picture.resize((small, small), Image.Resampling.BILINEAR, reducing_gap=2.0)
+            data = io.BytesIO()
+            picture.save(data, "JPEG", quality=int(rng.integers(40, 90)))
+            picture = Image.open(data).convert("RGB")
+        return np.asarray(picture.resize((side, side), Image.Resampling.BICUBIC))
+
+
+def _channels(picture: Picture) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))
+
+
+def _coarse(flow: Tensor, side: int) -> Tensor:
+    return F.adaptive_avg_pool2d(flow / side, FLOW_SIDE)[0]
+
+
+class Pool:
+    """The latest draws, from which batches are made: a draw costs more than a step's share of it.
+
+    Workers make draws in order while the network trains. Draw i lies in row i modulo the pool's
+    size, so that a pool filled up to a given draw is always the same one.
+    """
+
+    def __init__(
+        self, maker: PairMaker, config: PoolConfig, device: torch.device, made: int = 0
+    ) -> None:
+        """Begin with the draws just before number `made` (at least `config.first` of them)."""
+        self._config, self._device = config, device
+        self.made = max(0, made - config.size)
+        self._rows: dict[str, Tensor] = {}
+        self._loader = iter(
+            DataLoader(
+                maker,
+                batch_size=None,
+                sampler=range(self.made, 2**31),
+                num_workers=config.workers,
+                worker_init_fn=_one_thread,
+                prefetch_factor=16 if config.workers else None,
+            )
+        )
+        self._fill(max(made, config.first) - self.made)
+
+    def batch(self, size: int) -> dict[str, Tensor]:
+        """`size` rows on the device: the newest, and others at random."""
+        self._fill(self._config.fresh)
+        held = min(self.made, self._config.size)
+        newest = torch.arange(self.made - self._config.fresh, self.made) % self._config.size
+        older = torch.randint(held, (size - len(newest),))
+        rows = torch.cat([newest, older])[:size].to(self._device)
+        return {name: values[rows] for name, values in self._rows.items()}
+
+    def _fill(self, count: int) -> None:
+        for _ in range(count):
+            draw = next(self._loader)
+            row = self.made % self._config.size
+            for name, value in draw.items():
+                if name not in self._rows:
+                    shape = (self._config.size, *value.shape)
+                    self._rows[name] = torch.empty(shape, dtype=value.dtype, device=self._device)
+                self._rows[name][row] = value
+            self.made += 1
+
+
+def _one_thread(worker: int) -> None:
+    torch.set_num_threads(1)
+    os.nice(5)  # the network goes first
