@@ -11,31 +11,76 @@ import typer
 from memegen.cli.console import result
 from memegen.errors import UsageError
 
+Report = dict[str, dict[str, float]]
+
 
 def evaluate(
     data: Annotated[Path, typer.Argument(help="Folder of face-data shards and their labels.")],
     model: Annotated[
-        str, typer.Option("--model", help="perception (weights), or a generator such as mesh.")
-    ] = "mesh",
-    faces: Annotated[int, typer.Option("--faces", help="Held-out faces to animate.")] = 100,
+        list[str] | None,
+        typer.Option(
+            "--model",
+            help="Generators to compare (repeat it), or perception. [default: mesh, anatomical]",
+        ),
+    ] = None,
+    pairs: Annotated[int, typer.Option("--pairs", help="Held-out pairs to compare on.")] = 400,
+    reach: Annotated[
+        bool, typer.Option("--reach", help="Measure whether asked-for intensities are reached.")
+    ] = False,
+    faces: Annotated[int, typer.Option("--faces", help="Held-out faces for --reach.")] = 100,
+    sheet: Annotated[
+        Path | None, typer.Option("--sheet", help="Write a contact sheet of some pairs, a PNG.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Measure perception, or whether a generator reaches the intensities it is asked for."""
+    """Compare generators on held-out faces, or measure perception."""
+    models = model or ["mesh", "anatomical"]
     if not data.is_dir():
         raise UsageError(f"{data}: no such folder")
     if faces < 1:
         raise UsageError("--faces must be at least 1")
-    if model == "perception":
+    if pairs < 1:
+        raise UsageError("--pairs must be at least 1")
+    if sheet is not None and (sheet.suffix.lower() != ".png" or not sheet.parent.is_dir()):
+        raise UsageError(f"{sheet}: --sheet takes a .png in a folder that exists")
+    if "perception" in models:
+        if len(models) > 1 or reach or sheet:
+            raise UsageError("--model perception is measured alone")
         from memegen.evaluation import perception
 
-        report = perception.evaluate(data)
-    else:
-        from memegen.evaluation import reach
+        _show(perception.evaluate(data), as_json)
+    elif reach:
+        from memegen.evaluation import reach as reached
 
-        report = reach.evaluate(data, model, faces)
+        for name in models:
+            _show(reached.evaluate(data, name, faces), as_json, heading=name)
+    else:
+        from memegen.evaluation import generators
+
+        report = generators.evaluate(data, models, pairs, sheet)
+        if as_json:
+            result(json.dumps(report, indent=2))
+        else:
+            _side_by_side(report)
+
+
+def _show(report: Report, as_json: bool, heading: str | None = None) -> None:
     if as_json:
-        result(json.dumps(report, indent=2))
+        result(json.dumps({heading: report} if heading else report, indent=2))
         return
-    for heading, figures in report.items():
-        line = "  ".join(f"{name} {value:.4g}" for name, value in figures.items())
-        result(f"{heading:20}{line}")
+    if heading:
+        result(heading)
+    for name, figures in report.items():
+        line = "  ".join(f"{figure} {value:.4g}" for figure, value in figures.items())
+        result(f"{name:20}{line}")
+
+
+def _side_by_side(report: Report) -> None:
+    """One line a figure, one column a model."""
+    common = report.pop("pairs")
+    figures = list(dict.fromkeys(figure for found in report.values() for figure in found))
+    result(f"{'':40}" + "".join(f"{name:>14}" for name in report))
+    for figure in figures:
+        cells = (f"{found[figure]:.4g}" if figure in found else "-" for found in report.values())
+        result(f"{figure:40}" + "".join(f"{cell:>14}" for cell in cells))
+    result("pairs: " + ", ".join(f"{name} {value:.4g}" for name, value in common.items()))

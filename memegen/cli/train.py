@@ -15,9 +15,12 @@ MODELS = ("anatomical", "anatomy", "perception", "reach")
 # Options that a model has no use for.
 UNUSED = {
     "anatomical": ("--au-weight", "--augment"),
-    "anatomy": ("--steps", "--init", "--lr", "--au-weight", "--augment", "--resume"),
-    "reach": ("--init", "--lr", "--au-weight", "--augment", "--resume"),
-}
+    "anatomy": (
+        "--steps", "--init", "--lr", "--au-weight", "--augment", "--resume", "--critic-from",
+    ),
+    "perception": ("--critic-from",),
+    "reach": ("--init", "--lr", "--au-weight", "--augment", "--resume", "--critic-from"),
+}  # fmt: skip
 
 
 def train(
@@ -41,6 +44,9 @@ def train(
     augment: Annotated[
         float | None, typer.Option("--augment", help="Strength of the augmentation; 1 is usual.")
     ] = None,
+    critic_from: Annotated[
+        int | None, typer.Option("--critic-from", help="Step at which the critics join.")
+    ] = None,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
     """Train a model on labelled face data."""
@@ -59,6 +65,7 @@ def train(
         "--au-weight": au_weight,
         "--augment": augment,
         "--resume": resume or None,
+        "--critic-from": critic_from,
     }
     for option in UNUSED.get(model, ()):
         if given[option] is not None:
@@ -82,6 +89,7 @@ def train(
 
     where = torch.device(device_named(device))
     chosen = {"seed": seed, "steps": steps, "lr": lr, "au_weight": au_weight}
+    chosen["critic_from"] = critic_from
     changed: dict[str, Any] = {n: value for n, value in chosen.items() if value is not None}
     if model == "anatomical":
         from memegen.training import generator

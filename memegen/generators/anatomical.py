@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from memegen import aus, weights
@@ -20,10 +21,12 @@ from memegen.generators.windows import (
     WINDOWS,
     Window,
     draw_masks,
+    pixel_positions,
     place,
     read,
     read_flow,
     to_pixels,
+    window_box,
 )
 
 WAKING = 0.06  # change of an action unit (of 1) below which the networks' change fades out
@@ -66,7 +69,7 @@ class AnatomicalPainter:
     """One scene. Everything of the networks that depends on the photo alone is done here."""
 
     def __init__(self, scene: Scene, mesh: MeshPainter, network: GeneratorNet) -> None:
-        self._scene, self._mesh, self._network = scene, mesh, network
+        self._scene, self.mesh, self._network = scene, mesh, network
         self._device = next(network.parameters()).device
         self._scale = float(scene.motion.pose.scale)
         self._own = torch.from_numpy(scene.motion.own)[None].to(self._device)
@@ -85,11 +88,11 @@ class AnatomicalPainter:
 
     def outline(self) -> Array:
         """See Painter.outline."""
-        return self._mesh.outline()
+        return self.mesh.outline()
 
     def paint(self, targets: Array) -> Iterator[Array]:
         """See Painter.paint."""
-        for moved in self._mesh.move(targets):
+        for moved in self.mesh.move(targets):
             with torch.inference_mode():
                 yield from self._finish(moved)
 
@@ -139,3 +142,19 @@ def put_together(picture: Tensor, looks: list[Looked]) -> Tensor:
         put = add_low if looked.window.extent is None else compose
         picture = put(picture, looked.affine, looked.seen, looked.painted)
     return picture
+
+
+def changed(looks: list[Looked], like: Tensor) -> Tensor:
+    """(T, 1, H, W) the largest 1 - A of all windows, on canvases like `like`."""
+    whole = torch.zeros_like(like[:, :1])
+    for looked in looks:
+        box = window_box(looked.affine.cpu().numpy(), *like.shape[2:])
+        large = F.grid_sample(
+            1 - looked.painted.attention,
+            pixel_positions(looked.affine, box),
+            padding_mode="zeros",
+            align_corners=False,
+        )
+        view = whole[:, :, box.top : box.bottom, box.left : box.right]
+        view.copy_(torch.maximum(view, large))
+    return whole

@@ -24,8 +24,8 @@ class LossWeights:
     window: float = 1.0  # reconstruction of each mouth and eye window
     inside: float = 4.0  # how much more pixels inside lips and lids count there
     perceptual: float = 0.1  # distance in perception's first layers
-    critic: float = 0.01  # each critic's verdict
-    features: float = 0.1  # distance in the critics' features
+    critic: float = 0.04  # each critic's verdict
+    features: float = 0.3  # distance in the critics' features
     expression: float = 0.01  # action units that perception reads in unpaired pictures
     skin: float = 1.0  # colour of unpaired skin outside lips and lids
     sparse: float = 0.01  # mean square of what attention changes

@@ -35,6 +35,8 @@ from memegen.geometry.shape import mirror_order
 
 FLOW_SIDE = 64  # samples of the mesh flow kept across a canvas
 
+WIDE = 0.3  # AU26 of a mouth open enough to be opened further
+
 _OPENING = [aus.INDEX[c] for c in ("AU25", "AU26", "AU27")]
 _PARTING = [aus.INDEX[c] for au in (10, 12, 14, 20, 22) for c in aus.BY_NUMBER[au].channels]
 _LIDS = [aus.INDEX[c] for c in ("AU45L", "AU45R")]
@@ -49,7 +51,8 @@ class PairConfig:
     """How pairs are drawn. Shares are probabilities."""
 
     canvas: int = 192  # pixels of the crops that are moved
-    closed: float = 0.45  # share of y' whose mouth is shut completely
+    closed: float = 0.55  # share of y' whose mouth is shut completely
+    wider: float = 0.3  # share of open mouths that the mesh opens further before all else
     shut_eyes: float = 0.12  # share of y' with one or both eyes shut
     one_part: float = 0.25  # share of y' that differs from y in one part of the face only
     same: float = 0.04  # share of y' that is y: nothing may change then
@@ -111,7 +114,7 @@ def _rarity(units: Array) -> Array:
     strong = units > 0.3
     rarity = np.minimum((strong / (0.02 + strong.mean(0))).max(1), 20)
     parted = np.clip(units[:, _OPENING].max(1) * 3, 0, 1)
-    return np.asarray(1 + 0.1 * rarity + 2 * parted, np.float32)
+    return np.asarray(1 + 0.1 * rarity + 4 * parted, np.float32)
 
 
 def read_jpegs(data: Path, labels: FaceLabels) -> list[bytes]:
@@ -147,6 +150,15 @@ class PairMaker(Dataset[dict[str, Tensor]]):
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         """One draw: see `make`."""
         rng = np.random.default_rng([self.seed, index])
+        picture, landmarks, own, other = self.drawn(rng)
+        wide = None
+        if rng.random() < self.config.wider and own[_OPENING[1]] > WIDE:
+            wide = own.copy()
+            wide[_OPENING] = np.maximum(own[_OPENING], rng.uniform(0.3, 1.0, len(_OPENING)))
+        return self.make(picture, landmarks, own, other, wide)
+
+    def drawn(self, rng: np.random.Generator) -> tuple[Picture, Array, Array, Array]:
+        """Crop X (S, S, 3), its landmarks (478, 3) and expression y (K,), and y' (K,)."""
         crops = self.crops
         row, other = np.searchsorted(self._total, rng.random(2))
         picture = self._picture(row, rng)
@@ -158,32 +170,41 @@ class PairMaker(Dataset[dict[str, Tensor]]):
         noise = rng.normal(size=len(crops.components)).astype(np.float32)
         noise *= self.config.landmark_noise * rng.random()
         landmarks = landmarks + np.tensordot(noise, crops.components, 1)
-        return self.make(picture, landmarks.astype(np.float32), own, self.other(own, wanted, rng))
+        return picture, landmarks.astype(np.float32), own, self.other(own, wanted, rng)
 
     def make(
-        self, picture: Picture, landmarks: Array, own: Array, wanted: Array
+        self, picture: Picture, landmarks: Array, own: Array, other: Array, wide: Array | None
     ) -> dict[str, Tensor]:
-        """A draw from crop X (S, S, 3) with landmarks (478, 3) and expression `own` (K,).
+        """A draw from crop X (S, S, 3) with landmarks (478, 3) and expressions y, y' (K,).
+
+        `wide` is y with an open mouth opened further: then X becomes what the mesh makes of it.
+        No one screams or yawns in a press photo; without these the networks would not know wide
+        mouths at all.
 
         Returns canvases x, x_moved (X'), x_back (W), each (3, S, S) uint8; flow_moved and
-        flow_back (2, FLOW_SIDE, FLOW_SIDE) in crop units; own, wanted (K,); and for each window
-        and each of the three canvases the affine to canvas units (-1..1) and the drawn outlines,
-        as `CANVAS/WINDOW/affine` and `CANVAS/WINDOW/masks`.
+        flow_back (2, FLOW_SIDE, FLOW_SIDE) in crop units; own (y) and wanted (y'), (K,); and for
+        each window and canvas the affine to canvas units (-1..1) and the drawn outlines, as
+        `CANVAS/WINDOW/affine` and `CANVAS/WINDOW/masks`.
         """
-        moved, back = self.there_and_back(picture, landmarks, own, wanted)
-        scale, side = float(self._motion(landmarks, own).pose.scale), picture.shape[0]
-        first = np.clip(moved.images[0] + 0.5, 0, 255).astype(np.uint8)
-        second = np.clip(back.images[0] + 0.5, 0, 255).astype(np.uint8)
+        side, scene = picture.shape[0], self.scene(picture, landmarks, own)
+        moved = self.moved(scene, other)
+        if wide is not None:
+            target = self.moved(scene, wide)
+            picture, landmarks, own = _picture(target), target.landmarks[0] / side, wide
+        first = _picture(moved)
+        back = self.moved(self.scene(first, moved.landmarks[0] / side, other), own)
         draw = {
-            "x": _channels(picture), "x_moved": _channels(first), "x_back": _channels(second),
+            "x": _channels(picture), "x_moved": _channels(first),
+            "x_back": _channels(_picture(back)),
             "flow_moved": _coarse(moved.flow, side), "flow_back": _coarse(back.flow, side),
-            "own": torch.from_numpy(own.copy()), "wanted": torch.from_numpy(wanted.copy()),
+            "own": torch.from_numpy(own.copy()), "wanted": torch.from_numpy(other.copy()),
         }  # fmt: skip
         points = {
             "x": landmarks,
             "x_moved": moved.landmarks[0] / side,
             "x_back": back.landmarks[0] / side,
         }
+        scale = float(scene.motion.pose.scale)
         whole = np.array([[2, 0, -1], [0, 2, -1]], np.float32)  # crop units to -1..1
         for canvas, at in points.items():
             for window in WINDOWS:
@@ -196,17 +217,12 @@ class PairMaker(Dataset[dict[str, Tensor]]):
                     )
         return draw
 
-    def there_and_back(
-        self, picture: Picture, landmarks: Array, own: Array, wanted: Array
-    ) -> tuple[Moved, Moved]:
-        """X moved to `wanted`, and that moved back to `own`."""
-        moved = next(self._mesh.prepare(self._scene(picture, landmarks, own)).move(wanted[None]))
-        there = np.clip(moved.images[0] + 0.5, 0, 255).astype(np.uint8)
-        at = moved.landmarks[0] / picture.shape[0]
-        back = next(self._mesh.prepare(self._scene(there, at, wanted)).move(own[None]))
-        return moved, back
+    def moved(self, scene: Scene, wanted: Array) -> Moved:
+        """One frame of a scene as the mesh moves it."""
+        return next(self._mesh.prepare(scene).move(wanted[None]))
 
-    def _scene(self, picture: Picture, landmarks: Array, own: Array) -> Scene:
+    def scene(self, picture: Picture, landmarks: Array, own: Array) -> Scene:
+        """A square crop as generators take it, with this maker's anatomy."""
         side = picture.shape[0]
         affine = np.array([[side, 0, 0], [0, side, 0]], np.float32)
         return Scene(picture, affine, self._motion(landmarks, own))
@@ -248,6 +264,10 @@ class PairMaker(Dataset[dict[str, Tensor]]):
             picture.save(data, "JPEG", quality=int(rng.integers(40, 90)))
             picture = Image.open(data).convert("RGB")
         return np.asarray(picture.resize((side, side), Image.Resampling.BICUBIC))
+
+
+def _picture(moved: Moved) -> Picture:
+    return np.clip(moved.images[0] + 0.5, 0, 255).astype(np.uint8)
 
 
 def _channels(picture: Picture) -> Tensor:

@@ -7,11 +7,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
 
-from memegen.generators.anatomical import Looked
+from memegen.generators.anatomical import changed
 from memegen.generators.network import GeneratorNet
-from memegen.generators.windows import pixel_positions, window_box
 from memegen.training.painting import Samples, paint
 
 
@@ -31,19 +29,3 @@ def write_sheet(path: Path, network: GeneratorNet, samples: Samples) -> None:
     picture = rows.permute(0, 2, 3, 1).flatten(0, 1).clamp(0, 1).cpu().numpy()
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray((picture * 255 + 0.5).astype(np.uint8)).save(path)
-
-
-def changed(looks: list[Looked], like: Tensor) -> Tensor:
-    """(T, 1, H, W) the largest 1 - A of all windows, on canvases like `like`."""
-    whole = torch.zeros_like(like[:, :1])
-    for looked in looks:
-        box = window_box(looked.affine.cpu().numpy(), *like.shape[2:])
-        large = torch.nn.functional.grid_sample(
-            1 - looked.painted.attention,
-            pixel_positions(looked.affine, box),
-            padding_mode="zeros",
-            align_corners=False,
-        )
-        view = whole[:, :, box.top : box.bottom, box.left : box.right]
-        view.copy_(torch.maximum(view, large))
-    return whole

@@ -1,0 +1,259 @@
+"""Generators side by side on held-out faces, where the right answer is a real picture.
+
+The pair protocol (as in training): a real crop X of expression y is moved by the mesh to another
+expression y', and each generator is asked to bring it back to y. X is what it should have made.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from memegen import aus
+from memegen.arrays import Array, Mask, Picture
+from memegen.evaluation import identity
+from memegen.evaluation.measures import (
+    REGIONS,
+    Perceptual,
+    absolute,
+    mean_over,
+    psnr,
+    regions,
+    structure,
+)
+from memegen.generators import Generator, Scene, generator_named
+from memegen.generators.anatomical import AnatomicalGenerator, AnatomicalPainter, changed
+from memegen.generators.windows import WINDOWS, place, read, to_pixels
+from memegen.geometry.outline import opening
+from memegen.geometry.shape import iod
+from memegen.geometry.topology import LIPS_INNER
+from memegen.perception.network import Perceived
+from memegen.perception.perceive import Perceiver
+from memegen.training.pairs import PairConfig, PairMaker, load_crops
+
+MOUTH_OPEN = 0.05  # IOD between the lips from which a mouth counts as open
+MOUTH_SHUT = 0.012  # IOD up to which it counts as shut
+LIDS_SHUT = 0.5  # blink from which an eye counts as closing
+GAZE_TURN = 8.0  # degrees of gaze change from which a pair counts for gaze
+SPEED_SIDE, SPEED_FRAMES = 512, 24  # the crop and frames that are timed
+_SIDES = {"mouth": 64, "eye": 48, "face": 96}  # of the windows that Perceptual compares
+
+Report = dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One question with its answer."""
+
+    scene: Scene  # the moved crop X', as generators take it
+    wanted: Array  # (K,) y
+    true: Picture  # X
+    landmarks: Array  # (478, 3) of X, crop units
+    kinds: dict[str, bool]  # what kind of change it asks for
+
+
+@dataclass
+class Tally:
+    """Figures of one model, collected pair by pair."""
+
+    values: dict[str, list[float]] = field(default_factory=dict)
+
+    def add(self, name: str, value: float) -> None:
+        """One more value of a figure."""
+        self.values.setdefault(name, []).append(value)
+
+    def means(self) -> dict[str, float]:
+        """Every figure's mean."""
+        return {name: float(np.mean(found)) for name, found in self.values.items()}
+
+
+def pairs(data: Path, count: int, seed: int = 7) -> Iterator[Pair]:
+    """`count` held-out questions, always the same ones."""
+    config = PairConfig(landmark_noise=0, worn=0, same=0)
+    maker = PairMaker(load_crops(data, config, held_out=True), config, {}, seed)
+    for index in range(count):
+        rng = np.random.default_rng([seed, index])
+        picture, landmarks, own, other = maker.drawn(rng)
+        moved = maker.moved(maker.scene(picture, landmarks, own), other)
+        there = np.clip(moved.images[0] + 0.5, 0, 255).astype(np.uint8)
+        at = moved.landmarks[0] / picture.shape[0]
+        scene = maker.scene(there, at, other)
+        kinds = _kinds(landmarks, at, own, other)
+        yield Pair(scene, own, picture, landmarks, kinds)
+
+
+def _kinds(landmarks: Array, moved: Array, own: Array, other: Array) -> dict[str, bool]:
+    gap, before = (
+        opening(face[list(LIPS_INNER), :2]) / float(iod(face[None])[0])
+        for face in (landmarks, moved)
+    )
+    blinks = [aus.INDEX["AU45L"], aus.INDEX["AU45R"]]
+    closing = (own[blinks] > LIDS_SHUT) & (own[blinks] - other[blinks] > LIDS_SHUT / 2)
+    turn = np.linalg.norm(aus.gaze_degrees(own) - aus.gaze_degrees(other))
+    awake = max(own[blinks].max(), other[blinks].max()) < LIDS_SHUT
+    return {
+        "opening": gap > MOUTH_OPEN and before < MOUTH_SHUT,
+        "closing": bool(closing.any()),
+        "gaze": bool(turn > GAZE_TURN and awake),
+    }
+
+
+def evaluate(data: Path, models: list[str], count: int, sheet: Path | None = None) -> Report:
+    """Figures of every model on the same pairs: {model: {figure: value}}.
+
+    Per region: L1 (levels of 255), PSNR (decibels), SSIM; per window a perceptual distance; for
+    the whole face the action units (0..5), landmarks (IOD) and identity that are seen in the
+    painted picture against those seen in the real one; mean attention, time and size.
+    `sheet` gets a picture: input, every model, the attention of the last one, target.
+    """
+    ruler, perceiver = Perceptual(), Perceiver()
+    person = identity.fit(data, perceiver.network)
+    generators = {name: generator_named(name) for name in models}
+    tallies = {name: Tally() for name in models}
+    painted: dict[str, list[Array]] = {name: [] for name in models}
+    asked: list[Pair] = list(pairs(data, count))
+    rows: list[Array] = []
+    for pair in asked:
+        true = pair.true.astype(np.float32)
+        share = regions(pair.landmarks, true.shape[0])
+        columns = [pair.scene.picture.astype(np.float32)]
+        mask = np.zeros_like(true)
+        for name, generator in generators.items():
+            painter = generator.prepare(pair.scene)
+            picture = np.clip(next(iter(painter.paint(pair.wanted[None]))), 0, 255)
+            painted[name].append(picture)
+            columns.append(picture)
+            _compare(tallies[name], pair, picture, true, share, ruler)
+            if isinstance(painter, AnatomicalPainter):
+                mask = _attention(tallies[name], painter, pair, share)
+        if sheet is not None and len(rows) < 16 and (any(pair.kinds.values()) or count <= 16):
+            rows.append(np.concatenate([*columns, mask, true], 1))
+    if sheet is not None:
+        Image.fromarray((np.concatenate(rows) + 0.5).astype(np.uint8)).save(sheet)
+    reals = _tensor(np.stack([pair.true for pair in asked]))
+    seen = _see(perceiver, reals)
+    report = {}
+    for name, generator in generators.items():
+        mine = _tensor(np.stack(painted[name]))
+        report[name] = (
+            tallies[name].means()
+            | _seen_alike(_see(perceiver, mine), seen)
+            | {"identity distance": person.distance(mine, reals)}
+            | _cost(generator, asked[0])
+        )
+    report["pairs"] = {"all": count, "identity verification": person.verification} | {
+        kind: sum(pair.kinds[kind] for pair in asked) for kind in asked[0].kinds
+    }
+    return report
+
+
+def _compare(
+    tally: Tally,
+    pair: Pair,
+    picture: Array,
+    true: Array,
+    share: dict[str, Array],
+    ruler: Perceptual,
+) -> None:
+    miss, alike = absolute(picture, true), structure(picture, true)
+    for region in REGIONS:
+        if share[region].sum() < 4:
+            continue
+        level = mean_over(miss, share[region])
+        tally.add(f"{region} L1", level)
+        tally.add(f"{region} PSNR", psnr(picture, true, share[region]))
+        tally.add(f"{region} SSIM", mean_over(alike, share[region]))
+        for kind, of in (("opening", "mouth"), ("closing", "eyes"), ("gaze", "eyes")):
+            if of == region and pair.kinds[kind]:
+                tally.add(f"{region} L1, {kind}", level)
+    side = true.shape[0]
+    both = _tensor(np.stack([picture, true]))
+    scale = float(pair.scene.motion.pose.scale)
+    for window in WINDOWS:
+        size = _SIDES[window.network]
+        affine = to_pixels(
+            place(window, pair.landmarks[None], scale),
+            np.array([[side, 0, 0], [0, side, 0]], np.float32),
+        )
+        said, real = read(both, torch.from_numpy(affine).expand(2, -1, -1), size).split(1)
+        distance = ruler(said, real)
+        tally.add(f"{window.network} perceptual", distance)
+        if window.network == "mouth" and pair.kinds["opening"]:
+            tally.add("mouth perceptual, opening", distance)
+
+
+def _attention(
+    tally: Tally, painter: AnatomicalPainter, pair: Pair, share: dict[str, Array]
+) -> Array:
+    """Mean attention by region; returns the change 1 - A as a grey picture 0..255."""
+    with torch.inference_mode():
+        moved = next(painter.mesh.move(pair.wanted[None]))
+        picture, looks = painter.look(moved)
+        mask = changed(looks, picture)[0, 0].cpu().numpy()
+        still = next(painter.mesh.move(pair.scene.motion.own[None]))
+        neutral = changed(painter.look(still)[1], picture)[0, 0].cpu().numpy()
+    for region in REGIONS:
+        if share[region].sum() >= 4:
+            tally.add(f"{region} attention", 1 - mean_over(mask, share[region]))
+    tally.add("attention of the photo's own expression", 1 - float(neutral.mean()))
+    return np.repeat(mask[..., None] * 255, 3, -1)
+
+
+def _tensor(pictures: Array | Picture) -> Tensor:
+    """(T, H, W, 3) 0..255 to (T, 3, H, W) 0..1."""
+    flat = np.ascontiguousarray(pictures.transpose(0, 3, 1, 2))
+    return torch.from_numpy(flat).float() / 255
+
+
+def _see(perceiver: Perceiver, pictures: Tensor) -> Perceived:
+    size = (perceiver.network.config.size,) * 2
+    parts = []
+    with torch.inference_mode():
+        for batch in pictures.split(64):
+            small = torch.nn.functional.interpolate(batch, size, mode="bilinear", antialias=True)
+            parts.append(perceiver.network(small))
+    return Perceived(*(torch.cat(part) for part in zip(*parts, strict=True)))
+
+
+def _seen_alike(said: Perceived, true: Perceived) -> dict[str, float]:
+    scale = iod(true.landmarks.numpy())
+    distance = (said.landmarks - true.landmarks)[..., :2].norm(dim=-1).mean(1).numpy() / scale
+    units = (said.action_units.clamp(0, 1) - true.action_units.clamp(0, 1)).abs()
+    measured: Mask = np.isin(np.arange(units.shape[1]), [aus.INDEX[c] for c in _MEASURED])
+    return {
+        "action units": float(units.numpy()[:, measured].mean()) * aus.MAX_INTENSITY,
+        "landmarks": float(distance.mean()),
+    }
+
+
+_MEASURED = [channel for au in aus.OPENFACE for channel in au.channels]
+
+
+def _cost(generator: Generator, pair: Pair) -> dict[str, float]:
+    """Milliseconds a frame of a large crop, and millions of parameters."""
+    enlarged = Image.fromarray(pair.scene.picture).resize((SPEED_SIDE, SPEED_SIDE))
+    factor = SPEED_SIDE / pair.scene.picture.shape[0]
+    scene = replace(
+        pair.scene, picture=np.asarray(enlarged), to_pixels=pair.scene.to_pixels * factor
+    )
+    painter = generator.prepare(scene)
+    steps = np.linspace(0, 1, SPEED_FRAMES, dtype=np.float32)[:, None]
+    targets = pair.scene.motion.own + steps * (pair.wanted - pair.scene.motion.own)
+    list(painter.paint(targets[:4]))
+    start = time.perf_counter()
+    frames = sum(1 for _ in painter.paint(targets))
+    spent = (time.perf_counter() - start) / frames
+    parameters = 0
+    if isinstance(generator, AnatomicalGenerator):
+        parameters = sum(p.numel() for p in generator.network.parameters())
+    return {
+        f"ms a frame, {SPEED_SIDE} px": spent * 1000,
+        "parameters, millions": parameters / 1e6,
+    }
