@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +21,12 @@ import torch
 
 import memegen
 from memegen import recipes
-from memegen.arrays import Array
+from memegen.arrays import Array, Picture
 from memegen.faces.align import Alignment
 from memegen.generators.mesh import MeshPainter
 from memegen.geometry.flow import warp
 from memegen.photo import Photo, read_photo
-from memegen.pipeline import _frames
+from memegen.pipeline import _Actor, _frames
 
 SAMPLE = Path(__file__).resolve().parent.parent / "examples" / "astronaut.png"
 
@@ -59,25 +60,30 @@ def stages(painter: MeshPainter, targets: Array) -> dict[str, float]:
     return spent
 
 
-def measure(animator: memegen.Animator, photo: Photo, crop: int, frames: int) -> None:
+def placed(animator: memegen.Animator, photo: Photo, crop: int) -> tuple[Picture, _Actor]:
+    """The photo scaled so that its largest face's crop is so wide, and that face."""
     seen = animator.see(photo)[0].perception
     factor = crop / seen.alignment.width
-    big = scaled(photo, factor)
+    canvas = scaled(photo, factor).channels()
     at = Alignment(seen.alignment.matrix * factor, seen.alignment.offset * factor)
-    moved = type(seen)(at, seen.landmarks, seen.action_units, seen.angles)
-    actor = animator._actor(big.channels(), moved, 1.0)
+    return canvas, animator._actor(canvas, replace(seen, alignment=at), 1.0)
+
+
+def measure(animator: memegen.Animator, photo: Photo, crop: int, frames: int) -> None:
+    canvas, actor = placed(animator, photo, crop)
     track = recipes.load_track("laugh+shake", duration=frames / 25)
     targets = track.resolve(actor.own)
-    list(_frames(big.channels(), [actor], track.frame(3), 1.0))
+    list(_frames(canvas, [actor], track.frame(3), 1.0))
     start = time.perf_counter()
-    count = sum(1 for _ in _frames(big.channels(), [actor], track, 1.0))
+    count = sum(1 for _ in _frames(canvas, [actor], track, 1.0))
     total = time.perf_counter() - start
     parts = stages(actor.painter, targets)  # type: ignore[arg-type]
     parts["paste into the photo"] = max(total - sum(parts.values()), 0.0)
     whole = sum(parts.values())
     shares = "  ".join(f"{name} {100 * spent / whole:.0f}%" for name, spent in parts.items())
     print(
-        f"crop {crop:5d} px, photo {big.size[0]}x{big.size[1]}: {count / total:6.1f} fps   {shares}"
+        f"crop {crop:5d} px, photo {canvas.shape[1]}x{canvas.shape[0]}: "
+        f"{count / total:6.1f} fps   {shares}"
     )
 
 
@@ -108,7 +114,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=40)
     parser.add_argument("--cold", action="store_true")
     wanted = parser.parse_args()
-    animator, photo = memegen.Animator(device="cpu"), read_photo(wanted.photo)
+    animator, photo = memegen.Animator("mesh", "cpu"), read_photo(wanted.photo)
     for crop in (256, 512, 1024):
         measure(animator, photo, crop, wanted.frames)
     if wanted.cold:

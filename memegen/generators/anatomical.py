@@ -7,21 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from memegen import aus, weights
 from memegen.arrays import Array
 from memegen.errors import WeightsError
 from memegen.generators.base import Scene
-from memegen.generators.compose import add_low, compose
+from memegen.generators.compose import add_low, compose, enlarge
 from memegen.generators.mesh import MeshGenerator, MeshPainter, Moved
 from memegen.generators.network import GeneratorConfig, GeneratorNet, Painted, condition_of
 from memegen.generators.windows import (
     WINDOWS,
     Window,
     draw_masks,
-    pixel_positions,
     place,
     read,
     read_flow,
@@ -29,6 +27,7 @@ from memegen.generators.windows import (
     window_box,
 )
 
+PEAK = 255.0  # level of white in pictures
 WAKING = 0.06  # change of an action unit (of 1) below which the networks' change fades out
 
 
@@ -48,7 +47,7 @@ class AnatomicalGenerator:
         except (TypeError, KeyError) as error:
             raise WeightsError(f"{found.path}: unknown network sizes ({error})") from None
         weights.load_state(self.network, found)
-        self.network.eval().to(self._device)
+        self.network.eval().to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def prepare(self, scene: Scene) -> AnatomicalPainter:
         """See Generator.prepare."""
@@ -73,8 +72,8 @@ class AnatomicalPainter:
         self._device = next(network.parameters()).device
         self._scale = float(scene.motion.pose.scale)
         self._own = torch.from_numpy(scene.motion.own)[None].to(self._device)
-        photo = torch.from_numpy(np.ascontiguousarray(scene.picture[..., :3])).to(self._device)
-        picture = photo.permute(2, 0, 1)[None].float() / 255
+        photo = torch.from_numpy(scene.picture[..., :3].astype(np.float32)).to(self._device)
+        picture = photo.permute(2, 0, 1)[None]
         rest = scene.motion.landmarks[None]
         self._photo = {}
         with torch.inference_mode():
@@ -82,9 +81,10 @@ class AnatomicalPainter:
                 network_ = network.of(window.network)
                 side = network_.config.side
                 affine = self._affine(window, rest)
-                seen = read(picture, torch.from_numpy(affine).to(self._device), side)
+                seen = read(picture, torch.from_numpy(affine).to(self._device), side) / PEAK
                 masks = self._masks(window, scene.pixels(rest), affine, side)
-                self._photo[window.name] = network_.encode(torch.cat([seen, masks], 1))
+                with self._precision():
+                    self._photo[window.name] = network_.encode(torch.cat([seen, masks], 1))
 
     def outline(self) -> Array:
         """See Painter.outline."""
@@ -97,9 +97,12 @@ class AnatomicalPainter:
                 yield from self._finish(moved)
 
     def look(self, moved: Moved) -> tuple[Tensor, list[Looked]]:
-        """The moved pictures (T, 3, H, W) in 0..1 and what every network paints into them."""
+        """The moved pictures (T, 3, H, W), 0..255, and what every network paints into them.
+
+        The pictures share their memory with `moved`.
+        """
         images = torch.from_numpy(moved.images).to(self._device)[..., :3]
-        picture = images.permute(0, 3, 1, 2) / 255
+        picture = images.permute(0, 3, 1, 2)
         reached = torch.from_numpy(moved.reached).to(self._device)
         awake = ((reached - self._own).abs().amax(1) / WAKING).clamp(0, 1)[:, None, None, None]
         crop_points = self._scene.units(moved.landmarks)
@@ -109,11 +112,13 @@ class AnatomicalPainter:
             side = network.config.side
             affine = self._affine(window, crop_points)
             where = torch.from_numpy(affine).to(self._device)
-            seen = read(picture, where, side)
+            seen = read(picture, where, side) / PEAK
             flow = read_flow(moved.flow, where, side)
             masks = self._masks(window, moved.landmarks, affine, side)
             units = condition_of(self._own.expand_as(reached), reached, window.mirrored)
-            painted = network(torch.cat([seen, masks, flow], 1), units, self._photo[window.name])
+            with self._precision():
+                frame = torch.cat([seen, masks, flow], 1)
+                painted = network(frame, units, self._photo[window.name])
             painted = Painted(
                 1 - (1 - painted.attention) * awake, painted.colour, painted.residual * awake
             )
@@ -122,11 +127,14 @@ class AnatomicalPainter:
 
     def _finish(self, moved: Moved) -> Iterator[Array]:
         picture, looks = self.look(moved)
-        picture = put_together(picture, looks)
-        painted = (picture * 255).permute(0, 2, 3, 1).cpu().numpy()
-        for image, frame in zip(moved.images, painted, strict=True):
-            image[..., :3] = frame
-            yield image
+        put_together(picture, looks, PEAK, in_place=True)
+        if picture.device.type != "cpu":
+            moved.images[..., :3] = picture.permute(0, 2, 3, 1).cpu().numpy()
+        yield from moved.images
+
+    def _precision(self) -> torch.autocast:
+        """Half precision where the processor is made for it: three times as fast."""
+        return torch.autocast(self._device.type, torch.bfloat16, enabled=has_halves(self._device))
 
     def _affine(self, window: Window, points: Array) -> Array:
         return to_pixels(place(window, points, self._scale), self._scene.to_pixels)
@@ -136,11 +144,26 @@ class AnatomicalPainter:
         return torch.from_numpy(np.stack(drawn)).to(self._device)
 
 
-def put_together(picture: Tensor, looks: list[Looked]) -> Tensor:
-    """All windows' changes put onto (T, 3, H, W) moved pictures in 0..1."""
+def has_halves(device: torch.device) -> bool:
+    """Whether bfloat16 convolutions are faster than float32 ones here."""
+    if device.type == "cpu":
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return device.type == "cuda" and torch.cuda.is_bf16_supported()
+
+
+def put_together(
+    picture: Tensor, looks: list[Looked], peak: float = 1.0, in_place: bool = False
+) -> Tensor:
+    """All windows' changes put into (T, 3, H, W) moved pictures in 0..peak.
+
+    `in_place` saves copies, where no gradient is wanted.
+    """
     for looked in looks:
         put = add_low if looked.window.extent is None else compose
-        picture = put(picture, looked.affine, looked.seen, looked.painted)
+        box, part = put(picture, looked.affine, looked.seen, looked.painted, peak)
+        if min(box.size) > 0:
+            picture = picture if in_place else picture.clone()
+            picture[:, :, box.top : box.bottom, box.left : box.right] = part
     return picture
 
 
@@ -149,12 +172,7 @@ def changed(looks: list[Looked], like: Tensor) -> Tensor:
     whole = torch.zeros_like(like[:, :1])
     for looked in looks:
         box = window_box(looked.affine.cpu().numpy(), *like.shape[2:])
-        large = F.grid_sample(
-            1 - looked.painted.attention,
-            pixel_positions(looked.affine, box),
-            padding_mode="zeros",
-            align_corners=False,
-        )
+        large = enlarge(1 - looked.painted.attention, looked.affine, box)
         view = whole[:, :, box.top : box.bottom, box.left : box.right]
         view.copy_(torch.maximum(view, large))
     return whole

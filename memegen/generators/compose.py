@@ -17,43 +17,52 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from memegen.generators.network import Painted
-from memegen.generators.windows import pixel_positions, window_box
+from memegen.generators.windows import pixel_positions, spacing_of, window_box
+from memegen.geometry.flow import Box
 
 
-def add_low(image: Tensor, affine: Tensor, seen: Tensor, painted: Painted) -> Tensor:
+def add_low(
+    image: Tensor, affine: Tensor, seen: Tensor, painted: Painted, peak: float = 1.0
+) -> tuple[Box, Tensor]:
     """Add the face window's change, (1 - A)(C - moved), enlarged: all detail stays.
 
-    Arguments as for `compose`.
+    Arguments and result as for `compose`.
     """
     box = window_box(affine.detach().cpu().numpy(), *image.shape[2:])
     change = (1 - painted.attention) * (painted.colour - seen)
-    position = pixel_positions(affine, box)
-    added = F.grid_sample(change, position, padding_mode="zeros", align_corners=False)
-    whole = image.clone()
-    whole[:, :, box.top : box.bottom, box.left : box.right] += added
-    return whole
+    return box, _part(image, box) + enlarge(change * peak, affine, box)
 
 
-def compose(image: Tensor, affine: Tensor, seen: Tensor, painted: Painted) -> Tensor:
-    """Put the change of one window per frame onto the picture: (T, 3, H, W), 0..1, not clipped.
+def compose(
+    image: Tensor, affine: Tensor, seen: Tensor, painted: Painted, peak: float = 1.0
+) -> tuple[Box, Tensor]:
+    """The part of the picture under one window per frame, changed: (T, 3, h, w), not clipped.
 
-    image (T, 3, H, W) 0..1; affine (T, 2, 3) window units to pixels; seen (T, 3, S, S) the window
-    of the picture that the network saw.
+    image (T, 3, H, W) in 0..peak; affine (T, 2, 3) window units to pixels; seen (T, 3, S, S) in
+    0..1 the window of the picture that the network saw.
     """
     box = window_box(affine.detach().cpu().numpy(), *image.shape[2:])
-    if min(box.size) < 1:
-        return image
     shifted = shift(seen, painted.residual)
     change = 1 - painted.attention
-    small = torch.cat([painted.residual, change, change * (painted.colour - shifted), shifted], 1)
-    position = pixel_positions(affine, box)
-    large = F.grid_sample(small, position, padding_mode="zeros", align_corners=False)
-    residual, change, added, smooth = large.split([2, 1, 3, 3], 1)
-    moved = _resample(image, affine, position, residual)
-    out = moved + added - change.square() * (moved - smooth)
-    whole = image.clone()
-    whole[:, :, box.top : box.bottom, box.left : box.right] = out
-    return whole
+    added = change * (painted.colour - shifted) * peak
+    small = torch.cat([painted.residual, change, added, shifted * peak], 1)
+    residual, change, added, smooth = enlarge(small, affine, box).split([2, 1, 3, 3], 1)
+    moved = _resample(image, affine, pixel_positions(affine, box), residual)
+    return box, moved + added - change.square() * (moved - smooth)
+
+
+def enlarge(window: Tensor, affine: Tensor, box: Box) -> Tensor:
+    """Windows (T, C, S, S) over the pixels of a box (T, C, h, w); nothing outside the windows.
+
+    Much enlarged windows are read every few pixels only and interpolated between them.
+    """
+    step = max(1, int(spacing_of(affine, window.shape[-1])))
+    where = pixel_positions(affine, box, step)
+    found = F.grid_sample(window, where, padding_mode="zeros", align_corners=False)
+    if step > 1:
+        found = F.interpolate(found, scale_factor=float(step), mode="bilinear")
+    height, width = box.size
+    return found[:, :, :height, :width]
 
 
 def shift(window: Tensor, residual: Tensor) -> Tensor:
@@ -63,6 +72,10 @@ def shift(window: Tensor, residual: Tensor) -> Tensor:
     own = torch.stack(torch.meshgrid(line, line, indexing="xy"), -1)
     where = own + residual.permute(0, 2, 3, 1)
     return F.grid_sample(window, where, padding_mode="border", align_corners=False)
+
+
+def _part(image: Tensor, box: Box) -> Tensor:
+    return image[:, :, box.top : box.bottom, box.left : box.right]
 
 
 def _resample(image: Tensor, affine: Tensor, position: Tensor, residual: Tensor) -> Tensor:

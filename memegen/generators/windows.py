@@ -107,8 +107,7 @@ def read(image: Tensor, affine: Tensor, side: int) -> Tensor:
     affine (T, 2, 3) is window units to pixels. Where many pixels fall on one of the window they
     are averaged, so that large faces do not alias.
     """
-    spacing = float(affine[0, :, :2].det().abs().sqrt()) * 2 / side
-    factor = max(1, int(spacing))
+    factor = max(1, int(spacing_of(affine, side)))
     box = window_box(affine.cpu().numpy(), *image.shape[2:])
     if min(box.size) < 1:
         return image.new_zeros(len(affine), image.shape[1], side, side)
@@ -134,11 +133,20 @@ def read_flow(flow: Tensor, affine: Tensor, side: int) -> Tensor:
     return x * pixels[:, :1] + y * pixels[:, 1:]
 
 
-def pixel_positions(affine: Tensor, box: Box) -> Tensor:
-    """(T, h, w, 2) window units of every pixel of a box; affine (T, 2, 3) is window to pixels."""
+def spacing_of(affine: Tensor, side: int) -> float:
+    """Pixels of the picture in one pixel of a window `side` wide."""
+    return float(affine[0, :, :2].detach().det().abs().sqrt()) * 2 / side
+
+
+def pixel_positions(affine: Tensor, box: Box, step: int = 1) -> Tensor:
+    """(T, h, w, 2) window units of a box's pixels, or of cells of `step` by `step` of them.
+
+    affine (T, 2, 3) is window units to pixels.
+    """
     inverse = torch.linalg.inv(affine[:, :, :2])
-    x = torch.arange(box.left, box.right, device=affine.device) + 0.5
-    y = torch.arange(box.top, box.bottom, device=affine.device) + 0.5
+    rows, columns = (-(-length // step) for length in box.size)
+    x = (torch.arange(columns, device=affine.device) + 0.5) * step + box.left
+    y = (torch.arange(rows, device=affine.device) + 0.5) * step + box.top
     dx, dy = x - affine[:, 0, 2, None], y - affine[:, 1, 2, None]
     across = inverse[:, None, :, 0] * dx[..., None]  # (T, w, 2)
     along = inverse[:, None, :, 1] * dy[..., None]  # (T, h, 2)

@@ -40,6 +40,7 @@ class GeneratorTraining:
     warmup: int = 200  # steps
     critic_lr: float = 4e-4  # learning rate of the critics, on the same schedule
     critic_from: int = 1_500  # step at which the critics join
+    half: bool = True  # bfloat16 where it is safe; positions and losses stay float32
     ema: float = 0.998  # decay of the averaged weights that are shipped
     save_minutes: float = 3.0  # between checkpoints
     sheet_steps: int = 500  # between sample sheets
@@ -80,8 +81,8 @@ def train(
     random = torch.get_rng_state()
     pool = Pool(PairMaker(crops, settings.pairs, sides, settings.seed), settings.pool, device, made)
     shown = _shown(data, settings, device)
-    torch.set_rng_state(random)  # whatever the loaders drew
     judge = Judge(_perception(device), _au_weight(crops, device), run.critics, settings.weights)
+    torch.set_rng_state(random)  # whatever loaders and new networks drew
 
     saved_at = begun = time.monotonic()
     waited = 0.0
@@ -92,26 +93,7 @@ def train(
             asked = time.monotonic()
             batch = pool.batch(settings.batch)
             waited += time.monotonic() - asked
-            samples = samples_of(batch, canvases(batch, settings.colour), settings.unpaired)
-
-            with torch.autocast(device.type, torch.bfloat16):
-                painted, looks = paint(run.network, samples)
-                views = views_of(samples, looks, painted)
-                parts = judge.supervised(samples, painted, views)
-                parts |= judge.unsupervised(samples, painted, views)
-                parts |= judge.attention(looks)
-                if step >= settings.critic_from:
-                    run.critics.requires_grad_(False)
-                    parts |= judge.adversary(views)
-                    run.critics.requires_grad_(True)
-            run.descend(run.optimizer, torch.stack(list(parts.values())).sum(), run.network)
-            run.average.update_parameters(run.network)
-            if step >= settings.critic_from:
-                with torch.autocast(device.type, torch.bfloat16):
-                    critics_loss = judge.critics_loss(views)
-                run.descend(run.critic_optimizer, critics_loss, run.critics)
-                parts |= {"critics": critics_loss}
-
+            parts, looks = learn(run, judge, batch, critics=step >= settings.critic_from)
             numbers = {name: float(part.detach()) for name, part in parts.items()}
             numbers |= attention_figures(looks)
             blend = min(0.98, step / (step + 1))
@@ -122,7 +104,7 @@ def train(
                 refuse_collapse(history, step)
             if step % settings.log_steps == 0:
                 seconds = time.monotonic() - begun
-                rate = (step - start + 1) * len(painted) / seconds
+                rate = (step - start + 1) * (settings.batch + settings.unpaired) / seconds
                 line = {"step": step, "rate": rate, "starved": waited / seconds, **history}
                 journal.write(json.dumps({k: round(v, 5) for k, v in line.items()}) + "\n")
                 journal.flush()
@@ -138,6 +120,33 @@ def train(
                 saved_at = time.monotonic()
     write_sheet(out / "sheets" / f"{settings.steps:06d}.png", run.averaged, shown)
     return run.save(out, settings.steps, pool.made, data)
+
+
+def learn(
+    run: Run, judge: Judge, batch: dict[str, Tensor], critics: bool
+) -> tuple[dict[str, Tensor], list[Looked]]:
+    """One step of the networks, and of the critics: losses by name, and what was painted."""
+    settings = run.settings
+    samples = samples_of(batch, canvases(batch, settings.colour), settings.unpaired)
+    device = samples.photo.device
+    with torch.autocast(device.type, torch.bfloat16, enabled=settings.half):
+        painted, looks = paint(run.network, samples)
+        views = views_of(samples, looks, painted)
+        parts = judge.supervised(samples, painted, views)
+        parts |= judge.unsupervised(samples, painted, views)
+        parts |= judge.attention(looks)
+        if critics:
+            run.critics.requires_grad_(False)
+            parts |= judge.adversary(views)
+            run.critics.requires_grad_(True)
+    run.descend(run.optimizer, torch.stack(list(parts.values())).sum(), run.network)
+    run.average.update_parameters(run.network)
+    if critics:
+        with torch.autocast(device.type, torch.bfloat16, enabled=settings.half):
+            critics_loss = judge.critics_loss(views)
+        run.descend(run.critic_optimizer, critics_loss, run.critics)
+        parts |= {"critics": critics_loss}
+    return parts, looks
 
 
 @dataclass(frozen=True)

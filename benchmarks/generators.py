@@ -1,0 +1,178 @@
+"""The generators beside a plain GANimation, in one run: speed, sharpness, training throughput.
+
+    python benchmarks/generators.py [PHOTO...] [--frames 40] [--train DATA]
+
+Speed: frames a second of `mesh` and `anatomical` by crop size, encoding left out, as a ratio to the
+network of the GANimation paper (128 px, 6 residual blocks, float32, one frame at a time).
+Sharpness: gradient energy of `anatomical` on skin that no network changed by more than a tenth,
+over that of `mesh`, on crops of 1024 px. Training: samples a second on DATA, and what waits.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from speed import SAMPLE, placed
+from torch import Tensor, nn
+
+import memegen
+from memegen import recipes
+from memegen.arrays import Array
+from memegen.generators.anatomical import AnatomicalPainter, changed, put_together
+from memegen.photo import Photo, read_photo
+from memegen.pipeline import _frames
+
+SIZES = (256, 512, 1024)
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions with instance norm around a skip."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.main = nn.Sequential(
+            nn.Conv2d(width, width, 3, padding=1, bias=False),
+            nn.InstanceNorm2d(width, affine=True),
+            nn.ReLU(),
+            nn.Conv2d(width, width, 3, padding=1, bias=False),
+            nn.InstanceNorm2d(width, affine=True),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, H, W)."""
+        return x + self.main(x)  # type: ignore[no-any-return]
+
+
+def ganimation(units: int = 17, width: int = 64, blocks: int = 6) -> nn.Sequential:
+    """The generator of arXiv 1807.09251 without its two heads' nonlinearities."""
+
+    def layer(convolution: nn.Module, after: int) -> list[nn.Module]:
+        return [convolution, nn.InstanceNorm2d(after, affine=True), nn.ReLU()]
+
+    w = width
+    return nn.Sequential(
+        *layer(nn.Conv2d(3 + units, w, 7, padding=3, bias=False), w),
+        *layer(nn.Conv2d(w, 2 * w, 4, 2, 1, bias=False), 2 * w),
+        *layer(nn.Conv2d(2 * w, 4 * w, 4, 2, 1, bias=False), 4 * w),
+        *(Residual(4 * w) for _ in range(blocks)),
+        *layer(nn.ConvTranspose2d(4 * w, 2 * w, 4, 2, 1, bias=False), 2 * w),
+        *layer(nn.ConvTranspose2d(2 * w, w, 4, 2, 1, bias=False), w),
+        nn.Conv2d(w, 4, 7, padding=3, bias=False),
+    )
+
+
+def plain_milliseconds(frames: int) -> float:
+    network, frame = ganimation().eval(), torch.rand(1, 20, 128, 128)
+    times = []
+    with torch.inference_mode():
+        for _ in range(frames):
+            start = time.perf_counter()
+            network(frame)
+            times.append(time.perf_counter() - start)
+    parameters = sum(p.numel() for p in network.parameters()) / 1e6
+    found = float(np.median(times[3:])) * 1000
+    print(f"plain GANimation, {parameters:.1f} M parameters, 128 px: {found:.1f} ms a frame")
+    return found
+
+
+def stages(painter: AnatomicalPainter, targets: Array) -> dict[str, float]:
+    """Seconds of the mesh, the networks and the composition of all targets."""
+    clock, spent = time.perf_counter, {"mesh": 0.0, "networks": 0.0, "composition": 0.0}
+    moves = painter.mesh.move(targets)
+    with torch.inference_mode():
+        while True:
+            t0 = clock()
+            moved = next(moves, None)
+            t1 = clock()
+            if moved is None:
+                return spent
+            picture, looks = painter.look(moved)
+            t2 = clock()
+            put_together(picture, looks, 255.0, in_place=True)
+            for name, seconds in zip(spent, (t1 - t0, t2 - t1, clock() - t2), strict=True):
+                spent[name] += seconds
+
+
+def speed(photo: Photo, frames: int) -> None:
+    plain = plain_milliseconds(frames)
+    animators = {name: memegen.Animator(name, "cpu") for name in ("mesh", "anatomical")}
+    for crop in SIZES:
+        for name, animator in animators.items():
+            canvas, actor = placed(animator, photo, crop)
+            track = recipes.load_track("laugh+shake", duration=frames / 25)
+            list(_frames(canvas, [actor], track.frame(3), 1.0))
+            start = time.perf_counter()
+            count = sum(1 for _ in _frames(canvas, [actor], track, 1.0))
+            each = (time.perf_counter() - start) / count * 1000
+            line = f"{name:11} {crop:5d} px: {1000 / each:6.1f} fps, {plain / each:.2f} x plain"
+            if isinstance(actor.painter, AnatomicalPainter):
+                spent = stages(actor.painter, track.resolve(actor.own))
+                shares = (f"{part} {t / count * 1000:.1f} ms" for part, t in spent.items())
+                line += "   " + "  ".join(shares)
+            print(line)
+
+
+def sharpness(photos: list[Path]) -> None:
+    animators = {name: memegen.Animator(name, "cpu") for name in ("mesh", "anatomical")}
+    track = recipes.load_track("smile")
+    for path in photos:
+        photo = read_photo(path)
+        energy = {}
+        for name in reversed(animators):
+            _, actor = placed(animators[name], photo, 1024)
+            target = track.frame(track.strongest()).resolve(actor.own)
+            if isinstance(actor.painter, AnatomicalPainter):
+                with torch.inference_mode():
+                    picture, looks = actor.painter.look(next(actor.painter.mesh.move(target)))
+                    still = changed(looks, picture)[0, 0].numpy() < 0.1
+                still &= actor.inside
+            frame = next(iter(actor.painter.paint(target)))[..., :3].mean(-1)
+            gy, gx = np.gradient(frame)
+            energy[name] = float((gx**2 + gy**2)[still].mean())
+        ratio = energy["anatomical"] / energy["mesh"]
+        print(f"{path.name}: gradient energy {ratio:.4f} of mesh's on {still.mean():.0%} of it")
+
+
+def training(data: Path, steps: int = 12) -> None:
+    from memegen.training import generator as g
+
+    settings, device = g.GeneratorTraining(), torch.device("cpu")
+    crops = g.load_crops(data, settings.pairs, held_out=True)
+    maker = g.PairMaker(crops, settings.pairs, settings.network.sides)
+    start = time.perf_counter()
+    draws = [maker[index] for index in range(settings.batch)]
+    print(f"draws: {len(draws) / (time.perf_counter() - start):.1f} a second, one process")
+    batch = {name: torch.stack([d[name] for d in draws]) for name in draws[0]}
+    for half in (False, True):
+        run = g.Run.new(replace(settings, half=half), device, None)
+        judge = g.Judge(g._perception(device), g._au_weight(crops, device), run.critics,
+                        settings.weights)  # fmt: skip
+        times = []
+        for _ in range(steps):
+            start = time.perf_counter()
+            g.learn(run, judge, batch, critics=True)
+            times.append(time.perf_counter() - start)
+        rate = (settings.batch + settings.unpaired) / float(np.median(times[2:]))
+        print(f"training, {'bfloat16' if half else 'float32'}: {rate:.1f} samples a second")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("photos", nargs="*", type=Path, default=[SAMPLE])
+    parser.add_argument("--frames", type=int, default=40)
+    parser.add_argument("--train", type=Path)
+    wanted = parser.parse_args()
+    torch.set_flush_denormal(True)
+    speed(read_photo(wanted.photos[0]), wanted.frames)
+    sharpness(wanted.photos)
+    if wanted.train:
+        training(wanted.train)
+
+
+if __name__ == "__main__":
+    main()

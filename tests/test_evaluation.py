@@ -1,0 +1,117 @@
+"""What `memegen evaluate` measures with: regions, distances, identity, whole reports."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from shards import make_shards
+from test_anatomical import tiny_file
+
+from memegen import aus
+from memegen.evaluation import generators, identity
+from memegen.evaluation.measures import (
+    REGIONS,
+    Perceptual,
+    absolute,
+    mean_over,
+    psnr,
+    regions,
+    structure,
+)
+from memegen.geometry.anatomy import Anatomy
+from memegen.geometry.motion import FaceMotion
+from memegen.geometry.topology import LOWER_LIP_EDGE, UPPER_LIP_EDGE
+
+
+def picture(seed: int = 0, side: int = 64) -> np.ndarray:
+    coarse = np.random.default_rng(seed).uniform(0, 255, (8, 8, 3)).astype(np.float32)
+    tensor = torch.from_numpy(coarse).permute(2, 0, 1)[None]
+    smooth = torch.nn.functional.interpolate(tensor, (side, side), mode="bilinear")
+    return smooth[0].permute(1, 2, 0).numpy()
+
+
+def with_lips_shut(face: np.ndarray) -> np.ndarray:
+    shut, upper, lower = face.copy(), list(UPPER_LIP_EDGE), list(LOWER_LIP_EDGE)
+    shut[upper] = shut[lower] = (face[upper] + face[lower]) / 2
+    return shut
+
+
+def test_regions_share_out_every_pixel(face: np.ndarray, anatomy: Anatomy) -> None:
+    motion = FaceMotion.of(face, np.zeros(len(aus.CHANNELS), np.float32), anatomy)
+    landmarks = motion.move(aus.to_vector({"AU26": 4, "AU25": 3})[None])[0]
+    share = regions(landmarks, 128)
+    assert set(share) == set(REGIONS)
+    assert np.abs(sum(share.values()) - 1).max() < 0.02
+    assert share["mouth"].sum() > 20
+    assert share["eyes"].sum() > 50
+    assert regions(with_lips_shut(face), 128)["mouth"].sum() < 8
+
+
+def test_distances_of_pictures() -> None:
+    one, ones = picture(), np.ones((64, 64), np.float32)
+    brighter = one + 10
+    assert mean_over(absolute(brighter, one), ones) == pytest.approx(10, abs=1e-4)
+    assert psnr(brighter, one, ones) == pytest.approx(20 * np.log10(25.5), abs=1e-3)
+    assert psnr(one, one, ones) == pytest.approx(60)
+    assert structure(one, one).min() == pytest.approx(1, abs=1e-3)
+    noisy = one + np.random.default_rng(0).normal(0, 30, one.shape).astype(np.float32)
+    assert structure(brighter, one).mean() > structure(noisy, one).mean()
+    half = ones.copy()
+    half[:32] = 0
+    patched = one.copy()
+    patched[:32] += 50
+    assert mean_over(absolute(patched, one), half) == 0
+
+
+def test_perceptual_distance_prefers_shifts_of_light_to_other_pictures() -> None:
+    ruler = Perceptual()
+    one, other = (torch.from_numpy(picture(i)).permute(2, 0, 1)[None] / 255 for i in (0, 1))
+    assert ruler(one, one) == 0
+    assert 0 < ruler(one * 0.95, one) < ruler(other, one)
+
+
+def test_discriminant_finds_what_tells_people_apart() -> None:
+    rng = np.random.default_rng(0)
+    people = np.repeat(np.arange(40), 4)
+    features = rng.normal(size=(160, 12)).astype(np.float32) * 3  # loud, and says nothing
+    features[:, :3] = rng.normal(size=(40, 3))[people] + rng.normal(size=(160, 3)) * 0.2
+    mean, directions = identity.discriminant(features, people, 3)
+    found = (features - mean) @ directions
+    found /= np.linalg.norm(found, axis=1, keepdims=True)
+    raw = features / np.linalg.norm(features, axis=1, keepdims=True)
+    assert identity.verification(found, people) > 0.95
+    assert identity.verification(raw, people) < 0.75
+
+
+def test_models_are_reported_side_by_side(
+    tmp_path: Path, anatomy: Anatomy, face: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = make_shards(tmp_path / "data", anatomy, face)
+    tiny = str(tiny_file(tmp_path / "tiny.safetensors"))
+    monkeypatch.setattr(generators, "SPEED_SIDE", 64)
+    sheet = tmp_path / "sheet.png"
+    report = generators.evaluate(data, ["mesh", tiny], 3, sheet)
+    assert set(report) == {"mesh", tiny, "pairs"}
+    shared = {"skin L1", "eyes SSIM", "background PSNR", "face perceptual", "action units",
+              "landmarks", "identity distance", "parameters, millions"}  # fmt: skip
+    assert shared <= report["mesh"].keys() and shared <= report[tiny].keys()
+    assert report["mesh"]["parameters, millions"] == 0 < report[tiny]["parameters, millions"]
+    assert 0 <= report[tiny]["skin attention"] <= 1
+    assert report[tiny]["attention of the photo's own expression"] == 1
+    assert all(np.isfinite(v) for found in report.values() for v in found.values())
+    assert sheet.exists()
+
+
+def test_kinds_of_pairs(face: np.ndarray, anatomy: Anatomy) -> None:
+    shut = np.zeros(len(aus.CHANNELS), np.float32)
+    motion = FaceMotion.of(face, shut, anatomy)
+    wide = aus.to_vector({"AU26": 4, "AU25": 3})
+    opened = motion.move(wide[None])[0]
+    lips_shut = with_lips_shut(face)
+    assert generators._kinds(opened, lips_shut, wide, shut)["opening"]
+    assert not generators._kinds(lips_shut, opened, shut, wide)["opening"]
+    blink, aside = aus.to_vector({"AU45": 4}), aus.to_vector({"AU61": 3})
+    assert generators._kinds(face, face, blink, shut)["closing"]
+    assert generators._kinds(face, face, aside, shut)["gaze"]
+    assert not generators._kinds(face, face, shut, shut)["gaze"]

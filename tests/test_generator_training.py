@@ -1,0 +1,223 @@
+"""Training of the generator: pairs, losses, critics, and a loop that can be broken off."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from shards import make_shards
+from test_anatomical import TINY
+
+from memegen import aus
+from memegen.errors import MemegenError, UsageError
+from memegen.generators import generator_named
+from memegen.geometry.anatomy import Anatomy
+from memegen.training import generator, losses
+from memegen.training.critic import PatchCritic, critic_loss, feature_distance
+from memegen.training.painting import paint, samples_of
+from memegen.training.pairs import Crops, PairConfig, PairMaker, Pool, PoolConfig, load_crops
+
+CPU = torch.device("cpu")
+SETTINGS = generator.GeneratorTraining(
+    steps=4, batch=4, unpaired=2, warmup=2, critic_from=1, save_minutes=99, sheet_steps=4,
+    log_steps=1, pairs=PairConfig(canvas=48), pool=PoolConfig(size=6, first=4, fresh=2, workers=0),
+    network=TINY,
+)  # fmt: skip
+
+
+@pytest.fixture
+def data(tmp_path: Path, anatomy: Anatomy, face: np.ndarray) -> Path:
+    return make_shards(tmp_path / "data", anatomy, face)
+
+
+@pytest.fixture
+def crops(data: Path) -> Crops:
+    return load_crops(data, PairConfig())
+
+
+def maker_of(crops: Crops, **changes: float) -> PairMaker:
+    return PairMaker(crops, PairConfig(canvas=48, **changes), TINY.sides)  # type: ignore[arg-type]
+
+
+def test_crops_are_those_of_the_split(data: Path) -> None:
+    assert len(load_crops(data, PairConfig()).jpegs) == 18
+    held_out = load_crops(data, PairConfig(), held_out=True)
+    assert len(held_out.jpegs) == 6
+    assert held_out.weight.sum() == pytest.approx(1)
+
+
+def test_a_draw_is_always_the_same_and_has_every_part(crops: Crops) -> None:
+    maker = maker_of(crops)
+    one, again, other = maker[3], maker_of(crops)[3], maker[4]
+    assert one.keys() == again.keys() == other.keys()
+    assert all(torch.equal(one[name], again[name]) for name in one)
+    assert not torch.equal(one["x"], other["x"])
+    assert one["x"].shape == one["x_moved"].shape == one["x_back"].shape == (3, 48, 48)
+    assert one["x_back/mouth/masks"].shape == (2, 16, 16)
+    assert one["own"].shape == (len(aus.CHANNELS),)
+
+
+def test_the_target_is_the_real_crop_and_no_change_moves_nothing(crops: Crops) -> None:
+    draw = maker_of(crops, same=1.0, worn=0.0, landmark_noise=0.0, wider=0.0)[0]
+    for name in ("x_moved", "x_back"):
+        assert (draw[name].float() - draw["x"].float()).abs().max() <= 1
+    assert draw["flow_back"].abs().max() < 1e-3
+
+
+def test_closed_mouths_are_closed_and_opened_again(face: np.ndarray, crops: Crops) -> None:
+    maker = maker_of(crops, closed=1.0, shut_eyes=0.0, one_part=0.0, same=0.0, turned=0.0)
+    own = aus.to_vector({"AU25": 3, "AU26": 2})
+    other = maker.other(own, own, np.random.default_rng(0))
+    opening = [aus.INDEX[c] for c in ("AU25", "AU26", "AU27")]
+    assert other[opening].max() == 0
+    assert aus.head_degrees(other) == pytest.approx(aus.head_degrees(own), abs=1e-5)
+
+
+def test_wide_mouths_replace_the_target(face: np.ndarray, crops: Crops) -> None:
+    maker = maker_of(crops)
+    picture = np.random.default_rng(0).integers(0, 255, (48, 48, 3), np.uint8)
+    own, wide = aus.to_vector({"AU26": 2}), aus.to_vector({"AU26": 5, "AU25": 4})
+    plain = maker.make(picture, face, own, aus.to_vector({}), None)
+    wider = maker.make(picture, face, own, aus.to_vector({}), wide)
+    assert torch.equal(plain["x_moved"], wider["x_moved"])
+    assert not torch.equal(plain["x"], wider["x"])
+    assert torch.allclose(wider["own"], torch.from_numpy(wide))
+    assert wider["x/mouth/masks"].float().mean() > plain["x/mouth/masks"].float().mean()
+
+
+def test_the_pool_goes_on_where_it_stopped(crops: Crops) -> None:
+    config = PoolConfig(size=5, first=3, fresh=2, workers=0)
+    pool = Pool(maker_of(crops), config, CPU)
+    for _ in range(3):
+        torch.manual_seed(pool.made)
+        pool.batch(4)
+    resumed = Pool(maker_of(crops), config, CPU, made=pool.made)
+    torch.manual_seed(9)
+    wanted = pool.batch(4)
+    torch.manual_seed(9)
+    assert torch.equal(resumed.batch(4)["x"], wanted["x"])
+
+
+def test_samples_are_pairs_and_unpaired(crops: Crops) -> None:
+    maker = maker_of(crops)
+    draws = [maker[i] for i in range(3)]
+    batch = {name: torch.stack([d[name] for d in draws]) for name in draws[0]}
+    flat = {name: batch[name].float() / 255 for name in ("x", "x_moved", "x_back")}
+    samples = samples_of(batch, flat, 2)
+    assert samples.paired == 3 and len(samples.photo) == 5
+    assert torch.equal(samples.photo[:3], flat["x_moved"])
+    assert torch.equal(samples.moved[3:], flat["x_moved"][:2])
+    assert torch.equal(samples.wanted[:3], batch["own"])
+    painted, looks = paint(generator.GeneratorNet(TINY).eval(), samples)
+    assert painted.shape == (5, 3, 48, 48)
+    assert len(looks) == 4
+    grey = replace(samples, moved=torch.full_like(samples.moved, 0.4))
+    painted, _ = paint(generator.GeneratorNet(TINY).eval(), grey)
+    assert torch.allclose(painted, grey.moved, atol=0.03)  # a new network changes nothing
+
+
+def test_reconstruction_counts_error_edges_and_colour() -> None:
+    flat, ones = torch.full((1, 3, 8, 8), 0.5), torch.ones(1, 1, 8, 8)
+    assert losses.reconstruction(flat, flat, ones) == 0
+    grey = losses.reconstruction(flat + 0.1, flat, ones)
+    assert grey == pytest.approx(0.1, abs=1e-6)
+    tint = flat + torch.tensor([0.1, 0, -0.1]).view(1, 3, 1, 1)
+    assert losses.reconstruction(tint, flat, ones) > grey
+    checks = flat.clone()
+    checks[..., ::2] += 0.1
+    assert losses.reconstruction(checks, flat, ones) > grey
+    assert losses.reconstruction(flat + 0.1, flat, 2 * ones) == pytest.approx(0.2, abs=1e-6)
+
+
+def test_kept_skin_sees_what_is_outside_the_outline_only() -> None:
+    moved, inside = torch.zeros(1, 3, 32, 32), torch.zeros(1, 1, 32, 32)
+    inside[..., 12:20, 12:20] = 1
+    painted = moved.clone()
+    painted[..., 14:18, 14:18] = 1
+    assert losses.kept_skin(painted, moved, inside) == 0
+    painted[..., :4, :4] = 1
+    assert losses.kept_skin(painted, moved, inside) > 0
+
+
+def test_critics_tell_real_from_painted() -> None:
+    critic = PatchCritic(1)
+    optimizer = torch.optim.Adam(critic.parameters(), 2e-3)
+    real, fake = torch.rand(8, 4, 32, 32), torch.full((8, 4, 32, 32), 0.5)
+    first = critic_loss(critic(real)[0], critic(fake)[0])
+    for _ in range(20):
+        loss = critic_loss(critic(real)[0], critic(fake)[0])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert loss < 0.5 * first
+    features = critic(real)[1]
+    assert feature_distance(features, features) == 0
+    assert feature_distance(features, critic(fake)[1]) > 0
+
+
+def test_hinge_loss() -> None:
+    assert critic_loss(torch.tensor([1.5]), torch.tensor([-2.0])) == 0
+    assert critic_loss(torch.tensor([0.0]), torch.tensor([0.5])) == pytest.approx(2.5)
+
+
+def test_collapsed_attention_is_reported() -> None:
+    generator.refuse_collapse({"change in mouths": 0.2, "change": 0.1}, 500)
+    with pytest.raises(MemegenError, match="collapsed at step 500: the moved picture is returned"):
+        generator.refuse_collapse({"change in mouths": 0.001, "change": 0.001}, 500)
+    with pytest.raises(MemegenError, match="nothing of the moved picture is kept"):
+        generator.refuse_collapse({"change in mouths": 0.9, "change": 0.95}, 500)
+
+
+def test_training_writes_weights_log_and_sheets(tmp_path: Path, data: Path) -> None:
+    out = tmp_path / "run"
+    path = generator.train(data, out, SETTINGS, CPU, log=lambda _: None)
+    assert generator_named(str(out)).name == "anatomical"
+    assert path == out / "anatomical.safetensors"
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [0, 1, 2, 3]
+    assert "critics" in lines[2] and "critics" not in lines[0]
+    assert {"mouth", "eye", "whole", "skin", "expression", "attention"} <= lines[0].keys()
+    assert (out / "sheets" / "000000.png").exists() and (out / "sheets" / "000004.png").exists()
+    assert not list(out.glob("*.part"))
+
+
+def test_a_resumed_run_ends_where_an_unbroken_one_does(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = generator.train(data, tmp_path / "whole", SETTINGS, CPU, log=lambda _: None)
+    broken = tmp_path / "broken"
+    often = replace(SETTINGS, save_minutes=0.0)
+    calls = []
+
+    def stop(history: object, step: int) -> None:
+        calls.append(step)
+        if len(calls) == 2:  # in the fourth step, after the third was saved
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(generator, "refuse_collapse", stop)
+        with pytest.raises(KeyboardInterrupt):
+            generator.train(data, broken, often, CPU, log=lambda _: None)
+    again = generator.train(data, broken, often, CPU, resume=True, log=lambda _: None)
+    from safetensors.torch import load_file
+
+    wanted, found = load_file(whole), load_file(again)
+    assert all(torch.equal(wanted[name], found[name]) for name in wanted)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> torch.Tensor:
+        return torch.tensor(float("nan"), requires_grad=True)
+
+    monkeypatch.setattr(losses, "reconstruction", broken)
+    with pytest.raises(MemegenError, match="not finite at step 0"):
+        generator.train(data, tmp_path / "run", SETTINGS, CPU, log=lambda _: None)
+
+
+def test_resuming_nothing_is_said(tmp_path: Path, data: Path) -> None:
+    with pytest.raises(UsageError, match="no checkpoint to resume from"):
+        generator.train(data, tmp_path, SETTINGS, CPU, resume=True)
