@@ -97,6 +97,24 @@ def read_photo(source: str | Path | Picture | Image.Image) -> Photo:
         raise MemegenError(f"{path}: damaged picture ({error})") from None
 
 
+def picture_kind(path: Path) -> str:
+    """`still`, `animated`, or `none` for a file that Pillow does not know as a picture.
+
+    Damaged ones, and other things under a picture's name, count as still.
+    """
+    try:
+        with _large_pictures(), Image.open(path) as image:
+            if image.format == "MPEG":  # Pillow knows it by name only
+                return "none"
+            return "animated" if getattr(image, "is_animated", False) else "still"
+    except UnidentifiedImageError:
+        videos = {ext for ext, name in Image.registered_extensions().items() if name == "MPEG"}
+        suffix = path.suffix.lower()
+        return "still" if suffix in Image.registered_extensions().keys() - videos else "none"
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error):
+        return "still"
+
+
 @contextlib.contextmanager
 def _large_pictures() -> Iterator[None]:
     """Let PIL open large pictures: our own limit has a clearer message."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +26,9 @@ from memegen.media.encode import Target, target_for
 from memegen.media.encode import write as write_target
 from memegen.media.formats import parse_size
 from memegen.perception.perceive import Perceiver, Perception
+from memegen.performance.clip import open_clip, read_clip
+from memegen.performance.follow import Follower, Performance, performance_of
+from memegen.performance.table import read_csv
 from memegen.photo import Photo, read_photo
 from memegen.tracks import Track
 
@@ -108,6 +111,34 @@ class Animator:
         perceiver = self._perceiver  # missing weights are said before a long search
         found = choose(picture, choice, self._detector)
         return [SeenFace(f, perceiver.look(picture.rgb, f.points)) for f in found]
+
+    def watch(
+        self,
+        source: str | Path,
+        *,
+        face: int = 1,
+        fps: float | None = None,
+        start: float = 0.0,
+        end: float | None = None,
+        warn: Callable[[str], None] = print,
+    ) -> Performance:
+        """Follow one face through a picture, animated picture or video, or read a CSV table.
+
+        face counts from 1, largest first; start and end are seconds; fps the rate of the result
+        (the clip's own unless given). `warn` is told what of a damaged file could not be read.
+        """
+        path = Path(source)
+        if path.suffix.lower() == ".csv":
+            return read_csv(path, face)
+        if face < 1 or start < 0 or (end is not None and end <= start):
+            raise UsageError("faces count from 1, and a clip ends after it starts")
+        clip = open_clip(path, fps)
+        reading = read_clip(clip, start, end)
+        follower = Follower(self._detector, self._perceiver, face)
+        told = performance_of(follower.follow(reading.frames), clip.fps, path.stem)
+        if reading.problem:
+            warn(reading.problem)
+        return told
 
     def animate(
         self,

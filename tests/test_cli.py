@@ -79,6 +79,23 @@ def copy(tmp_path: Path) -> Path:
     return path
 
 
+def test_aus_of_an_animated_picture_are_a_table(
+    copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Image.open(copy) as image:
+        small = image.convert("RGB").crop((100, 0, 400, 300))
+    moving, table = copy.with_name("moving.gif"), copy.with_name("t.csv")
+    other = small.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    small.save(moving, save_all=True, append_images=[other], duration=100)
+    header, *rows = run("aus", str(moving), capsys=capsys)[0].splitlines()
+    assert "AU12_r" in header and "pose_Rx" in header
+    assert len(rows) == 2
+    run("aus", str(moving), "--csv", str(table), capsys=capsys)
+    assert len(json.loads(run("aus", str(table), "--json", capsys=capsys)[0])) == 2
+    said = run("aus", str(moving), "--face", "all", capsys=capsys, code=2)[1]
+    assert "largest or a number" in said
+
+
 def test_faces_and_aus_of_the_sample(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     faces = json.loads(run("faces", str(copy), "--json", capsys=capsys)[0])
     assert len(faces) == 1

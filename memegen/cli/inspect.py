@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from memegen.cli.console import result
+from memegen.cli.console import result, say
 from memegen.errors import UsageError
 
 if TYPE_CHECKING:
+    from memegen.arrays import Array
     from memegen.faces.detect import Face
     from memegen.pipeline import SeenFace
 
@@ -24,7 +25,9 @@ FaceOption = Annotated[
 
 
 def aus(
-    photo: Annotated[str | None, typer.Argument(help="Photo to read.")] = None,
+    photo: Annotated[
+        str | None, typer.Argument(help="Photo, animated picture, video or CSV table to read.")
+    ] = None,
     listing: Annotated[
         bool, typer.Option("--list", help="Show the table of action units.")
     ] = False,
@@ -36,7 +39,7 @@ def aus(
     ] = None,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
-    """Action-unit intensities (0..5) of the faces in a photo, or the table of action units."""
+    """Action-unit intensities (0..5) of faces in a photo or video, or the table of action units."""
     if listing:
         _table(as_json)
         return
@@ -44,6 +47,24 @@ def aus(
         raise UsageError("name a photo, or use --list")
     from memegen.pipeline import Animator
 
+    if _moves(Path(photo)):
+        from memegen.performance.table import to_csv
+
+        number = 1 if face == "largest" else int(face) if face.isdigit() else 0
+        if number < 1:
+            raise UsageError(f"--face {face}: in a video, write largest or a number from 1")
+        told = Animator(device=device).watch(photo, face=number, warn=say)
+        if csv_out not in (None, "-"):
+            _write_text(Path(str(csv_out)), to_csv(told))
+        elif as_json:
+            rows = [
+                {"seconds": round(row / told.fps, 3), "action_units": _rounded(units)}
+                for row, units in enumerate(told.units)
+            ]
+            result(json.dumps(rows, indent=2))
+        else:
+            result(to_csv(told).rstrip("\n"))
+        return
     seen = Animator(device=device).see(photo, face)
     if csv_out is not None:
         text = _openface_csv(seen)
@@ -109,15 +130,27 @@ def _table(as_json: bool) -> None:
         result(f"{au.name:6}{au.facs_name:24}{au.group:8}{sides[au.sides]:12}{'0..5':7}{au.moves}")
 
 
-def _intensities(seen: SeenFace) -> dict[str, object]:
+def _moves(path: Path) -> bool:
+    """Whether a file is a table or shows more than one picture."""
+    if path.suffix.lower() == ".csv":
+        return True
+    from memegen.photo import picture_kind
+
+    return path.is_file() and path.stat().st_size > 0 and picture_kind(path) != "still"
+
+
+def _rounded(units: Array) -> dict[str, float]:
     from memegen.aus import to_expression
 
-    values = to_expression(seen.perception.action_units)
+    return {name: round(value, 2) for name, value in to_expression(units).items()}
+
+
+def _intensities(seen: SeenFace) -> dict[str, object]:
     turn, up, tilt = (round(float(a), 1) for a in seen.perception.angles)
     return {
         **_where(seen.face),
         "head_degrees": {"turn_left": turn, "up": up, "tilt_left": tilt},
-        "action_units": {name: round(value, 2) for name, value in values.items()},
+        "action_units": _rounded(seen.perception.action_units),
     }
 
 

@@ -14,6 +14,7 @@ from memegen.arrays import Array, Picture
 
 if TYPE_CHECKING:
     from facenet_pytorch import MTCNN
+    from torch import Tensor
 
 
 SEARCH_SIDE = 640  # faces are looked for on a picture reduced to this; that is enough for most
@@ -111,6 +112,14 @@ class Detector:
                 if overlap(moved.box, box) > 0.5:
                     return moved
         return None
+
+    def is_face(self, squares: Tensor) -> Array:
+        """(T, 3, 48, 48) face squares in 0..1 to (T,) what MTCNN's last network says of them."""
+        import torch
+
+        with torch.inference_mode():
+            _, _, said = self._networks.onet((squares.to(self._device) * 255 - 127.5) / 128)
+        return np.asarray(said[:, 1].cpu().numpy())
 
     def _search(self, rgb: Picture, attempt: Attempt) -> Iterator[Face]:
         height, width = rgb.shape[:2]

@@ -35,6 +35,24 @@ def raw_input(stream: Stream) -> list[str]:
     return ["-f", "rawvideo", "-pix_fmt", pixels, "-s", size, "-r", f"{stream.fps:.6f}", "-i", "-"]
 
 
+def probe(path: Path) -> list[str]:
+    """Describe a file on standard error (and fail, for want of an output)."""
+    return ["-hide_banner", "-nostdin", "-i", str(path)]
+
+
+def decode(path: Path, fps: float, start: float, end: float | None, side: int) -> list[str]:
+    """Decode a video to PPM pictures: upright, at a steady rate, at most `side` pixels long."""
+    smaller = (
+        f"scale='if(gte(iw,ih),min({side},iw),-2)':'if(gte(iw,ih),-2,min({side},ih))':flags=area"
+    )
+    until = [] if end is None else ["-t", f"{end - start:.6f}"]
+    return [
+        "-hide_banner", "-nostdin", "-loglevel", "error", "-ss", f"{start:.6f}", "-i", str(path),
+        *until, "-map", "0:v:0", "-vf", f"fps={fps:.6f},{smaller}",
+        "-f", "image2pipe", "-c:v", "ppm", "-",
+    ]  # fmt: skip
+
+
 def lossless(stream: Stream, out: Path) -> list[str]:
     """Keep raw frames in a fast lossless file, for encoders that read their input twice."""
     pixels = "bgra" if stream.alpha else "bgr0"

@@ -60,17 +60,21 @@ class Perceiver:
 
     def look(self, rgb: Picture, points: Array) -> Perception:
         """Understand one face of (H, W, 3) `rgb`, given MTCNN's five points (5, 2) in pixels."""
-        alignment = align(points)
+        alignment = self.settle(rgb, align(points))
+        landmarks, units, angles = self.see(rgb, alignment)
+        units = np.clip(units, 0, 1)
+        aus.set_head_and_gaze(units, angles, aus.gaze_degrees(units))
+        return Perception(alignment, landmarks, units, angles)
+
+    def settle(self, rgb: Picture, alignment: Alignment) -> Alignment:
+        """The crop laid anew on the landmarks that are found in it."""
         for _ in range(REALIGNMENTS):
             landmarks, _, _ = self.see(rgb, alignment, LOOKS[:1])
             better = align(alignment.to_photo(five_points(landmarks)))
             if not 0.4 < better.width / alignment.width < 2.5:
                 break  # lost: the first guess is the safer one
             alignment = better
-        landmarks, units, angles = self.see(rgb, alignment)
-        units = np.clip(units, 0, 1)
-        aus.set_head_and_gaze(units, angles, aus.gaze_degrees(units))
-        return Perception(alignment, landmarks, units, angles)
+        return alignment
 
     def see(
         self, rgb: Picture, alignment: Alignment, looks: tuple[tuple[float, ...], ...] = LOOKS
@@ -81,8 +85,8 @@ class Perceiver:
         """
         size = self.network.config.size
         frames = [_looked(alignment, look) for look in looks]
-        crops = torch.cat([read_crop(rgb, frame, size) for frame in frames]).to(self._device)
-        points, units, angles = self._said(crops, mirrored=len(looks) > 1)
+        crops = torch.cat([read_crop(rgb, frame, size) for frame in frames])
+        points, units, angles = self.said(crops, mirrored=len(looks) > 1)
         back = np.linalg.inv(alignment.matrix)
         for frame, face, look in zip(frames, points, looks, strict=True):
             photo = frame.to_photo(face[:, :2])
@@ -94,8 +98,12 @@ class Perceiver:
             rotations[index] = rotation_of(np.array([0, 0, look[0]], np.float32)) @ rotations[index]
         return points.mean(0), units.mean(0), angles_of(rotations).mean(0)
 
-    def _said(self, crops: Tensor, mirrored: bool) -> tuple[Array, Array, Array]:
-        """What the network says of (B, 3, S, S) crops, or the mean with what it says mirrored."""
+    def said(self, crops: Tensor, mirrored: bool) -> tuple[Array, Array, Array]:
+        """What the network says of (B, 3, S, S) crops, or the mean with what it says mirrored.
+
+        Landmarks (B, 478, 3), channels (B, K) not clipped, angles (B, 3) degrees.
+        """
+        crops = crops.to(self._device)
         with torch.inference_mode():
             said = self.network(torch.cat([crops, crops.flip(3)]) if mirrored else crops)
         points, units, angles = (part.cpu().numpy() for part in said)

@@ -1,0 +1,1 @@
+"""Performances: faces followed through pictures and videos, as tables and as tracks."""

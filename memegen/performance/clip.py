@@ -1,0 +1,181 @@
+"""Reading clips: any picture, animated picture or video, as upright frames at a steady rate."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from PIL import Image, ImageSequence
+
+from memegen.arrays import Picture
+from memegen.errors import MemegenError, UsageError
+from memegen.media.commands import decode, probe
+from memegen.media.encode import ffmpeg
+from memegen.photo import picture_kind, read_photo
+
+SIDE = 960  # longest side of frames: enough for any face, and cheap to move
+DEFAULT_FPS = 25.0
+FPS_RANGE = (1.0, 60.0)  # rates outside are brought into it
+MAX_STILL_SECONDS = 0.04  # an animated picture's frame without a time
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A file of pictures over time."""
+
+    path: Path
+    fps: float
+    seconds: float | None  # None where the file does not say
+    audio: bool
+    still: bool  # one picture
+    animated: bool  # an animated picture, read by Pillow
+
+
+@dataclass
+class Reading:
+    """Frames of a clip, and what went wrong while they were read."""
+
+    clip: Clip
+    frames: Iterator[Picture]  # (H, W, 3), longest side at most SIDE
+    problem: str | None = None  # set at the end, if a damaged file ended early
+
+
+def open_clip(source: str | Path, fps: float | None = None) -> Clip:
+    """Look at a file. Raises UsageError if it is not there, MemegenError if it has no pictures."""
+    path = Path(source)
+    if not path.exists():
+        raise UsageError(f"{path}: no such file")
+    if path.is_dir():
+        raise UsageError(f"{path}: is a folder, not a picture or video")
+    if path.stat().st_size == 0:
+        raise MemegenError(f"{path}: the file is empty")
+    kind = picture_kind(path)
+    if kind == "still":
+        return Clip(path, fps or DEFAULT_FPS, None, False, True, False)
+    if kind == "animated":
+        try:
+            with Image.open(path) as image:
+                times = [_seconds(frame) for frame in ImageSequence.Iterator(image)]
+        except (OSError, SyntaxError, ValueError, EOFError) as error:
+            raise MemegenError(f"{path}: damaged picture ({error})") from None
+        rate = _in_range(fps or 1 / float(np.median(times)))
+        return Clip(path, rate, sum(times), False, False, True)
+    run = subprocess.run([ffmpeg(), *probe(path)], capture_output=True, check=False)
+    about = parse_probe(run.stderr.decode("utf-8", "replace"))
+    if about is None:
+        raise MemegenError(f"{path}: neither a picture nor a video that memegen can read")
+    if not about.video:
+        raise MemegenError(f"{path}: has sound but no pictures")
+    rate = _in_range(fps or about.fps or DEFAULT_FPS)
+    return Clip(path, rate, about.seconds, about.audio, False, False)
+
+
+def read_clip(clip: Clip, start: float = 0.0, end: float | None = None) -> Reading:
+    """Stream the frames from `start` to `end` seconds."""
+    if clip.still:
+        return Reading(clip, iter([_reduced(read_photo(clip.path).rgb)]))
+    if clip.animated:
+        return Reading(clip, _animated(clip, start, end))
+    reading = Reading(clip, iter(()))
+    reading.frames = _decoded(reading, start, end)
+    return reading
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What ffmpeg says about a file."""
+
+    video: bool
+    audio: bool
+    fps: float | None
+    seconds: float | None
+
+
+def parse_probe(text: str) -> Probe | None:
+    """Read ffmpeg's description of its input; None if it could not open the file."""
+    if "Input #0" not in text:
+        return None
+    streams = [line for line in text.splitlines() if re.match(r"\s*Stream #0", line)]
+    videos = [s for s in streams if "Video:" in s and "(attached pic)" not in s]
+    rate = re.search(r"([\d.]+)(k?) fps", videos[0]) if videos else None
+    fps = float(rate[1]) * (1000 if rate[2] else 1) if rate else None
+    time = re.search(r"Duration: (\d+):(\d+):([\d.]+)", text)
+    seconds = int(time[1]) * 3600 + int(time[2]) * 60 + float(time[3]) if time else None
+    return Probe(bool(videos), any("Audio:" in s for s in streams), fps or None, seconds)
+
+
+def _in_range(fps: float) -> float:
+    return float(np.clip(fps, *FPS_RANGE))
+
+
+def _seconds(frame: Image.Image) -> float:
+    return max(float(frame.info.get("duration", 0)) / 1000, 0.0) or MAX_STILL_SECONDS
+
+
+def _reduced(rgb: Picture) -> Picture:
+    longest = max(rgb.shape[:2])
+    if longest <= SIDE:
+        return rgb
+    size = (round(rgb.shape[1] * SIDE / longest), round(rgb.shape[0] * SIDE / longest))
+    return np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0))
+
+
+def _animated(clip: Clip, start: float, end: float | None) -> Iterator[Picture]:
+    """Frames of an animated picture, each repeated or left out so that the rate is steady."""
+    shown, until = 0, 0.0
+    with Image.open(clip.path) as image:
+        for frame in ImageSequence.Iterator(image):
+            until += _seconds(frame)
+            picture = None
+            while (shown + 0.5) / clip.fps < until:
+                at = shown / clip.fps
+                shown += 1
+                if at >= start and (end is None or at < end):
+                    if picture is None:
+                        flat = Image.new("RGB", frame.size, "white")
+                        rgba = frame.convert("RGBA")
+                        flat.paste(rgba, mask=rgba.getchannel("A"))
+                        picture = _reduced(np.asarray(flat))
+                    yield picture
+
+
+def _decoded(reading: Reading, start: float, end: float | None) -> Iterator[Picture]:
+    clip, count = reading.clip, 0
+    command = [ffmpeg(), *decode(clip.path, clip.fps, start, end, SIDE)]
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said)
+        assert process.stdout is not None
+        try:
+            while (frame := read_ppm(process.stdout)) is not None:
+                count += 1
+                yield frame
+            process.wait()
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+        said.seek(0)
+        complaints = said.read().decode("utf-8", "replace").strip().splitlines()
+    if count == 0 and start == 0:
+        reason = complaints[-1] if complaints else "no frames"
+        raise MemegenError(f"{clip.path}: no picture could be read ({reason})")
+    if complaints:
+        reading.problem = f"{clip.path}: damaged, {count} frames were read ({complaints[0]})"
+
+
+def read_ppm(stream: IO[bytes]) -> Picture | None:
+    """The next binary PPM picture of a stream, each with its own size; None at its end."""
+    if stream.readline() != b"P6\n":
+        return None
+    width, height = (int(part) for part in stream.readline().split())
+    stream.readline()
+    data = stream.read(width * height * 3)
+    if len(data) < width * height * 3:
+        return None
+    return np.frombuffer(data, np.uint8).reshape(height, width, 3)

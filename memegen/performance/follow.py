@@ -1,0 +1,181 @@
+"""Following one face through frames: detect seldom, then keep to its landmarks.
+
+A crop that is laid anew on every frame trembles, and so does everything read from it. Here the crop
+stays where it is until the face has really left its middle; a face that holds still is then read
+from the same pixels again and again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from memegen import aus
+from memegen.arrays import Array, Mask, Picture
+from memegen.errors import NoFaceError
+from memegen.faces.align import Alignment, align, five_points
+from memegen.faces.detect import Detector, Face
+from memegen.perception.perceive import Perceiver, read_crop
+
+TOGETHER = 8  # frames that are read with one crop and looked at as one batch
+SEEK_EVERY = 5  # frames between searches while there is no face
+CONFIDENT = 0.5  # what the detector's last network must say of a followed face
+DRIFT_SHIFT, DRIFT_SCALE, DRIFT_TURN = 0.02, 0.04, 2.5  # crops, share, degrees: lay the crop anew
+LOST_SHIFT, LOST_SCALE, LOST_TURN = 0.14, 0.3, 20.0  # what no face does between two frames
+CUT = 0.16  # mean difference of small pictures (of 1) that only a cut makes
+_FACE_SQUARE = (0.2, 0.16, 0.6)  # left, top and side of the detector's square in an aligned crop
+_CHECK_SIDE = 48  # pixels that the detector's last network sees
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A face in one frame."""
+
+    alignment: Alignment
+    landmarks: Array  # (478, 3) crop units
+    units: Array  # (K,) channels; head and gaze in camera axes, tilt included
+    confidence: float  # 0..1
+
+
+@dataclass(frozen=True)
+class Performance:
+    """One face over T frames; rows that were not seen hold what bridged them."""
+
+    fps: float
+    units: Array  # (T, K) channels 0..1
+    confidence: Array  # (T,) 0 where the face was not seen
+    name: str = "performance"
+    landmarks: Array | None = None  # (T, 478, 3) in units of the crop, upright and in place
+
+    @property
+    def seen(self) -> Mask:
+        """(T,) frames in which the face was seen."""
+        return self.confidence > 0
+
+    def __len__(self) -> int:
+        return len(self.units)
+
+
+class Follower:
+    """Follows the chosen face: `which` counts from 1, largest first, where it is first seen."""
+
+    def __init__(self, detector: Detector, perceiver: Perceiver, which: int = 1) -> None:
+        self._detector, self._perceiver, self._which = detector, perceiver, which
+        self._at: Alignment | None = None
+        self._size = perceiver.network.config.size
+
+    def follow(self, frames: Iterable[Picture]) -> Iterator[Seen | None]:
+        """What is seen in each frame, None where there is no face."""
+        last: Array | None = None
+        stream = iter(frames)
+        while pending := list(islice(stream, TOGETHER)):
+            thumbs = [_thumb(frame) for frame in pending]
+            cuts = [
+                before is not None and float(np.abs(now - before).mean()) > CUT
+                for before, now in zip([last, *thumbs[:-1]], thumbs, strict=True)
+            ]
+            last = thumbs[-1]
+            while pending:
+                if cuts[0]:
+                    self._at = None
+                length = next((i for i, cut in enumerate(cuts) if cut and i > 0), len(pending))
+                done = self._some(pending[:length])
+                yield from done
+                pending, cuts = pending[len(done) :], cuts[len(done) :]
+
+    def _some(self, frames: list[Picture]) -> list[Seen | None]:
+        """As many frames as one crop serves, at least one."""
+        if self._at is None:
+            self._at = self._search(frames[0])
+            if self._at is None:
+                return [None] * min(SEEK_EVERY, len(frames))
+        found = self._look(frames, self._at)
+        kept: list[Seen | None] = []
+        for seen in found:
+            if seen.confidence < CONFIDENT or _moved(seen.alignment, self._at, _LOST):
+                break
+            kept.append(seen)
+        if not kept:
+            self._at = None
+            return [None]
+        latest = kept[-1]
+        if latest is not None and _moved(latest.alignment, self._at, _DRIFT):
+            self._at = latest.alignment
+        return kept
+
+    def _search(self, frame: Picture) -> Alignment | None:
+        faces = self._detector.find(frame, every=self._which > 1)
+        face = faces[self._which - 1] if len(faces) >= self._which else None
+        return None if face is None else self._settled(frame, face)
+
+    def _settled(self, frame: Picture, face: Face) -> Alignment:
+        """The crop laid on the landmarks that are found in it, twice."""
+        return self._perceiver.settle(frame, align(face.points))
+
+    def _look(self, frames: list[Picture], at: Alignment) -> list[Seen]:
+        crops = torch.cat([read_crop(frame, at, self._size) for frame in frames])
+        points, units, angles = self._perceiver.said(crops, mirrored=True)
+        sure = self._sure(crops)
+        roll = float(np.degrees(np.arctan2(at.matrix[1, 0], at.matrix[0, 0])))
+        found = []
+        for landmarks, channels, head, confidence in zip(points, units, angles, sure, strict=True):
+            channels = np.clip(channels, 0, 1)
+            head = head + np.array([0, 0, roll], np.float32)
+            aus.set_head_and_gaze(channels, head, aus.gaze_degrees(channels))
+            place = align(at.to_photo(five_points(landmarks)))
+            found.append(Seen(place, landmarks, channels, float(confidence)))
+        return found
+
+    def _sure(self, crops: Tensor) -> Array:
+        """(T,) what the detector's last network says of the middle of the crops."""
+        left, top, side = (round(share * crops.shape[-1]) for share in _FACE_SQUARE)
+        part = crops[:, :, top : top + side, left : left + side]
+        small = F.interpolate(part, (_CHECK_SIDE, _CHECK_SIDE), mode="bilinear", antialias=True)
+        return self._detector.is_face(small)
+
+
+_DRIFT = (DRIFT_SHIFT, DRIFT_SCALE, DRIFT_TURN)
+_LOST = (LOST_SHIFT, LOST_SCALE, LOST_TURN)
+
+
+def _moved(now: Alignment, before: Alignment, limits: tuple[float, float, float]) -> bool:
+    """Whether a crop has shifted, grown or turned beyond limits (crops, share, degrees)."""
+    middle = np.array([[0.5, 0.5]], np.float32)
+    shift = float(np.abs(before.to_crop(now.to_photo(middle)) - middle).max())
+    relative = np.linalg.inv(before.matrix) @ now.matrix
+    scale = abs(float(np.log(max(np.sqrt(max(np.linalg.det(relative), 1e-9)), 1e-6))))
+    turn = abs(float(np.degrees(np.arctan2(relative[1, 0], relative[0, 0]))))
+    return shift > limits[0] or scale > limits[1] or turn > limits[2]
+
+
+def _thumb(frame: Picture) -> Array:
+    """(16, 16) small grey picture in 0..1."""
+    height, width = frame.shape[:2]
+    rows = (np.arange(64) + 0.5) * height // 64
+    columns = (np.arange(64) + 0.5) * width // 64
+    grey = frame[rows.astype(int)[:, None], columns.astype(int)[None]].mean(-1) / 255
+    return np.asarray(grey.reshape(16, 4, 16, 4).mean((1, 3)), np.float32)
+
+
+def performance_of(found: Iterable[Seen | None], fps: float, name: str) -> Performance:
+    """Gather what was seen; frames in between are bridged. Raises NoFaceError if none was."""
+    from memegen.performance.smooth import bridge
+
+    rows = list(found)
+    if not rows:
+        raise NoFaceError(f"{name}: there are no frames")
+    if all(row is None for row in rows):
+        raise NoFaceError(f"{name}: no face found in {len(rows)} frames")
+    first = next(row for row in rows if row is not None)
+    units = np.stack([(row or first).units for row in rows])
+    landmarks = np.stack([(row or first).landmarks for row in rows])
+    confidence = np.array([row.confidence if row else 0.0 for row in rows], np.float32)
+    seen = confidence > 0
+    flat = bridge(landmarks.reshape(len(rows), -1), seen)
+    return Performance(fps, bridge(units, seen), confidence, name, flat.reshape(landmarks.shape))

@@ -1,0 +1,244 @@
+"""Performances: reading clips, following faces, smoothing, tables, and what they drive."""
+
+import io
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import SAMPLE
+from PIL import Image
+
+from memegen import aus
+from memegen.errors import MemegenError, NoFaceError, UsageError
+from memegen.faces.detect import Detector
+from memegen.media.encode import ffmpeg
+from memegen.perception.perceive import Perceiver
+from memegen.performance.clip import open_clip, parse_probe, read_clip, read_ppm
+from memegen.performance.drive import Driving, neutral_of, parse_parts, track_of
+from memegen.performance.follow import Follower, Performance, performance_of
+from memegen.performance.smooth import bridge, noise_of, smooth
+from memegen.performance.table import read_csv, to_csv
+
+MP4 = """Input #0, mov,mp4,m4a,3gp,3g2,mj2, from 'a.mp4':
+  Duration: 00:01:02.50, start: 0.000000, bitrate: 1205 kb/s
+  Stream #0:0[0x1](und): Video: h264 (High), yuv420p, 640x360 [SAR 1:1], 29.97 fps, 30 tbr
+  Stream #0:1[0x2](und): Audio: aac (LC), 44100 Hz, stereo, fltp, 128 kb/s (default)
+At least one output file must be specified"""
+SONG = """Input #0, mp3, from 'a.mp3':
+  Duration: 00:00:03.00, start: 0.025057, bitrate: 128 kb/s
+  Stream #0:0: Audio: mp3, 44100 Hz, stereo, fltp, 128 kb/s
+  Stream #0:1: Video: mjpeg, yuvj420p, 300x300, 90k tbr, 90k tbn (attached pic)"""
+
+
+def performance(**columns: np.ndarray) -> Performance:
+    length = len(next(iter(columns.values())))
+    units = np.zeros((length, len(aus.CHANNELS)), np.float32)
+    for name, values in columns.items():
+        units[:, aus.INDEX[name]] = values
+    return Performance(25.0, units, np.ones(length, np.float32))
+
+
+def test_ffmpegs_description_is_read() -> None:
+    video, song = parse_probe(MP4), parse_probe(SONG)
+    assert video is not None and song is not None
+    assert (video.video, video.audio, video.fps, video.seconds) == (True, True, 29.97, 62.5)
+    assert not song.video and song.audio
+    assert parse_probe("a.txt: Invalid data found when processing input") is None
+
+
+def test_pictures_come_one_by_one_with_their_sizes() -> None:
+    stream = io.BytesIO()
+    for size in ((3, 2), (4, 5)):
+        Image.new("RGB", size, (1, 2, 3)).save(stream, "PPM")
+    stream.write(b"P6\n9 9\n255\nshort")
+    stream.seek(0)
+    first, second, third = (read_ppm(stream) for _ in range(3))
+    assert first is not None and first.shape == (2, 3, 3)
+    assert second is not None and second.shape == (5, 4, 3) and third is None
+
+
+def test_animated_pictures_run_at_a_steady_rate(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (32, 24), (level, 0, 0)) for level in (0, 80, 160, 240)]
+    path = tmp_path / "a.gif"
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=[100, 100, 100, 200])
+    clip = open_clip(path)
+    assert clip.fps == pytest.approx(10) and clip.animated and not clip.still
+    levels = [int(f[0, 0, 0]) for f in read_clip(clip).frames]
+    assert len(levels) == 5 and levels[-1] == levels[-2] > levels[0]
+    assert len(list(read_clip(clip, 0.1, 0.3).frames)) == 2
+    assert len(list(read_clip(open_clip(path, fps=20)).frames)) == 10
+
+
+def test_videos_are_upright_and_small_enough(tmp_path: Path) -> None:
+    path = tmp_path / "v.mp4"
+    subprocess.run([ffmpeg(), "-loglevel", "error", "-f", "lavfi", "-i",
+                    "testsrc=size=1600x400:rate=12:duration=1", "-pix_fmt", "yuv420p", str(path)],
+                   check=True)  # fmt: skip
+    clip = open_clip(path)
+    assert clip.fps == pytest.approx(12) and clip.seconds == pytest.approx(1) and not clip.audio
+    frames = list(read_clip(clip).frames)
+    assert len(frames) == 12 and frames[0].shape == (240, 960, 3)
+    assert len(list(read_clip(open_clip(path, fps=6), 0.5).frames)) == 3
+
+
+def test_bad_clips_are_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no such file"):
+        open_clip(tmp_path / "none.mp4")
+    (tmp_path / "empty.mp4").touch()
+    with pytest.raises(MemegenError, match="is empty"):
+        open_clip(tmp_path / "empty.mp4")
+    (tmp_path / "text.mp4").write_text("hello")
+    with pytest.raises(MemegenError, match="neither a picture nor a video"):
+        open_clip(tmp_path / "text.mp4")
+    sound = tmp_path / "sound.wav"
+    subprocess.run([ffmpeg(), "-loglevel", "error", "-f", "lavfi", "-i", "sine=duration=0.2",
+                    str(sound)], check=True)  # fmt: skip
+    with pytest.raises(MemegenError, match="sound but no pictures"):
+        open_clip(sound)
+
+
+def test_what_was_not_seen_is_bridged() -> None:
+    values = np.array([[9.0], [0], [9], [9], [6], [9]], np.float32)
+    seen = np.array([0, 1, 0, 0, 1, 0], bool)
+    assert bridge(values, seen).ravel() == pytest.approx([0, 0, 2, 4, 6, 6])
+    assert bridge(values, np.zeros(6, bool)).max() == 0
+
+
+def test_noise_is_measured_beside_movement() -> None:
+    rng = np.random.default_rng(0)
+    wave = np.sin(np.arange(500) / 12)[:, None]
+    assert noise_of(wave + rng.normal(0, 0.05, (500, 1))) == pytest.approx(0.05, rel=0.2)
+
+
+def test_smoothing_stills_noise_and_keeps_a_blink() -> None:
+    rng = np.random.default_rng(0)
+    blink = np.zeros((100, 1), np.float32)
+    blink[50:53, 0] = [0.6, 0.9, 0.6]
+    noisy = blink + rng.normal(0, 0.01, blink.shape).astype(np.float32)
+    calm = smooth(noisy, 25.0)
+    assert calm[:45].std() < 0.5 * noisy[:45].std()
+    assert calm.max() > 0.85 * 0.9
+    assert int(calm.argmax()) == 51
+    assert np.array_equal(smooth(noisy, 25.0, 0), noisy)
+
+
+def test_smoothing_does_not_lag_behind_a_ramp() -> None:
+    ramp = np.linspace(0, 1, 60, dtype=np.float32)[:, None]
+    middle = slice(15, 45)
+    assert np.abs(smooth(ramp, 25.0) - ramp)[middle].max() < 0.01
+
+
+def test_table_there_and_back(tmp_path: Path) -> None:
+    told = performance(AU12L=np.array([0.2, 0.8]), AU12R=np.array([0.4, 0.0]),
+                       AU51=np.array([0.5, 0]), AU54=np.array([0.1, 0.3]),
+                       AU63=np.array([0, 0.4]), AU18=np.array([0.3, 0.1]))  # fmt: skip
+    path = tmp_path / "t.csv"
+    path.write_text(to_csv(told))
+    back = read_csv(path)
+    assert np.abs(back.units - told.units).max() < 2e-3
+    assert back.fps == pytest.approx(25, rel=1e-3)
+
+
+def openface(path: Path, layout: str, drop: str = "") -> Path:
+    """A table as OpenFace writes it: spaces after commas, classes beside intensities."""
+    lead = {"video": ["frame", "face_id", "timestamp", "confidence", "success"],
+            "image": ["face", "confidence"]}[layout]  # fmt: skip
+    names = [*lead, "gaze_0_x", "gaze_angle_x", "gaze_angle_y", "pose_Tx", "pose_Rx", "pose_Ry",
+             "pose_Rz", "x_0", *(f"AU{au.number:02d}_r" for au in aus.OPENFACE), "AU01_c"]  # fmt: skip
+    given = {"timestamp": "0.04", "confidence": "0.98", "success": "1", "pose_Ry": "-0.2",
+             "gaze_angle_y": "-0.1", "AU12_r": "2.5", "frame": "1"}  # fmt: skip
+    names = [name for name in names if name != drop]
+    rows = [", ".join(names), ", ".join(given.get(name, "0") for name in names)]
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+@pytest.mark.parametrize("layout", ["video", "image"])
+def test_openfaces_own_tables_are_read_by_name(tmp_path: Path, layout: str) -> None:
+    told = read_csv(openface(tmp_path / "o.csv", layout))
+    assert told.units[0, aus.INDEX["AU12L"]] == pytest.approx(0.5)
+    assert aus.head_degrees(told.units)[0] == pytest.approx([np.degrees(0.2), 0, 0], abs=1e-3)
+    assert aus.gaze_degrees(told.units)[0] == pytest.approx([0, np.degrees(0.1)], abs=1e-3)
+
+
+def test_bad_tables_are_one_line(tmp_path: Path) -> None:
+    with pytest.raises(MemegenError, match="column AU12_r is missing"):
+        read_csv(openface(tmp_path / "o.csv", "video", drop="AU12_r"))
+    with pytest.raises(UsageError, match="no such file"):
+        read_csv(tmp_path / "none.csv")
+    (tmp_path / "words.csv").write_text("frame, AU01_r\n1, much\n")
+    with pytest.raises(MemegenError, match="column AU01_r holds something else"):
+        read_csv(tmp_path / "words.csv")
+    (tmp_path / "none.csv").write_text("frame\n")
+    with pytest.raises(MemegenError, match="no rows"):
+        read_csv(tmp_path / "none.csv")
+
+
+def test_neutral_is_the_calm_middle() -> None:
+    smile = np.concatenate([np.full(40, 0.1), np.linspace(0.1, 0.9, 60)]).astype(np.float32)
+    told = performance(AU12L=smile, AU12R=smile)
+    assert neutral_of(told)[aus.INDEX["AU12L"]] == pytest.approx(0.1, abs=0.01)
+    assert neutral_of(told, 99)[aus.INDEX["AU12L"]] == pytest.approx(0.9)
+    with pytest.raises(UsageError, match="there are 100 frames"):
+        neutral_of(told, 100)
+
+
+def test_relative_transfer_adds_the_change_to_the_photos_own() -> None:
+    smile = np.array([0.2] * 30 + [0.7] * 30, np.float32)
+    turn = np.array([0.0] * 30 + [0.3] * 30, np.float32)
+    told = performance(AU12L=smile, AU52=turn)
+    own = aus.to_vector({"AU12L": 1, "AU51": 1})
+    wanted = track_of(told, Driving(smoothing=0)).resolve(own)
+    assert wanted[0] == pytest.approx(own, abs=1e-5)
+    assert wanted[-1, aus.INDEX["AU12L"]] == pytest.approx(0.7, abs=1e-5)
+    assert aus.head_degrees(wanted[-1])[0] == pytest.approx(6 - 9, abs=1e-3)
+
+
+def test_absolute_transfer_parts_and_gains() -> None:
+    told = performance(AU12L=np.array([0.4] * 5), AU4L=np.array([0.5] * 5))
+    own = aus.to_vector({"AU12": 2, "AU4": 1, "AU1": 3})
+    wanted = track_of(told, Driving(relative=False, smoothing=0)).resolve(own)[2]
+    assert wanted[aus.INDEX["AU12L"]] == pytest.approx(0.4)
+    assert wanted[aus.INDEX["AU1L"]] == 0
+    only = track_of(told, Driving(relative=False, smoothing=0, only=("mouth",), gains={"AU12": 2}))
+    assert only.resolve(own)[2, aus.INDEX["AU12L"]] == pytest.approx(0.8)
+    assert only.resolve(own)[2, aus.INDEX["AU4L"]] == pytest.approx(0.2)
+    assert parse_parts("mouth, gaze") == ("mouth", "gaze")
+    with pytest.raises(UsageError, match="did you mean 'mouth'"):
+        parse_parts("moth")
+
+
+@pytest.fixture(scope="module")
+def follower_parts() -> tuple[Detector, Perceiver]:
+    return Detector(), Perceiver()
+
+
+def test_a_still_face_holds_still(follower_parts: tuple[Detector, Perceiver]) -> None:
+    """Noise on every frame; the crop stays, and so do the action units."""
+    rng = np.random.default_rng(0)
+    photo = np.asarray(Image.open(SAMPLE).convert("RGB"))[:300]
+    noisy = [np.clip(photo + rng.normal(0, 4, photo.shape), 0, 255).astype(np.uint8)
+             for _ in range(12)]  # fmt: skip
+    found = list(Follower(*follower_parts).follow(noisy))
+    assert all(seen is not None and seen.confidence > 0.9 for seen in found)
+    places = {tuple(seen.alignment.offset.round(0)) for seen in found if seen}
+    assert len(places) <= 3
+    told = performance_of(found, 25.0, "still")
+    assert len(told) == 12
+    assert track_of(told, Driving()).add[:, aus.INDEX["AU12L"]].std() * 5 < 0.05
+
+
+def test_faces_that_leave_and_return_are_bridged(
+    follower_parts: tuple[Detector, Perceiver],
+) -> None:
+    photo = np.asarray(Image.open(SAMPLE).convert("RGB"))[:300]
+    empty = np.full_like(photo, 90)
+    found = list(Follower(*follower_parts).follow([photo] * 4 + [empty] * 7 + [photo] * 6))
+    seen = [one is not None for one in found]
+    assert len(found) == 17
+    assert seen[:4] == [True] * 4 and not any(seen[4:11]) and seen[-1]
+    told = performance_of(found, 25.0, "away")
+    assert told.confidence[5] == 0 and np.isfinite(told.units).all()
+    with pytest.raises(NoFaceError, match="no face found in 7 frames"):
+        performance_of(Follower(*follower_parts).follow([empty] * 7), 25.0, "empty")
