@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
 from memegen import recipes
 from memegen.arrays import Array, Mask, Picture
@@ -22,11 +23,12 @@ from memegen.geometry.anatomy import load_anatomy
 from memegen.geometry.flow import Box, ring_points
 from memegen.geometry.motion import FaceMotion
 from memegen.geometry.outline import fill
-from memegen.media.encode import Target, target_for
+from memegen.media.commands import Sound
+from memegen.media.encode import Target, flatten, target_for
 from memegen.media.encode import write as write_target
 from memegen.media.formats import parse_size
 from memegen.perception.perceive import Perceiver, Perception
-from memegen.performance.clip import open_clip, read_clip
+from memegen.performance.clip import Clip, open_clip, read_clip
 from memegen.performance.follow import Follower, Performance, performance_of
 from memegen.performance.table import read_csv
 from memegen.photo import Photo, read_photo
@@ -174,7 +176,7 @@ class Animator:
             small.size,
             track.fps,
             track.loops,
-            f"made with memegen, recipe {track.name}",
+            f"made with memegen, {track.kind} {track.name}",
         )
 
     def _actor(self, canvas: Picture, seen: Perception, scale: float) -> _Actor:
@@ -188,6 +190,25 @@ class Animator:
         local = Box(0, 0, box.right - box.left, box.bottom - box.top)
         inside = fill(painter.outline(), local) > 0.5
         return _Actor(box, inside, painter, seen.action_units)
+
+
+def beside(frames: Frames, clip: Clip, start: float) -> Frames:
+    """The frames with the clip they follow on their right, at the same height."""
+    width, height = frames.size
+
+    def both() -> Iterator[Picture]:
+        others = read_clip(clip, start).frames
+        shown = np.zeros((height, 1, 3), np.uint8)
+        for frame in frames:
+            other = next(others, None)
+            if other is not None:
+                across = max(2, round(other.shape[1] * height / other.shape[0] / 2) * 2)
+                shown = np.asarray(Image.fromarray(other).resize((across, height)))
+            yield np.concatenate([flatten(frame), shown], 1)
+
+    first = next(read_clip(clip, start).frames)
+    across = max(2, round(first.shape[1] * height / first.shape[0] / 2) * 2)
+    return replace(frames, pictures=both(), size=(width + across, height))
 
 
 def _track_of(
@@ -236,13 +257,18 @@ def _frames(
 
 
 def write(
-    frames: Frames, path: str | Path, *, fmt: str | None = None, max_size: str | int | None = None
+    frames: Frames,
+    path: str | Path,
+    *,
+    fmt: str | None = None,
+    max_size: str | int | None = None,
+    sound: Sound | None = None,
 ) -> Path | None:
     """Write frames to a file whose suffix chooses the format (.gif .mp4 .webp .png .jpg), or `-`.
 
-    max_size: largest file, bytes or for example "8MB".
+    max_size: largest file, bytes or for example "8MB". sound: for videos.
     """
     limit = parse_size(max_size) if isinstance(max_size, str) else max_size
     target: Target = target_for(str(path), fmt)
-    target = replace(target, max_bytes=limit, comment=frames.comment)
+    target = replace(target, max_bytes=limit, comment=frames.comment, sound=sound)
     return write_target(frames, frames.fps, frames.loops, target)

@@ -26,6 +26,7 @@ class Track:
     fps: float
     loops: bool = True  # the file repeats for ever
     name: str = "expression"
+    kind: str = "recipe"  # what the name names
 
     def __len__(self) -> int:
         return len(self.keep)
@@ -53,6 +54,30 @@ class Track:
         """(length,) the frames shown when the track plays for so many frames."""
         frames = np.arange(length)
         return frames % len(self) if self.loops else np.minimum(frames, len(self) - 1)
+
+    def resampled(self, fps: float, speed: float = 1.0) -> Track:
+        """The same track at another frame rate, played `speed` times as fast."""
+        count = max(1, round(len(self) / self.fps / speed * fps))
+        at = np.minimum(np.arange(count) * (self.fps * speed / fps), len(self) - 1)
+        low = np.floor(at).astype(int)
+        high = np.minimum(low + 1, len(self) - 1)
+        share = (at - low)[:, None].astype(np.float32)
+        keep = self.keep[low] + share * (self.keep[high] - self.keep[low])
+        add = self.add[low] + share * (self.add[high] - self.add[low])
+        return replace(self, keep=keep, add=add, fps=fps)
+
+    def boomerang(self) -> Track:
+        """Forth and back, for ever."""
+        rows = np.r_[np.arange(len(self)), np.arange(len(self) - 2, 0, -1)]
+        return replace(self, keep=self.keep[rows], add=self.add[rows], loops=True)
+
+    def reached_and_left(self, seconds: float = 0.6, hold: float = 0.4) -> Track:
+        """From the photo to the first frame of this track, which is held, and back."""
+        steps = np.linspace(0, 1, max(2, round(seconds * self.fps)), dtype=np.float32)
+        ease = np.r_[steps * steps * (3 - 2 * steps), np.ones(round(hold * self.fps))]
+        share = ease[:, None].astype(np.float32)
+        keep, add = 1 + share * (self.keep[:1] - 1), share * self.add[:1]
+        return replace(self, keep=keep, add=add).boomerang()
 
     def frame(self, index: int) -> Track:
         """One frame as a track of its own."""

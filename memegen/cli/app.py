@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from memegen import __version__
-from memegen.cli import animate, doctor, evaluate, inspect, recipes, train
+from memegen.cli import animate, doctor, evaluate, inspect, recipes, train, transfer
 from memegen.cli.console import fail, in_one_line, talk
 from memegen.errors import MemegenError
 
@@ -26,6 +26,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("animate")(animate.animate)
+app.command("transfer")(transfer.transfer)
 app.command("aus")(inspect.aus)
 app.command("faces")(inspect.faces)
 app.add_typer(recipes.app, name="recipes")

@@ -28,6 +28,15 @@ class Quality:
     webp: int = 82  # WebP quality 0..100
 
 
+@dataclass(frozen=True)
+class Sound:
+    """Where a video's sound comes from."""
+
+    path: Path
+    start: float  # seconds
+    seconds: float  # as long as the pictures last
+
+
 def raw_input(stream: Stream) -> list[str]:
     """Read raw frames from standard input."""
     pixels = "rgba" if stream.alpha else "rgb24"
@@ -61,12 +70,22 @@ def lossless(stream: Stream, out: Path) -> list[str]:
 
 
 def encode(
-    name: str, stream: Stream, quality: Quality, source: list[str], out: str, comment: str
+    name: str,
+    stream: Stream,
+    quality: Quality,
+    source: list[str],
+    out: str,
+    comment: str,
+    sound: Sound | None = None,
 ) -> list[str]:
     """The whole encoding of `source` (input arguments) into format `name` at `out`."""
     build = {"gif": _gif, "mp4": _mp4, "webp": _webp, "apng": _apng}[name]
     tags = ["-map_metadata", "-1", "-metadata", f"comment={comment}"]
-    return [*source, *build(stream, quality), *tags, out]
+    if sound is None or name != "mp4":
+        return [*source, *build(stream, quality), *tags, out]
+    track = ["-ss", f"{sound.start:.6f}", "-t", f"{sound.seconds:.6f}", "-i", str(sound.path)]
+    voices = ["-map", "0:v:0", "-map", "1:a:0", "-c:a", "aac", "-b:a", "160k"]
+    return [*source, *track, *voices, *build(stream, quality), *tags, out]
 
 
 def _reduce(stream: Stream, quality: Quality) -> list[str]:

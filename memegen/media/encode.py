@@ -17,7 +17,7 @@ from PIL import Image
 
 from memegen.arrays import Picture
 from memegen.errors import EncoderError, MemegenError, UsageError
-from memegen.media.commands import Quality, Stream, encode, ladder, lossless, raw_input
+from memegen.media.commands import Quality, Sound, Stream, encode, ladder, lossless, raw_input
 from memegen.media.comment import with_comment, xmp_packet
 from memegen.media.formats import Format, format_of
 
@@ -30,6 +30,7 @@ class Target:
     fmt: Format
     max_bytes: int | None = None
     comment: str = "made with memegen"
+    sound: Sound | None = None  # kept by formats that can
 
 
 def ffmpeg() -> str:
@@ -166,8 +167,9 @@ def _animation(frames: Iterator[Picture], stream: Stream, partial: Path, target:
     # what the format holds; a GIF's palette and a size limit need the frames more than once.
     if target.fmt.name != "gif" and not target.max_bytes:
         arguments = encode(
-            target.fmt.name, stream, Quality(), raw_input(stream), str(partial), target.comment
-        )
+            target.fmt.name, stream, Quality(), raw_input(stream), str(partial), target.comment,
+            target.sound,
+        )  # fmt: skip
         _run(arguments, ready)
         return
     with _partial(partial.parent, ".nut") as kept:
@@ -175,9 +177,10 @@ def _animation(frames: Iterator[Picture], stream: Stream, partial: Path, target:
         size = 0
         for quality in ladder(target.fmt.name) if target.max_bytes else [Quality()]:
             source = ["-i", str(kept)]
-            _run(
-                encode(target.fmt.name, stream, quality, source, str(partial), target.comment), None
+            arguments = encode(
+                target.fmt.name, stream, quality, source, str(partial), target.comment, target.sound
             )
+            _run(arguments, None)
             size = partial.stat().st_size + 2 * len(target.comment) + 400
             if not target.max_bytes or size <= target.max_bytes:
                 return

@@ -49,6 +49,22 @@ def parse_parts(text: str) -> tuple[str, ...]:
     return parts
 
 
+def parse_gains(text: str) -> dict[str, float]:
+    """Read `AU12=1.5,AU4=0`. Raises UsageError."""
+    gains = {}
+    for part in filter(None, (piece.strip() for piece in text.split(","))):
+        name, _, value = part.replace(":", "=").partition("=")
+        try:
+            gain = float(value)
+        except ValueError:
+            raise UsageError(f"--gain {part}: write NAME=FACTOR, for example AU12=1.5") from None
+        if not 0 <= gain <= 5:
+            raise UsageError(f"--gain {part}: a factor is 0..5")
+        for channel in aus.channels_of(name):
+            gains[channel] = gain
+    return gains
+
+
 def neutral_of(performance: Performance, frame: int | None = None) -> Array:
     """(K,) the performer's calm face: the given frame, or the middle of the calmest ones.
 
@@ -80,7 +96,9 @@ def track_of(performance: Performance, driving: Driving) -> Track:
         keep = np.zeros_like(units)
         add = np.clip(units * gains, 0, 1)
     keep[:, ~followed], add[:, ~followed] = 1, 0
-    return Track(keep, add.astype(np.float32), performance.fps, False, performance.name)
+    return Track(
+        keep, add.astype(np.float32), performance.fps, False, performance.name, "performance"
+    )
 
 
 def _smoothed(performance: Performance, strength: float) -> Array:

@@ -1,0 +1,181 @@
+"""`memegen transfer`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from memegen.cli.console import progress, result, say
+from memegen.errors import UsageError
+
+if TYPE_CHECKING:
+    from memegen.media.commands import Sound
+    from memegen.media.formats import Format
+    from memegen.performance.clip import Clip
+    from memegen.performance.drive import Driving
+    from memegen.performance.follow import Performance
+    from memegen.tracks import Track
+
+SPEEDS = (0.1, 10.0)
+
+
+def transfer(
+    source: Annotated[str, typer.Argument(help="Photo to animate.")],
+    target: Annotated[
+        str,
+        typer.Argument(help="Whom to copy: a picture, a video, or a CSV of OpenFace's columns."),
+    ],
+    out: Annotated[
+        str | None, typer.Option("--out", "-o", help="Output file, or - for standard output.")
+    ] = None,
+    only: Annotated[
+        str, typer.Option("--only", help="Parts that follow: mouth,eyes,brows,head,gaze.")
+    ] = "mouth,eyes,brows,head,gaze",
+    relative: Annotated[
+        bool | None,
+        typer.Option(
+            "--relative/--absolute",
+            help="Add the performer's changes to the photo's own expression (as videos do), or "
+            "take the expression as it is (as pictures do).",
+        ),
+    ] = None,
+    neutral_frame: Annotated[
+        int | None, typer.Option("--neutral-frame", help="The performer's calm frame, from 0.")
+    ] = None,
+    smooth: Annotated[float, typer.Option("--smooth", help="Strength of smoothing, 0..5.")] = 1.0,
+    gain: Annotated[
+        str | None, typer.Option("--gain", help='Scales action units: "AU12=1.5,AU4=0".')
+    ] = None,
+    intensity: Annotated[float, typer.Option("--intensity", help="Scales the change, 0..3.")] = 1.0,
+    face: Annotated[
+        str, typer.Option("--face", help="Face of the photo: largest, all, a number, or a box.")
+    ] = "largest",
+    target_face: Annotated[
+        int, typer.Option("--target-face", help="Face of the target, from 1, largest first.")
+    ] = 1,
+    start: Annotated[float, typer.Option("--start", help="Seconds into the target.")] = 0.0,
+    end: Annotated[float | None, typer.Option("--end", help="Seconds into the target.")] = None,
+    speed: Annotated[float, typer.Option("--speed", help="2 plays twice as fast.")] = 1.0,
+    boomerang: Annotated[bool, typer.Option("--boomerang", help="Play forth and back.")] = False,
+    fps: Annotated[float | None, typer.Option("--fps", help="Frames per second.")] = None,
+    size: Annotated[int | None, typer.Option("--size", help="Longest side in pixels.")] = None,
+    max_size: Annotated[
+        str | None, typer.Option("--max-size", help="Largest file, for example 8MB.")
+    ] = None,
+    loop: Annotated[
+        bool | None, typer.Option("--loop/--once", help="Repeat for ever, or play once.")
+    ] = None,
+    compare: Annotated[bool, typer.Option("--compare", help="Show the target beside it.")] = False,
+    mute: Annotated[bool, typer.Option("--mute", help="Leave the target's sound out.")] = False,
+    save_track: Annotated[
+        Path | None, typer.Option("--save-track", help="Also write the performance as CSV.")
+    ] = None,
+    fmt: Annotated[
+        str | None, typer.Option("--format", "-f", help="Output format if no suffix says it.")
+    ] = None,
+    model: Annotated[str, typer.Option("--model", help="Generator to use.")] = "mesh",
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
+) -> None:
+    """Make a photo copy another face's expression, or a whole performance."""
+    from memegen import recipes
+    from memegen.media.encode import target_for
+    from memegen.media.formats import format_of, parse_size, representable_fps
+    from memegen.performance.clip import open_clip
+    from memegen.performance.drive import Driving, parse_gains, parse_parts
+    from memegen.photo import read_photo
+
+    recipes.check_ranges(intensity, fps, None)
+    _check(smooth, speed, start, end, target_face)
+    table = Path(target).suffix.lower() == ".csv"
+    clip = None if table else open_clip(target, fps)
+    still = clip is not None and clip.still
+    path = out or _beside(source, target, fmt, still)
+    if Path(path).resolve() in (Path(source).resolve(), Path(target).resolve()):
+        raise UsageError(f"{path}: is one of the inputs; choose another name")
+    chosen = format_of(fmt or (path if path != "-" else "gif"))
+    target_for(path, fmt)
+    if compare and (clip is None or still or boomerang):
+        raise UsageError("--compare needs a video as target, and no --boomerang")
+    limit = parse_size(max_size) if max_size else None
+    driving = Driving(
+        not still if relative is None else relative,
+        neutral_frame,
+        parse_parts(only),
+        smooth,
+        parse_gains(gain) if gain else {},
+    )
+    photo = read_photo(source)  # say so before loading networks
+
+    from memegen.pipeline import Animator, beside, write
+
+    animator = Animator(model, device)
+    told = animator.watch(target, face=target_face, fps=fps, start=start, end=end, warn=say)
+    _report(told)
+    if save_track is not None:
+        from memegen.performance.table import to_csv
+
+        save_track.write_text(to_csv(told), encoding="utf-8")
+    track = _track(told, driving, still, chosen)
+    rate = representable_fps(fps or track.fps, chosen)
+    if rate != track.fps or speed != 1:
+        track = track.resampled(rate, speed)
+    if boomerang:
+        track = track.boomerang()
+    if loop is not None or chosen.name in ("gif", "webp", "apng"):
+        track = replace(track, loops=loop is not False)
+    if not chosen.animated:
+        track = track.frame(track.strongest())
+    side = size if size is not None else chosen.default_side or None
+    with progress(Path(source).name) as follow:
+        frames = animator.animate(photo, track, face=face, intensity=intensity, size=side)
+        if compare and clip is not None:
+            frames = beside(frames, replace(clip, fps=rate / speed), start)
+        followed = replace(frames, pictures=iter(follow(frames, len(frames))))
+        silent = mute or boomerang or speed != 1
+        sound = None if silent else _sound(clip, start, len(track) / track.fps)
+        written = write(followed, path, fmt=fmt, max_size=limit, sound=sound)
+    if written is not None:
+        result(str(written))
+
+
+def _check(smooth: float, speed: float, start: float, end: float | None, face: int) -> None:
+    if not 0 <= smooth <= 5:
+        raise UsageError(f"--smooth {smooth:g}: must be 0..5")
+    if not SPEEDS[0] <= speed <= SPEEDS[1]:
+        raise UsageError(f"--speed {speed:g}: must be {SPEEDS[0]:g}..{SPEEDS[1]:g}")
+    if not start >= 0 or (end is not None and not end > start):
+        raise UsageError("--start must be at least 0, and --end after it")
+    if face < 1:
+        raise UsageError("--target-face counts from 1")
+
+
+def _beside(source: str, target: str, fmt: str | None, still: bool) -> str:
+    from memegen.media.formats import format_of
+
+    moving = Path(target).suffix.lower() in (".gif", ".webp", ".csv")
+    suffix = format_of(fmt).suffixes[0] if fmt else ".gif" if still or moving else ".mp4"
+    return str(Path(source).parent / f"{Path(source).stem}_{Path(target).stem}{suffix}")
+
+
+def _track(told: Performance, driving: Driving, still: bool, chosen: Format) -> Track:
+    from memegen.performance.drive import track_of
+
+    track = track_of(told, driving)
+    wants_picture = chosen.name in ("apng", "jpg")
+    return track.reached_and_left() if still and not wants_picture else track
+
+
+def _sound(clip: Clip | None, start: float, seconds: float) -> Sound | None:
+    from memegen.media.commands import Sound
+
+    return Sound(clip.path, start, seconds) if clip is not None and clip.audio else None
+
+
+def _report(told: Performance) -> None:
+    """Say which parts of a clip had no face."""
+    missing = int((~told.seen).sum())
+    if missing:
+        say(f"{told.name}: no face in {missing} of {len(told)} frames; they were bridged")

@@ -1,0 +1,134 @@
+"""`memegen transfer`, from files to files."""
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import SAMPLE
+from PIL import Image, ImageSequence
+from test_cli import run
+
+from memegen import aus
+from memegen.media.commands import Quality, Sound, Stream, encode
+from memegen.media.encode import ffmpeg
+from memegen.performance.clip import open_clip, read_clip
+from memegen.tracks import Track
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A small photo, a clip of it with sound that smiles, and a silent GIF."""
+    import memegen
+
+    folder = tmp_path_factory.mktemp("parts")
+    with Image.open(SAMPLE) as image:
+        small = image.convert("RGB").crop((110, 0, 390, 280))
+    photo, clip, loop = folder / "photo.png", folder / "clip.mp4", folder / "loop.gif"
+    small.save(photo)
+    animator = memegen.Animator("mesh", "cpu")
+    frames = animator.animate(photo, au={"AU26": 4, "AU1": 3}, fps=10, duration=1.2)
+    memegen.write(frames, folder / "silent.mp4")
+    memegen.write(animator.animate(photo, "wink", fps=10, duration=0.8), loop)
+    subprocess.run([ffmpeg(), "-loglevel", "error", "-i", str(folder / "silent.mp4"), "-f", "lavfi",
+                    "-i", "sine=duration=3", "-shortest", "-c:v", "copy", str(clip)],
+                   check=True)  # fmt: skip
+    return {"photo": photo, "clip": clip, "loop": loop, "folder": folder}
+
+
+def test_a_performance_moves_the_photo_and_keeps_its_sound(
+    parts: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, table = parts["folder"] / "out.mp4", parts["folder"] / "t.csv"
+    run("transfer", str(parts["photo"]), str(parts["clip"]), "-o", str(out), "--save-track",
+        str(table), capsys=capsys)  # fmt: skip
+    made, given = open_clip(out), open_clip(parts["clip"])
+    assert made.audio and made.fps == pytest.approx(10)
+    assert made.seconds == pytest.approx(given.seconds, abs=0.1)
+    frames = np.stack(list(read_clip(made).frames)).astype(float)
+    assert np.abs(frames - frames[0]).mean((1, 2, 3)).max() > 1.5
+    assert np.abs(frames[:, :20, :20] - frames[0, :20, :20]).max() < 12  # the background is still
+    silent = parts["folder"] / "silent-out.mp4"
+    run("transfer", str(parts["photo"]), str(table), "-o", str(silent), capsys=capsys)
+    assert not open_clip(silent).audio
+    assert len(list(read_clip(open_clip(silent)).frames)) == len(frames)
+
+
+def test_a_picture_gives_a_still_or_a_way_there_and_back(
+    parts: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo, still = str(parts["photo"]), parts["folder"] / "still.png"
+    other = parts["folder"] / "other.png"
+    run("animate", photo, "--au", "AU26=4,AU25=3", "--still", "-o", str(other), capsys=capsys)
+    run("transfer", photo, str(other), "-o", str(still), capsys=capsys)
+    with Image.open(still) as made, Image.open(photo) as before:
+        assert made.size == before.size
+        difference = np.abs(np.asarray(made, float) - np.asarray(before, float)).max()
+    assert difference > 40
+    moving = run("transfer", photo, str(other), capsys=capsys)[0].strip()
+    assert moving.endswith("photo_other.gif")
+    with Image.open(moving) as made:
+        assert 30 <= len(list(ImageSequence.Iterator(made))) <= 60
+
+
+def test_views_speeds_and_boomerangs(
+    parts: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo, loop = str(parts["photo"]), str(parts["loop"])
+    wide = parts["folder"] / "wide.mp4"
+    run("transfer", photo, loop, "-o", str(wide), "--compare", capsys=capsys)
+    first = next(read_clip(open_clip(wide)).frames)
+    assert first.shape[1] == 2 * first.shape[0]
+    fast = parts["folder"] / "fast.gif"
+    run("transfer", photo, loop, "-o", str(fast), "--speed", "2", "--boomerang", capsys=capsys)
+    with Image.open(fast) as made:
+        assert 4 <= len(list(ImageSequence.Iterator(made))) <= 8
+
+
+def test_bad_input_is_one_line(parts: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    photo, clip, folder = str(parts["photo"]), str(parts["clip"]), parts["folder"]
+    out = folder / "never.mp4"
+    grey = folder / "grey.png"
+    Image.new("RGB", (200, 200), "grey").save(grey)
+    for args, code, said in (
+        ([photo, str(folder / "none.mp4")], 2, "no such file"),
+        ([photo, str(grey)], 3, "no face found"),
+        ([str(grey), clip], 3, "no face found"),
+        ([photo, clip, "--only", "nose"], 2, "unknown part 'nose'"),
+        ([photo, clip, "--gain", "AU12=lots"], 2, "write NAME=FACTOR"),
+        ([photo, clip, "--speed", "0"], 2, "--speed 0"),
+        ([photo, clip, "--start", "2", "--end", "1"], 2, "--end after it"),
+        ([photo, clip, "--neutral-frame", "999"], 2, "there are 12 frames"),
+        ([photo, photo], 2, None),
+    ):
+        where = photo if args == [photo, photo] else str(out)
+        found = run("transfer", *args, "-o", where, capsys=capsys, code=code)[1]
+        assert said is None or said in found
+        assert not out.exists()
+
+
+def track(values: list[float], fps: float = 10.0) -> Track:
+    units = np.zeros((len(values), len(aus.CHANNELS)), np.float32)
+    units[:, 0] = values
+    return Track(np.zeros_like(units), units, fps)
+
+
+def test_tracks_change_rate_speed_and_direction() -> None:
+    ramp = track([0, 0.1, 0.2, 0.3])
+    assert ramp.resampled(20).add[:, 0] == pytest.approx([0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.3])
+    assert ramp.resampled(10, 2).add[:, 0] == pytest.approx([0, 0.2])
+    assert ramp.boomerang().add[:, 0] == pytest.approx([0, 0.1, 0.2, 0.3, 0.2, 0.1])
+    there = track([0.8]).reached_and_left()
+    own = np.full(len(aus.CHANNELS), 0.4, np.float32)
+    reached = there.resolve(own)[:, 0]
+    assert reached[0] == pytest.approx(0.4) and reached.max() == pytest.approx(0.8)
+    assert there.loops and abs(reached[-1] - 0.4) < 0.1
+
+
+def test_sound_is_an_input_of_its_own() -> None:
+    stream = Stream(4, 4, 10, False, False)
+    sound = Sound(Path("a.mp4"), 1.5, 2.0)
+    arguments = encode("mp4", stream, Quality(), ["-i", "-"], "o.mp4", "hello", sound)
+    joined = " ".join(arguments)
+    assert "-ss 1.500000 -t 2.000000 -i a.mp4 -map 0:v:0 -map 1:a:0 -c:a aac" in joined
+    assert "a.mp4" not in encode("gif", stream, Quality(), ["-i", "-"], "o.gif", "hello", sound)
