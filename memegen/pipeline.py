@@ -100,18 +100,19 @@ class Animator:
         torch.set_flush_denormal(True)  # denormals slow CPU convolutions by up to a quarter
         self._device = device_named(device)
         self._generator = generator_named(model, self._device)
-        self._detector = Detector(self._device)
+        self.detector = Detector(self._device)
 
     @cached_property
-    def _perceiver(self) -> Perceiver:
+    def perceiver(self) -> Perceiver:
+        """The perception network, loaded on first use."""
         return Perceiver(device=self._device)
 
     def see(self, photo: Photo | str | Path, face: str | Choice = _LARGEST) -> list[SeenFace]:
         """Find and understand the chosen faces of a photo, largest first."""
         picture = photo if isinstance(photo, Photo) else read_photo(photo)
         choice = face if isinstance(face, Choice) else parse_choice(face)
-        perceiver = self._perceiver  # missing weights are said before a long search
-        found = choose(picture, choice, self._detector)
+        perceiver = self.perceiver  # missing weights are said before a long search
+        found = choose(picture, choice, self.detector)
         return [SeenFace(f, perceiver.look(picture.rgb, f.points)) for f in found]
 
     def watch(
@@ -136,7 +137,7 @@ class Animator:
             raise UsageError("faces count from 1, and a clip ends after it starts")
         clip = open_clip(path, fps)
         reading = read_clip(clip, start, end)
-        follower = Follower(self._detector, self._perceiver, face)
+        follower = Follower(self.detector, self.perceiver, face)
         told = performance_of(follower.follow(reading.frames), clip.fps, path.stem)
         if reading.problem:
             warn(reading.problem)
@@ -241,7 +242,10 @@ def _frames(
     canvas: Picture, actors: list[_Actor], track: Track, intensity: float
 ) -> Iterator[Picture]:
     """Put each actor's change back into the photo, frame by frame."""
-    plays = [actor.painter.paint(track.resolve(actor.own, intensity)) for actor in actors]
+    detail = track.detail
+    if detail is not None:
+        detail = replace(detail, shift=detail.shift * np.float32(intensity))
+    plays = [actor.painter.paint(track.resolve(actor.own, intensity), detail) for actor in actors]
     for painted in zip(*plays, strict=True):
         frame = canvas.copy()
         for actor, picture in zip(actors, painted, strict=True):

@@ -13,6 +13,18 @@ from memegen.arrays import Array, Integers
 
 
 @dataclass(frozen=True)
+class Detail:
+    """How a performer's mesh itself moves, where that says more than action units do."""
+
+    shift: Array  # (T, 468, 3) from the performer's calm face, IOD, face axes
+    share: Array  # (468,) how far each vertex follows it rather than the action units, 0..1
+
+    def rows(self, rows: Integers | slice) -> Detail:
+        """The same for some frames."""
+        return replace(self, shift=self.shift[rows])
+
+
+@dataclass(frozen=True)
 class Track:
     """T frames of K channels, affine in the photo's own expression: `keep * own + add`.
 
@@ -27,6 +39,7 @@ class Track:
     loops: bool = True  # the file repeats for ever
     name: str = "expression"
     kind: str = "recipe"  # what the name names
+    detail: Detail | None = None
 
     def __len__(self) -> int:
         return len(self.keep)
@@ -64,12 +77,21 @@ class Track:
         share = (at - low)[:, None].astype(np.float32)
         keep = self.keep[low] + share * (self.keep[high] - self.keep[low])
         add = self.add[low] + share * (self.add[high] - self.add[low])
-        return replace(self, keep=keep, add=add, fps=fps)
+        return replace(self, keep=keep, add=add, fps=fps, detail=self._detail(low, share))
+
+    def _detail(self, rows: Integers, share: Array) -> Detail | None:
+        """The detail between these rows and the next ones."""
+        if self.detail is None:
+            return None
+        upper = np.minimum(rows + 1, len(self) - 1)
+        low, high = self.detail.shift[rows], self.detail.shift[upper]
+        return replace(self.detail, shift=low + share[:, :, None] * (high - low))
 
     def boomerang(self) -> Track:
         """Forth and back, for ever."""
         rows = np.r_[np.arange(len(self)), np.arange(len(self) - 2, 0, -1)]
-        return replace(self, keep=self.keep[rows], add=self.add[rows], loops=True)
+        detail = self.detail.rows(rows) if self.detail else None
+        return replace(self, keep=self.keep[rows], add=self.add[rows], loops=True, detail=detail)
 
     def reached_and_left(self, seconds: float = 0.6, hold: float = 0.4) -> Track:
         """From the photo to the first frame of this track, which is held, and back."""
@@ -77,12 +99,13 @@ class Track:
         ease = np.r_[steps * steps * (3 - 2 * steps), np.ones(round(hold * self.fps))]
         share = ease[:, None].astype(np.float32)
         keep, add = 1 + share * (self.keep[:1] - 1), share * self.add[:1]
-        return replace(self, keep=keep, add=add).boomerang()
+        return replace(self, keep=keep, add=add, detail=None).boomerang()
 
     def frame(self, index: int) -> Track:
         """One frame as a track of its own."""
         part = slice(index, index + 1)
-        return replace(self, keep=self.keep[part], add=self.add[part], loops=False)
+        detail = self.detail.rows(part) if self.detail else None
+        return replace(self, keep=self.keep[part], add=self.add[part], loops=False, detail=detail)
 
 
 def still(expression: Mapping[str, float]) -> tuple[Array, Array]:

@@ -9,14 +9,16 @@ import pytest
 from conftest import SAMPLE
 from PIL import Image
 
-from memegen import aus
+from memegen import aus, recipes
 from memegen.errors import MemegenError, NoFaceError, UsageError
 from memegen.faces.detect import Detector
+from memegen.geometry.motion import FaceMotion
 from memegen.media.encode import ffmpeg
 from memegen.perception.perceive import Perceiver
 from memegen.performance.clip import open_clip, parse_probe, read_clip, read_ppm
 from memegen.performance.drive import Driving, neutral_of, parse_parts, track_of
 from memegen.performance.follow import Follower, Performance, performance_of
+from memegen.performance.keyframes import recipe_text, simplify
 from memegen.performance.smooth import bridge, noise_of, smooth
 from memegen.performance.table import read_csv, to_csv
 
@@ -207,6 +209,38 @@ def test_absolute_transfer_parts_and_gains() -> None:
     assert parse_parts("mouth, gaze") == ("mouth", "gaze")
     with pytest.raises(UsageError, match="did you mean 'mouth'"):
         parse_parts("moth")
+
+
+def test_few_keyframes_say_almost_the_same() -> None:
+    ramp = np.r_[np.linspace(0, 0.8, 40), np.linspace(0.8, 0.2, 40)].astype(np.float32)
+    told = performance(AU12L=ramp, AU12R=ramp)
+    rows = simplify(ramp[:, None], 0.01)
+    assert len(rows) <= 4 and 40 in [*rows, *(rows + 1)]
+    text, error = recipe_text(track_of(told, Driving(relative=False, smoothing=0)))
+    assert error <= 0.4
+    again = recipes.parse(text).track()
+    assert len(recipes.parse(text).keyframes) <= 4
+    own = np.zeros(len(aus.CHANNELS), np.float32)
+    played = again.resolve(own)[:80, aus.INDEX["AU12L"]]
+    assert np.abs(played - ramp[: len(played)]).max() * 5 <= 0.45
+
+
+def test_measured_motion_replaces_the_action_units_where_it_counts(
+    face: np.ndarray, motion: FaceMotion
+) -> None:
+    units = np.zeros((12, len(aus.CHANNELS)), np.float32)
+    landmarks = np.repeat(face[None], 12, 0)
+    landmarks[6:] = motion.move(aus.to_vector({"AU26": 3})[None])[0]
+    told = Performance(25.0, units, np.ones(12, np.float32), "p", landmarks)
+    track = track_of(told, Driving(detail=1.0, smoothing=0, neutral_frame=0))
+    assert track.detail is not None
+    assert track.frame(0).detail is not None
+    moved = motion.move(track.resolve(motion.own), track.detail)
+    chin, temple = 14, 127
+    assert moved[11, chin, 1] - face[chin, 1] > 0.01
+    assert abs(moved[11, temple, 1] - face[temple, 1]) < 0.002
+    plain = motion.move(track.resolve(motion.own))
+    assert np.allclose(plain[11], plain[0], atol=1e-5)
 
 
 @pytest.fixture(scope="module")

@@ -48,8 +48,10 @@ def test_a_performance_moves_the_photo_and_keeps_its_sound(
     frames = np.stack(list(read_clip(made).frames)).astype(float)
     assert np.abs(frames - frames[0]).mean((1, 2, 3)).max() > 1.5
     assert np.abs(frames[:, :20, :20] - frames[0, :20, :20]).max() < 12  # the background is still
-    silent = parts["folder"] / "silent-out.mp4"
-    run("transfer", str(parts["photo"]), str(table), "-o", str(silent), capsys=capsys)
+    recipe, silent = parts["folder"] / "saved.yaml", parts["folder"] / "silent-out.mp4"
+    run("transfer", str(parts["photo"]), str(table), "-o", str(silent), "--save-recipe",
+        str(recipe), capsys=capsys)  # fmt: skip
+    run("recipes", "check", str(recipe), capsys=capsys)
     assert not open_clip(silent).audio
     assert len(list(read_clip(open_clip(silent)).frames)) == len(frames)
 

@@ -15,7 +15,10 @@ Report = dict[str, dict[str, float]]
 
 
 def evaluate(
-    data: Annotated[Path, typer.Argument(help="Folder of face-data shards and their labels.")],
+    data: Annotated[
+        Path,
+        typer.Argument(help="Folder of face-data shards and their labels; or a clip, or clips."),
+    ],
     model: Annotated[
         list[str] | None,
         typer.Option(
@@ -33,17 +36,27 @@ def evaluate(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Compare generators on held-out faces, or measure perception."""
+    """Compare generators on held-out faces or on clips, or measure perception."""
     models = model or ["mesh", "anatomical"]
-    if not data.is_dir():
-        raise UsageError(f"{data}: no such folder")
+    if not data.exists():
+        raise UsageError(f"{data}: no such folder or clip")
     if faces < 1:
         raise UsageError("--faces must be at least 1")
     if pairs < 1:
         raise UsageError("--pairs must be at least 1")
     if sheet is not None and (sheet.suffix.lower() != ".png" or not sheet.parent.is_dir()):
         raise UsageError(f"{sheet}: --sheet takes a .png in a folder that exists")
-    if "perception" in models:
+    if data.is_file() or not (data / "labels.npz").exists():
+        from memegen.evaluation import reenactment
+
+        clips = reenactment.clips_in(data)
+        found = reenactment.evaluate(clips, models)
+        if as_json:
+            result(json.dumps(found, indent=2))
+        else:
+            for clip, figures in found.items():
+                _show(figures, as_json, heading=clip)
+    elif "perception" in models:
         if len(models) > 1 or reach or sheet:
             raise UsageError("--model perception is measured alone")
         from memegen.evaluation import perception

@@ -73,6 +73,9 @@ def transfer(
     save_track: Annotated[
         Path | None, typer.Option("--save-track", help="Also write the performance as CSV.")
     ] = None,
+    save_recipe: Annotated[
+        Path | None, typer.Option("--save-recipe", help="Also write it as a recipe, a .yaml.")
+    ] = None,
     fmt: Annotated[
         str | None, typer.Option("--format", "-f", help="Output format if no suffix says it.")
     ] = None,
@@ -88,7 +91,7 @@ def transfer(
     from memegen.photo import read_photo
 
     recipes.check_ranges(intensity, fps, None)
-    _check(smooth, speed, start, end, target_face)
+    _check(smooth, speed, start, end, target_face, (save_track, save_recipe))
     table = Path(target).suffix.lower() == ".csv"
     clip = None if table else open_clip(target, fps)
     still = clip is not None and clip.still
@@ -119,6 +122,12 @@ def transfer(
 
         save_track.write_text(to_csv(told), encoding="utf-8")
     track = _track(told, driving, still, chosen)
+    if save_recipe is not None:
+        from memegen.performance.keyframes import recipe_text
+
+        text, error = recipe_text(track)
+        save_recipe.write_text(text, encoding="utf-8")
+        say(f"{save_recipe}: within {error:.2f} of 5 of the performance")
     rate = representable_fps(fps or track.fps, chosen)
     if rate != track.fps or speed != 1:
         track = track.resampled(rate, speed)
@@ -141,7 +150,14 @@ def transfer(
         result(str(written))
 
 
-def _check(smooth: float, speed: float, start: float, end: float | None, face: int) -> None:
+def _check(
+    smooth: float,
+    speed: float,
+    start: float,
+    end: float | None,
+    face: int,
+    files: tuple[Path | None, ...],
+) -> None:
     if not 0 <= smooth <= 5:
         raise UsageError(f"--smooth {smooth:g}: must be 0..5")
     if not SPEEDS[0] <= speed <= SPEEDS[1]:
@@ -150,6 +166,9 @@ def _check(smooth: float, speed: float, start: float, end: float | None, face: i
         raise UsageError("--start must be at least 0, and --end after it")
     if face < 1:
         raise UsageError("--target-face counts from 1")
+    for file in files:
+        if file is not None and not file.parent.is_dir():
+            raise UsageError(f"{file.parent}: no such folder")
 
 
 def _beside(source: str, target: str, fmt: str | None, still: bool) -> str:

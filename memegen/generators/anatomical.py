@@ -26,6 +26,7 @@ from memegen.generators.windows import (
     to_pixels,
     window_box,
 )
+from memegen.tracks import Detail
 
 PEAK = 255.0  # level of white in pictures
 WAKING = 0.06  # change of an action unit (of 1) below which the networks' change fades out
@@ -90,9 +91,9 @@ class AnatomicalPainter:
         """See Painter.outline."""
         return self.mesh.outline()
 
-    def paint(self, targets: Array) -> Iterator[Array]:
+    def paint(self, targets: Array, detail: Detail | None = None) -> Iterator[Array]:
         """See Painter.paint."""
-        for moved in self.mesh.move(targets):
+        for moved in self.mesh.move(targets, detail):
             with torch.inference_mode():
                 yield from self._finish(moved)
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from memegen.arrays import Array, Picture
 from memegen.geometry.motion import FaceMotion
+from memegen.tracks import Detail
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,11 @@ class Painter(Protocol):
         """(N, 2) polygon in pixels: nothing outside it ever changes."""
         ...
 
-    def paint(self, targets: Array) -> Iterator[Array]:
-        """(T, K) expressions 0..1 to T pictures (H, W, 3 or 4) float32, 0..255, one at a time."""
+    def paint(self, targets: Array, detail: Detail | None = None) -> Iterator[Array]:
+        """(T, K) expressions 0..1 to T pictures (H, W, 3 or 4) float32, 0..255, one at a time.
+
+        `detail`: how a performer's mesh moved in these frames.
+        """
         ...
 
 

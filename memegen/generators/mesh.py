@@ -28,6 +28,7 @@ from memegen.geometry.topology import (
     LIPS_OUTER,
     UPPER_LID,
 )
+from memegen.tracks import Detail
 
 _CHUNK = 4  # frames moved and rasterised together, where their pixels are few
 _CHUNK_PIXELS = 2_000_000
@@ -110,17 +111,18 @@ class MeshPainter:
         """See Painter.outline."""
         return self._flow.outline()
 
-    def paint(self, targets: Array) -> Iterator[Array]:
+    def paint(self, targets: Array, detail: Detail | None = None) -> Iterator[Array]:
         """See Painter.paint."""
-        for moved in self.move(targets):
+        for moved in self.move(targets, detail):
             yield from moved.images
 
-    def move(self, targets: Array) -> Iterator[Moved]:
+    def move(self, targets: Array, detail: Detail | None = None) -> Iterator[Moved]:
         """(T, K) expressions 0..1 to moved frames, a few at a time."""
         motion = self._scene.motion
         for start in range(0, len(targets), self.frames_together):
-            chunk = targets[start : start + self.frames_together]
-            moved = self._scene.pixels(motion.move(chunk))
+            rows = slice(start, start + self.frames_together)
+            chunk = targets[rows]
+            moved = self._scene.pixels(motion.move(chunk, detail.rows(rows) if detail else None))
             with torch.inference_mode():
                 flow = self._flow(moved, self._texture(moved))
                 warped = warp(self._picture, flow)

@@ -17,6 +17,7 @@ from memegen.geometry.topology import (
     LOWER_LIP_EDGE,
     UPPER_LIP_EDGE,
 )
+from memegen.tracks import Detail
 
 HEAD_PIVOT = np.array([0, -0.45, -1.25], np.float32)  # IOD: between the ears, where a neck turns
 EYEBALL_RADIUS = 0.19  # IOD: 12 mm of 63
@@ -61,16 +62,21 @@ class FaceMotion:
         pose = fit_pose(landmarks, self.anatomy.canonical, self.anatomy.rigid_weights)
         return replace(self, landmarks=landmarks, own=own, pose=pose)
 
-    def move(self, targets: Array) -> Array:
-        """(T, K) expressions, 0..1, to (T, 478, 3) landmarks in crop units."""
+    def move(self, targets: Array, detail: Detail | None = None) -> Array:
+        """(T, K) expressions, 0..1, to (T, 478, 3) landmarks in crop units.
+
+        `detail` moves vertices as a performer's did, instead of as the action units say.
+        """
         face = self.pose.to_face(self.landmarks)
         targets = self.anatomy.reaching(self.own, targets)
         # A photo whose expression is asked for must not move at all: nothing below adds to zero.
         shift = self.anatomy.displacement(targets) - self.anatomy.displacement(self.own)
+        if detail is not None:
+            shift = shift + detail.share[:, None] * (detail.shift - shift)
         points = np.repeat(face[None], len(targets), 0)
         points[:, :468] += shift
         self._close_lids(points, face, targets)
-        self._meet_lips(points, face, targets)
+        self._meet_lips(points, face, targets, measured=detail is not None)
         self._turn_eyes(points, targets)
         return self.pose.to_crop(self._turn_head(points, targets))
 
@@ -139,11 +145,18 @@ class FaceMotion:
         shift = self.anatomy.displacement(awake) - self.anatomy.displacement(targets)
         return points[:, list(ring)] + shift[:, list(ring)]
 
-    def _meet_lips(self, points: Array, face: Array, targets: Array) -> None:
-        """Scale the mouth's opening down with the action units that open it; never cross lips."""
+    def _meet_lips(self, points: Array, face: Array, targets: Array, measured: bool) -> None:
+        """Scale the mouth's opening down with the action units that open it; never cross lips.
+
+        Lips that move as measured are only kept from crossing.
+        """
         upper, lower = list(UPPER_LIP_EDGE), list(LOWER_LIP_EDGE)
         own_gap, gaps = self._opening(self.own[None])[0], self._opening(targets)
-        keep = np.clip(gaps / max(own_gap, 1e-6), 0, 1) if own_gap > 0.015 else np.ones(len(gaps))
+        keep = (
+            np.clip(gaps / max(own_gap, 1e-6), 0, 1)
+            if own_gap > 0.015 and not measured
+            else np.ones(len(gaps))
+        )
         closing = (keep < 1)[:, None, None]
         middle = (points[:, upper] + points[:, lower]) / 2
         moved_half = (points[:, upper] - points[:, lower]) / 2

@@ -8,14 +8,20 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from memegen import aus
-from memegen.arrays import Array, Mask
+from memegen.arrays import Array, Integers, Mask
 from memegen.errors import UsageError, nearest
+from memegen.geometry.anatomy import load_anatomy
+from memegen.geometry.shape import MESH_POINTS, fit_pose
+from memegen.geometry.topology import REGIONS
 from memegen.performance.follow import Performance
 from memegen.performance.smooth import smooth
-from memegen.tracks import Track
+from memegen.tracks import Detail, Track
 
 CALM = 0.08  # share of the seen frames, the calmest, whose middle is the performer's neutral
 NOISE_FLOOR = 0.004  # of a channel (of 1), and of a degree's share of a channel
+DETAIL_FLOOR = 0.0015  # IOD of noise that landmarks have at least
+DETAIL_REACH = {"mouth": 0.35, "brows": 0.2}  # IOD over which measured motion fades out
+_FACE = ("brows", "eyes", "cheeks", "nose", "mouth")
 PARTS: dict[str, tuple[str, ...]] = {
     "mouth": ("mouth", "cheeks", "nose"),
     "eyes": ("eyes",),
@@ -34,6 +40,7 @@ class Driving:
     only: tuple[str, ...] = tuple(PARTS)  # parts of the face that follow
     smoothing: float = 1.0  # 0: none
     gains: Mapping[str, float] = field(default_factory=dict)  # by action unit
+    detail: float = 0.0  # how far the mesh follows the performer's rather than action units, 0..1
 
 
 def parse_parts(text: str) -> tuple[str, ...]:
@@ -65,22 +72,25 @@ def parse_gains(text: str) -> dict[str, float]:
     return gains
 
 
-def neutral_of(performance: Performance, frame: int | None = None) -> Array:
-    """(K,) the performer's calm face: the given frame, or the middle of the calmest ones.
+def neutral_frames(performance: Performance, frame: int | None = None) -> Integers:
+    """The performer's calm frames: the given one, or those with little expression, eyes open.
 
-    Calm is little expression and eyes open; the head may be anywhere.
+    The head may be anywhere in them.
     """
     if frame is not None:
         if not 0 <= frame < len(performance):
             raise UsageError(f"--neutral-frame {frame}: there are {len(performance)} frames")
-        return performance.units[frame]
+        return np.array([frame])
     seen = np.flatnonzero(performance.seen)
-    face = [
-        aus.INDEX[c] for au in aus.TABLE if au.group not in ("head", "gaze") for c in au.channels
-    ]
-    effort = performance.units[seen][:, face].sum(1)
-    count = max(1, round(CALM * len(seen)))
-    return np.asarray(np.median(performance.units[seen[np.argsort(effort)[:count]]], 0))
+    parts = [aus.INDEX[c] for au in aus.TABLE if au.group in _FACE for c in au.channels]
+    effort = performance.units[seen][:, parts].sum(1)
+    return seen[np.argsort(effort)[: max(1, round(CALM * len(seen)))]]
+
+
+def neutral_of(performance: Performance, frame: int | None = None) -> Array:
+    """(K,) the expression of the performer's calm face: the middle of the calm frames."""
+    calm = neutral_frames(performance, frame)
+    return np.asarray(np.median(_signed(performance.units[calm]), 0), np.float32)
 
 
 def track_of(performance: Performance, driving: Driving) -> Track:
@@ -90,15 +100,41 @@ def track_of(performance: Performance, driving: Driving) -> Track:
     gains = _gains(driving.gains)
     if driving.relative:
         keep = np.ones_like(units)
-        add = _signed(units) - _signed(neutral_of(performance, driving.neutral_frame))
+        add = _signed(units) - neutral_of(performance, driving.neutral_frame)
         add = _unsigned(add) * gains
     else:
         keep = np.zeros_like(units)
         add = np.clip(units * gains, 0, 1)
     keep[:, ~followed], add[:, ~followed] = 1, 0
+    detail = None
+    if driving.detail > 0 and driving.relative and performance.landmarks is not None:
+        detail = detail_of(performance, driving)
     return Track(
-        keep, add.astype(np.float32), performance.fps, False, performance.name, "performance"
-    )
+        keep, add.astype(np.float32), performance.fps, False, performance.name, "performance",
+        detail,
+    )  # fmt: skip
+
+
+def detail_of(performance: Performance, driving: Driving) -> Detail:
+    """The performer's own mesh motion from the calm face: no action unit says all that lips do."""
+    assert performance.landmarks is not None
+    anatomy = load_anatomy()
+    pose = fit_pose(performance.landmarks, anatomy.canonical, anatomy.rigid_weights)
+    faces = pose.to_face(performance.landmarks[:, :MESH_POINTS])
+    calm = np.median(faces[neutral_frames(performance, driving.neutral_frame)], 0)
+    flat = (faces - calm).reshape(len(faces), -1).astype(np.float32)
+    shift = smooth(flat, performance.fps, driving.smoothing, DETAIL_FLOOR)
+    share = np.zeros(MESH_POINTS, np.float32)
+    for part, reach in DETAIL_REACH.items():
+        if part in driving.only:
+            share = np.maximum(share, _near(anatomy.canonical, REGIONS[part], reach))
+    return Detail(shift.reshape(len(faces), MESH_POINTS, 3), share * driving.detail)
+
+
+def _near(canonical: Array, rows: tuple[int, ...], reach: float) -> Array:
+    """(468,) one at vertices of a region, fading out over `reach` IOD."""
+    distance = np.linalg.norm(canonical[:, None] - canonical[list(rows)][None], axis=-1).min(1)
+    return np.exp(-0.5 * (distance / reach) ** 2).astype(np.float32)
 
 
 def _smoothed(performance: Performance, strength: float) -> Array:

@@ -1,0 +1,126 @@
+"""Self-reenactment: a clip's first frame, driven by the clip, against the clip itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from memegen.arrays import Array, Picture
+from memegen.errors import MemegenError, UsageError
+from memegen.evaluation.measures import absolute, mean_over, regions, structure
+from memegen.faces.align import Alignment
+from memegen.perception.perceive import Perceiver, read_crop
+from memegen.performance.clip import open_clip, read_clip
+from memegen.performance.drive import Driving, track_of
+from memegen.performance.follow import Follower, Seen, performance_of
+from memegen.photo import read_photo
+from memegen.pipeline import Animator
+
+EVERY = 5  # frames between those compared
+CROP = 192  # pixels of the aligned crops that are compared
+SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".gif", ".webp")
+
+Report = dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way of playing a clip."""
+
+    name: str
+    model: str | None  # None: the first frame stands still
+    detail: float = 0.0
+
+
+def ways_of(models: list[str]) -> list[Way]:
+    """The still photo; every model, driven by action units and by the performer's mesh too."""
+    found = [Way("still", None)]
+    for model in models:
+        found += [Way(model, model), Way(f"{model}, detail", model, 1.0)]
+    return found
+
+
+def clips_in(source: Path) -> list[Path]:
+    """A clip, or all clips of a folder. Raises UsageError if there is none."""
+    if source.is_file():
+        return [source]
+    found = sorted(p for p in source.iterdir() if p.suffix.lower() in SUFFIXES)
+    if not found:
+        raise UsageError(f"{source}: neither face data nor clips in this folder")
+    return found
+
+
+def evaluate(clips: list[Path], models: list[str]) -> dict[str, Report]:
+    """{clip: {way: figures}}, and the mean under `all clips`.
+
+    landmarks: mean distance (IOD) of the 468 in their aligned crops; L1 (levels of 255) and SSIM
+    inside the face, in those crops. Every fifth frame counts.
+    """
+    animators = {model: Animator(model) for model in models}
+    ways = ways_of(models)
+    first = next(iter(animators.values()))
+    report = {clip.name: _one(clip, ways, animators, first) for clip in clips}
+    names = [way.name for way in ways]
+    report["all clips"] = {
+        name: {
+            figure: float(np.mean([found[name][figure] for found in list(report.values())]))
+            for figure in ("landmarks", "L1", "SSIM")
+        }
+        for name in names
+    }
+    return report
+
+
+def _one(clip: Path, ways: list[Way], animators: dict[str, Animator], first: Animator) -> Report:
+    opened = open_clip(clip)
+    frames = list(read_clip(opened).frames)
+    perceiver = first.perceiver
+    found = list(Follower(first.detector, perceiver).follow(frames))
+    told = performance_of(found, opened.fps, clip.stem)
+    if found[0] is None:
+        raise MemegenError(f"{clip}: no face in the first frame")
+    shown = [i for i in range(EVERY, len(frames), EVERY) if found[i] is not None]
+    photo = read_photo(frames[0])
+    report: Report = {}
+    for way in ways:
+        if way.model is None:
+            played: Iterator[Picture] = (frames[0] for _ in frames)
+        else:
+            track = track_of(told, Driving(neutral_frame=0, detail=way.detail))
+            played = iter(animators[way.model].animate(photo, track))
+        figures = [
+            _compared(picture, frames[index], found[index], found[0].alignment, perceiver)
+            for index, picture in enumerate(played)
+            if index in shown
+        ]
+        columns = zip(*figures, strict=True)
+        report[way.name] = dict(
+            zip(("landmarks", "L1", "SSIM"), (float(np.mean(c)) for c in columns), strict=True)
+        )
+    return report
+
+
+def _compared(
+    picture: Picture, real: Picture, seen: Seen | None, at: Alignment, perceiver: Perceiver
+) -> tuple[float, float, float]:
+    assert seen is not None
+    places = [perceiver.settle(picture, at), perceiver.settle(real, seen.alignment)]
+    said = [
+        perceiver.see(frame, place)[0] for frame, place in zip((picture, real), places, strict=True)
+    ]
+    gap = np.linalg.norm(said[1][473, :2] - said[1][468, :2])
+    distance = float(np.linalg.norm((said[0] - said[1])[:468, :2], axis=1).mean() / gap)
+    mine, true = (_crop(frame, place) for frame, place in zip((picture, real), places, strict=True))
+    face = 1 - regions(said[1], CROP)["background"]
+    return (
+        distance,
+        mean_over(absolute(mine, true), face),
+        mean_over(structure(mine, true), face),
+    )
+
+
+def _crop(frame: Picture, at: Alignment) -> Array:
+    return np.asarray(read_crop(frame, at, CROP)[0].permute(1, 2, 0).numpy() * 255)
