@@ -243,6 +243,23 @@ def test_measured_motion_replaces_the_action_units_where_it_counts(
     assert np.allclose(plain[11], plain[0], atol=1e-5)
 
 
+def test_gains_count_in_measured_motion_too(face: np.ndarray, motion: FaceMotion) -> None:
+    wanted = aus.to_vector({"AU26": 3})
+    units = np.repeat(wanted[None], 12, 0)
+    units[:6] = 0
+    landmarks = np.concatenate(
+        [np.repeat(face[None], 6, 0), np.repeat(motion.move(wanted[None]), 6, 0)]
+    )
+    told = Performance(25.0, units, np.ones(12, np.float32), "p", landmarks)
+    chin, opened = 14, []
+    for gain in (0.0, 1.0, 1.5):
+        driving = Driving(smoothing=0, neutral_frame=0, gains={"AU26": gain})
+        track = track_of(told, driving)
+        moved = motion.move(track.resolve(motion.own), track.detail)
+        opened.append(moved[11, chin, 1] - face[chin, 1])
+    assert opened[0] < 0.35 * opened[1] < 0.35 * opened[2] / 1.2
+
+
 @pytest.fixture(scope="module")
 def follower_parts() -> tuple[Detector, Perceiver]:
     return Detector(), Perceiver()

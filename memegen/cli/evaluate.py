@@ -31,12 +31,22 @@ def evaluate(
         bool, typer.Option("--reach", help="Measure whether asked-for intensities are reached.")
     ] = False,
     faces: Annotated[int, typer.Option("--faces", help="Held-out faces for --reach.")] = 100,
+    photos: Annotated[
+        Path | None,
+        typer.Option("--photos", help="Photos to drive by --clips: does everybody stay the same?"),
+    ] = None,
+    clips: Annotated[
+        Path | None, typer.Option("--clips", help="Clips that drive --photos.")
+    ] = None,
     sheet: Annotated[
-        Path | None, typer.Option("--sheet", help="Write a contact sheet of some pairs, a PNG.")
+        Path | None, typer.Option("--sheet", help="Write a contact sheet, a PNG.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Compare generators on held-out faces or on clips, or measure perception."""
+    """Compare generators on held-out faces or on clips, or measure perception.
+
+    With --photos and --clips: how far every photo's identity goes, driven by every clip.
+    """
     models = model or ["mesh", "anatomical"]
     if not data.exists():
         raise UsageError(f"{data}: no such folder or clip")
@@ -46,11 +56,14 @@ def evaluate(
         raise UsageError("--pairs must be at least 1")
     if sheet is not None and (sheet.suffix.lower() != ".png" or not sheet.parent.is_dir()):
         raise UsageError(f"{sheet}: --sheet takes a .png in a folder that exists")
-    if data.is_file() or not (data / "labels.npz").exists():
+    if (photos is None) != (clips is None):
+        raise UsageError("--photos and --clips go together")
+    if photos is not None and clips is not None:
+        _crossing(data, photos, clips, models, sheet, as_json)
+    elif data.is_file() or not (data / "labels.npz").exists():
         from memegen.evaluation import reenactment
 
-        clips = reenactment.clips_in(data)
-        found = reenactment.evaluate(clips, models)
+        found = reenactment.evaluate(reenactment.clips_in(data), models)
         if as_json:
             result(json.dumps(found, indent=2))
         else:
@@ -75,6 +88,21 @@ def evaluate(
             result(json.dumps(report, indent=2))
         else:
             _side_by_side(report)
+
+
+def _crossing(
+    data: Path, photos: Path, clips: Path, models: list[str], sheet: Path | None, as_json: bool
+) -> None:
+    from memegen.evaluation.crossing import evaluate as crossed
+    from memegen.evaluation.crossing import photos_in
+    from memegen.evaluation.reenactment import clips_in
+    from memegen.performance.drive import Driving
+
+    for source in (photos, clips):
+        if not source.exists():
+            raise UsageError(f"{source}: no such file or folder")
+    report = crossed(data, photos_in(photos), clips_in(clips), models[-1], Driving(), sheet)
+    _show(report, as_json, heading=models[-1])
 
 
 def _show(report: Report, as_json: bool, heading: str | None = None) -> None:

@@ -49,6 +49,14 @@ def transfer(
     gain: Annotated[
         str | None, typer.Option("--gain", help='Scales action units: "AU12=1.5,AU4=0".')
     ] = None,
+    detail: Annotated[
+        float,
+        typer.Option(
+            "--detail",
+            help="How far lips and brows move as the performer's do rather than as action units "
+            "say, 0..1; with --relative only.",
+        ),
+    ] = 1.0,
     intensity: Annotated[float, typer.Option("--intensity", help="Scales the change, 0..3.")] = 1.0,
     face: Annotated[
         str, typer.Option("--face", help="Face of the photo: largest, all, a number, or a box.")
@@ -91,7 +99,7 @@ def transfer(
     from memegen.photo import read_photo
 
     recipes.check_ranges(intensity, fps, None)
-    _check(smooth, speed, start, end, target_face, (save_track, save_recipe))
+    _check(smooth, detail, speed, start, end, target_face, (save_track, save_recipe))
     table = Path(target).suffix.lower() == ".csv"
     clip = None if table else open_clip(target, fps)
     still = clip is not None and clip.still
@@ -109,6 +117,7 @@ def transfer(
         parse_parts(only),
         smooth,
         parse_gains(gain) if gain else {},
+        detail,
     )
     photo = read_photo(source)  # say so before loading networks
 
@@ -152,6 +161,7 @@ def transfer(
 
 def _check(
     smooth: float,
+    detail: float,
     speed: float,
     start: float,
     end: float | None,
@@ -160,6 +170,8 @@ def _check(
 ) -> None:
     if not 0 <= smooth <= 5:
         raise UsageError(f"--smooth {smooth:g}: must be 0..5")
+    if not 0 <= detail <= 1:
+        raise UsageError(f"--detail {detail:g}: must be 0..1")
     if not SPEEDS[0] <= speed <= SPEEDS[1]:
         raise UsageError(f"--speed {speed:g}: must be {SPEEDS[0]:g}..{SPEEDS[1]:g}")
     if not start >= 0 or (end is not None and not end > start):

@@ -1,0 +1,138 @@
+"""Photos of some people driven by clips of others, to see that everybody stays who they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from memegen.arrays import Array, Integers, Picture
+from memegen.errors import UsageError
+from memegen.evaluation import identity
+from memegen.evaluation.identity import Identity
+from memegen.faces.align import Alignment
+from memegen.perception.perceive import Perceiver, read_crop
+from memegen.performance.clip import open_clip, read_clip
+from memegen.performance.drive import Driving, neutral_frames, track_of
+from memegen.performance.follow import Follower, Performance, performance_of
+from memegen.photo import Photo, picture_kind, read_photo
+from memegen.pipeline import Animator
+from memegen.tracks import Track
+
+FRAMES = 12  # of every clip that are compared
+SIDE = 640  # longest side of the driven photos
+CELL = 160  # pixels of a face on the sheet
+
+Report = dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Performer:
+    """A clip that drives, and the real faces in it that driven ones are compared with."""
+
+    told: Performance
+    rows: Integers  # (F,) frames that are compared
+    faces: Tensor  # (F, 3, S, S)
+    calm: Tensor  # (1, 3, S, S)
+
+    @property
+    def height(self) -> int:
+        """Which of the compared frames shows most."""
+        return int(self.told.units[self.rows].sum(1).argmax())
+
+    def track(self, driving: Driving) -> Track:
+        """The compared frames, for a photo."""
+        track = track_of(self.told, driving)
+        detail = track.detail.rows(self.rows) if track.detail else None
+        return replace(track, keep=track.keep[self.rows], add=track.add[self.rows], detail=detail)
+
+
+def photos_in(source: Path) -> list[Path]:
+    """A photo, or the photos of a folder. Raises UsageError if there is none."""
+    found = [source] if source.is_file() else sorted(p for p in source.iterdir() if p.is_file())
+    found = [path for path in found if picture_kind(path) == "still"]
+    if not found:
+        raise UsageError(f"{source}: no photos in this folder")
+    return found
+
+
+def evaluate(
+    data: Path,
+    photos: list[Path],
+    clips: list[Path],
+    model: str,
+    driving: Driving,
+    sheet: Path | None = None,
+) -> Report:
+    """Identity distances of every photo driven by every clip: {photo: {clip: distance}}.
+
+    Distances are to the photo itself. Under `performer itself` stands how far the performer's own
+    frames are from the performer's calm face (what these expressions do to anybody), under
+    `from performer` how far the driven faces are from the performer's: mixtures would be near.
+    `data`: shards that the ruler of identity is fitted on. `sheet` gets a picture: every clip at
+    its height, then one row a photo.
+    """
+    animator = Animator(model)
+    person = identity.fit(data, animator.perceiver.network)
+    acted = {clip.name: _performer(clip, animator) for clip in clips}
+    report: Report = {
+        "performer itself": {name: _gone(person, p.faces, p.calm) for name, p in acted.items()},
+        "from performer": dict.fromkeys(acted, 0.0),
+    }
+    rows = [_row([torch.ones(3, CELL, CELL), *(p.faces[p.height] for p in acted.values())])]
+    for path in photos:
+        photo = _small(read_photo(path))
+        place = animator.see(photo)[0].perception.alignment
+        own = _face(photo.rgb, place, animator.perceiver)
+        shown, report[path.stem] = [own[0]], {}
+        for name, performer in acted.items():
+            frames = animator.animate(photo, performer.track(driving))
+            faces = torch.cat([_face(frame, place, animator.perceiver) for frame in frames])
+            report[path.stem][name] = _gone(person, faces, own)
+            report["from performer"][name] += _gone(person, faces, performer.calm) / len(photos)
+            shown.append(faces[performer.height])
+        rows.append(_row(shown))
+    report["ruler"] = {"verification": person.verification}
+    if sheet is not None:
+        Image.fromarray(np.concatenate(rows)).save(sheet)
+    return report
+
+
+def _performer(clip: Path, animator: Animator) -> Performer:
+    opened = open_clip(clip)
+    frames = list(read_clip(opened).frames)
+    found = list(Follower(animator.detector, animator.perceiver).follow(frames))
+    told = performance_of(found, opened.fps, clip.stem)
+    seen = np.flatnonzero(told.seen)
+    rows = seen[np.linspace(0, len(seen) - 1, min(FRAMES, len(seen))).astype(int)]
+    faces = []
+    for row in [neutral_frames(told)[0], *rows]:
+        there = found[row]
+        assert there is not None
+        faces.append(_face(frames[row], there.alignment, animator.perceiver))
+    return Performer(told, rows, torch.cat(faces[1:]), faces[0])
+
+
+def _small(photo: Photo) -> Photo:
+    scale = min(1.0, SIDE / max(photo.size))
+    return photo.resized(round(photo.size[0] * scale), round(photo.size[1] * scale))
+
+
+def _face(frame: Picture, near: Alignment, perceiver: Perceiver) -> Tensor:
+    """(1, 3, S, S) the face aligned where it now is."""
+    rgb = np.ascontiguousarray(frame[..., :3])
+    return read_crop(rgb, perceiver.settle(rgb, near), CELL)
+
+
+def _gone(person: Identity, faces: Tensor, own: Tensor) -> float:
+    """Mean identity distance of faces (T, 3, S, S) from one face (1, 3, S, S)."""
+    return person.distance(faces, own.expand_as(faces))
+
+
+def _row(cells: list[Tensor]) -> Array:
+    row = torch.cat(cells, 2).permute(1, 2, 0).clamp(0, 1).numpy()
+    return np.asarray(row * 255 + 0.5).astype(np.uint8)
