@@ -105,7 +105,7 @@ def speed(photo: Photo, frames: int) -> None:
         for name, animator in animators.items():
             canvas, actor = placed(animator, photo, crop)
             track = recipes.load_track("laugh+shake", duration=frames / 25)
-            list(_frames(canvas, [actor], track.frame(3), 1.0))
+            list(_frames(canvas, [actor], track, 1.0))
             start = time.perf_counter()
             count = sum(1 for _ in _frames(canvas, [actor], track, 1.0))
             each = (time.perf_counter() - start) / count * 1000
@@ -130,7 +130,7 @@ def sharpness(photos: list[Path]) -> None:
                 with torch.inference_mode():
                     picture, looks = actor.painter.look(next(actor.painter.mesh.move(target)))
                     still = changed(looks, picture)[0, 0].numpy() < 0.1
-                still &= actor.inside
+                still &= actor.inside[..., 0] > 0
             frame = next(iter(actor.painter.paint(target)))[..., :3].mean(-1)
             gy, gx = np.gradient(frame)
             energy[name] = float((gx**2 + gy**2)[still].mean())
@@ -142,7 +142,7 @@ def training(data: Path, steps: int = 12) -> None:
     from memegen.training import generator as g
 
     settings, device = g.GeneratorTraining(), torch.device("cpu")
-    crops = g.load_crops(data, settings.pairs, held_out=True)
+    crops = g.load_crops(data, dict(settings.pairs.sources), "held out")
     maker = g.PairMaker(crops, settings.pairs, settings.network.sides)
     start = time.perf_counter()
     draws = [maker[index] for index in range(settings.batch)]

@@ -30,11 +30,14 @@ def head_and_shoulders(animator: memegen.Animator, photo: Photo, side: int) -> P
 
 
 def row(animator: memegen.Animator, photo: Photo, name: str, moments: int) -> list[np.ndarray]:
-    """Evenly spaced frames of one cycle; of a boomerang, of the way there."""
+    """Frames of one cycle, or of a boomerang's way there; one of them is the strongest."""
     recipe = recipes.load(name)
     track = recipe.track()
     length = (len(track) + 1) // 2 if recipe.loop == "boomerang" else len(track)
-    chosen = set(np.linspace(0, length - 1, moments).round().astype(int).tolist())
+    chosen = np.linspace(0, length - 1, moments).round().astype(int)
+    height = track.strongest()
+    if height < length:
+        chosen[np.abs(chosen - height).argmin()] = height
     frames = animator.animate(photo, track)
     return [frame for index, frame in enumerate(frames) if index in chosen]
 

@@ -12,8 +12,9 @@ import torch
 from PIL import Image
 
 from memegen import recipes
-from memegen.arrays import Array, Mask, Picture
+from memegen.arrays import Array, Picture
 from memegen.aus import parse_expression
+from memegen.devices import device_named
 from memegen.errors import UsageError
 from memegen.faces.align import Alignment
 from memegen.faces.choose import Choice, choose, parse_choice
@@ -33,6 +34,7 @@ from memegen.performance.follow import Follower, Performance, performance_of
 from memegen.performance.table import read_csv
 from memegen.photo import Photo, read_photo
 from memegen.tracks import Track
+from memegen.weights import DEFAULT_MODEL
 
 _LARGEST = Choice()
 MAX_SIDE = 8192  # pixels; nothing plays larger animations
@@ -69,34 +71,19 @@ class _Actor:
     """One face ready to be painted: where, how, and what it looks like at rest."""
 
     box: Box
-    inside: Mask  # (h, w) pixels that may change
+    inside: Picture  # (h, w, channels) 255 where pixels may change, 0 where they must not
     painter: Painter
     own: Array  # (K,)
-
-
-def device_named(name: str) -> str:
-    """`auto` is CUDA where there is one, else the CPU. Raises UsageError for a missing device."""
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    present = {
-        "cpu": True,
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-    }
-    if name not in present:
-        raise UsageError(f"unknown device '{name}' (known: auto, cpu, cuda, mps)")
-    if not present[name]:
-        raise UsageError(f"there is no {name} device on this machine; use --device cpu")
-    return name
 
 
 class Animator:
     """Animates photos. Networks are loaded once and used for every photo.
 
-    model: name of a generator (`mesh`). device: auto, cpu, cuda or mps.
+    model: `anatomical`, `mesh`, or what `memegen train` made (a file or a run's folder).
+    device: auto, cpu, cuda or mps.
     """
 
-    def __init__(self, model: str = "mesh", device: str = "auto") -> None:
+    def __init__(self, model: str = DEFAULT_MODEL, device: str = "auto") -> None:
         torch.set_flush_denormal(True)  # denormals slow CPU convolutions by up to a quarter
         self._device = device_named(device)
         self._generator = generator_named(model, self._device)
@@ -189,8 +176,9 @@ class Animator:
         scene = Scene(np.ascontiguousarray(canvas[box.slices]), affine, motion)
         painter = self._generator.prepare(scene)
         local = Box(0, 0, box.right - box.left, box.bottom - box.top)
-        inside = fill(painter.outline(), local) > 0.5
-        return _Actor(box, inside, painter, seen.action_units)
+        inside = np.where(fill(painter.outline(), local) > 0.5, 255, 0).astype(np.uint8)
+        channels = np.repeat(inside[..., None], canvas.shape[2], 2)
+        return _Actor(box, channels, painter, seen.action_units)
 
 
 def beside(frames: Frames, clip: Clip, start: float) -> Frames:
@@ -253,10 +241,12 @@ def _frames(
             np.clip(picture, 0, 255, out=picture)
             picture += 0.5
             new = picture.astype(np.uint8)
-            may_change = actor.inside[..., None]
+            inside = actor.inside
             if len(actors) > 1:  # near faces: the later must not undo the earlier one's change
-                may_change = may_change & (new != canvas[actor.box.slices]).any(-1, keepdims=True)
-            np.copyto(view, new, where=may_change)
+                inside = inside * (new != canvas[actor.box.slices]).any(-1, keepdims=True)
+            new ^= view
+            new &= inside
+            view ^= new  # `new` where inside, else `view`: four times as fast as a masked copy
         yield frame
 
 

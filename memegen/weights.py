@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import torch
 
 FORMAT = "1"
+DEFAULT_MODEL = "anatomical"  # the generator that is used unless another is asked for
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,20 @@
 """The anatomical generator: windows, composition, networks, on tiny random weights."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from conftest import vector
+from conftest import SAMPLE, vector
 
+import memegen
 from memegen import aus, weights
 from memegen.errors import UsageError, WeightsError
 from memegen.generators import Scene, generator_named
 from memegen.generators.anatomical import AnatomicalPainter, changed, put_together
 from memegen.generators.compose import add_low, compose, enlarge, shift
+from memegen.generators.mesh import MeshGenerator
 from memegen.generators.network import (
     GeneratorConfig,
     GeneratorNet,
@@ -34,7 +36,11 @@ from memegen.generators.windows import (
 from memegen.geometry.anatomy import Anatomy, load_anatomy
 from memegen.geometry.flow import Box
 from memegen.geometry.motion import FaceMotion
+from memegen.geometry.outline import fill
 from memegen.geometry.shape import mirror_order
+from memegen.geometry.topology import LIPS_INNER
+from memegen.perception.perceive import read_crop
+from memegen.photo import read_photo
 
 TINY = GeneratorConfig(
     face=WindowConfig(16, (4, 8, 8), 0, 1),
@@ -224,8 +230,6 @@ def test_the_photos_own_expression_is_the_photo(
 def test_nothing_changes_outside_the_outline(
     tmp_path: Path, face: np.ndarray, anatomy: Anatomy
 ) -> None:
-    from memegen.geometry.outline import fill
-
     scene = scene_of(face, anatomy, 200)
     painter = generator_named(str(tiny_file(tmp_path / "t.safetensors"))).prepare(scene)
     inside = fill(painter.outline(), Box(0, 0, 200, 200))
@@ -245,6 +249,14 @@ def test_frames_do_not_depend_on_their_company(
     assert np.abs(together - alone).mean() < 0.2  # half precision
 
 
+def test_painting_leaves_gradients_on(tmp_path: Path, face: np.ndarray, anatomy: Anatomy) -> None:
+    painter = generator_named(str(tiny_file(tmp_path / "t.safetensors"))).prepare(
+        scene_of(face, anatomy)
+    )
+    next(iter(painter.paint(np.stack([vector(AU12=4), vector(AU12=2)]))))
+    assert torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
+
+
 def test_attention_map_shows_the_windows(
     tmp_path: Path, face: np.ndarray, anatomy: Anatomy
 ) -> None:
@@ -259,6 +271,30 @@ def test_attention_map_shows_the_windows(
     assert mask.shape == (1, 1, SIDE, SIDE)
     assert 0 < float(mask.max()) <= 1
     assert float((after - picture).abs().max()) > 1
+
+
+def test_shipped_networks_give_a_closed_mouth_its_teeth_back(
+    animator: memegen.Animator, anatomy: Anatomy
+) -> None:
+    """The pair protocol on the sample: shut her mouth, ask for her own smile, compare with her."""
+    seen = animator.see(SAMPLE)[0].perception
+    side, affine = 256, np.array([[256, 0, 0], [0, 256, 0]], np.float32)
+    crop = read_crop(read_photo(SAMPLE).rgb, seen.alignment, side)[0].permute(1, 2, 0).numpy()
+    true = (crop * 255 + 0.5).astype(np.uint8)
+    plain = replace(anatomy, gains=np.ones_like(anatomy.gains))
+    own = seen.action_units
+    shut = own.copy()
+    shut[[aus.INDEX[c] for c in ("AU25", "AU26", "AU27", "AU12L", "AU12R")]] = 0
+    first = Scene(true, affine, FaceMotion.of(seen.landmarks, own, plain))
+    moved = next(MeshGenerator().prepare(first).move(shut[None]))
+    closed = (moved.images[0] + 0.5).clip(0, 255).astype(np.uint8)
+    asked = Scene(closed, affine, FaceMotion.of(moved.landmarks[0] / side, shut, plain))
+    mouth = fill(seen.landmarks[list(LIPS_INNER), :2] * side, Box(0, 0, side, side)) > 0.5
+    miss = {}
+    for name in ("mesh", "anatomical"):
+        (frame,) = generator_named(name).prepare(asked).paint(own[None])
+        miss[name] = float(np.abs(frame - true)[mouth].mean())
+    assert miss["anatomical"] < 0.8 * miss["mesh"]
 
 
 def test_wrong_weights_are_one_line(tmp_path: Path) -> None:

@@ -204,7 +204,7 @@ def test_missing_and_wrong_weights(
     (other / "perception.safetensors").write_bytes(b"garbage")
     assert "damaged" in run("aus", str(copy), capsys=capsys, code=4)[1]
     (other / "perception.safetensors").write_bytes((shipped / "anatomy.safetensors").read_bytes())
-    assert "these weights are for 'anatomy'" in run("animate", str(copy), capsys=capsys, code=4)[1]
+    assert "these weights are for 'anatomy'" in run("aus", str(copy), capsys=capsys, code=4)[1]
     assert not copy.with_name("photo_smile.gif").exists()
 
 

@@ -16,10 +16,12 @@ from memegen.generators import generator_named
 from memegen.geometry.anatomy import Anatomy
 from memegen.training import generator, losses
 from memegen.training.critic import PatchCritic, critic_loss, feature_distance
+from memegen.training.crops import Crops, load_crops
 from memegen.training.painting import paint, samples_of
-from memegen.training.pairs import Crops, PairConfig, PairMaker, Pool, PoolConfig, load_crops
+from memegen.training.pairs import PairConfig, PairMaker, Pool, PoolConfig
 
 CPU = torch.device("cpu")
+SOURCES = dict(PairConfig().sources)
 SETTINGS = generator.GeneratorTraining(
     steps=4, batch=4, unpaired=2, warmup=2, critic_from=1, save_minutes=99, sheet_steps=4,
     log_steps=1, pairs=PairConfig(canvas=48), pool=PoolConfig(size=6, first=4, fresh=2, workers=0),
@@ -34,7 +36,7 @@ def data(tmp_path: Path, anatomy: Anatomy, face: np.ndarray) -> Path:
 
 @pytest.fixture
 def crops(data: Path) -> Crops:
-    return load_crops(data, PairConfig())
+    return load_crops(data, SOURCES, "train")
 
 
 def maker_of(crops: Crops, **changes: float) -> PairMaker:
@@ -42,8 +44,8 @@ def maker_of(crops: Crops, **changes: float) -> PairMaker:
 
 
 def test_crops_are_those_of_the_split(data: Path) -> None:
-    assert len(load_crops(data, PairConfig()).jpegs) == 18
-    held_out = load_crops(data, PairConfig(), held_out=True)
+    assert len(load_crops(data, SOURCES, "train").jpegs) == 18
+    held_out = load_crops(data, SOURCES, "held out")
     assert len(held_out.jpegs) == 6
     assert held_out.weight.sum() == pytest.approx(1)
 
@@ -137,8 +139,17 @@ def test_kept_skin_sees_what_is_outside_the_outline_only() -> None:
     painted = moved.clone()
     painted[..., 14:18, 14:18] = 1
     assert losses.kept_skin(painted, moved, inside) == 0
+    assert losses.changed_outside(painted, moved, inside) == 0
     painted[..., :4, :4] = 1
     assert losses.kept_skin(painted, moved, inside) > 0
+    checks = moved.clone()
+    checks[..., ::2, ::2] = checks[..., 1::2, 1::2] = 0.1
+    checks[..., ::2, 1::2] = checks[..., 1::2, ::2] = -0.1
+    assert (
+        losses.kept_skin(checks, moved, inside)
+        < 0.01
+        < losses.changed_outside(checks, moved, inside)
+    )
 
 
 def test_critics_tell_real_from_painted() -> None:
@@ -179,7 +190,7 @@ def test_training_writes_weights_log_and_sheets(tmp_path: Path, data: Path) -> N
     assert [line["step"] for line in lines] == [0, 1, 2, 3]
     assert "critics" in lines[2] and "critics" not in lines[0]
     assert {"mouth", "eye", "whole", "skin", "expression", "attention"} <= lines[0].keys()
-    assert (out / "sheets" / "000000.png").exists() and (out / "sheets" / "000004.png").exists()
+    assert (out / "sheets" / "000000.png").exists() and (out / "sheets" / "after.png").exists()
     assert not list(out.glob("*.part"))
 
 

@@ -10,6 +10,7 @@ import typer
 
 from memegen.cli.console import fail, in_one_line, progress, result, say
 from memegen.errors import UsageError
+from memegen.weights import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from memegen.tracks import Track
@@ -59,7 +60,9 @@ def animate(
     fmt: Annotated[
         str | None, typer.Option("--format", "-f", help="Output format if no suffix says it.")
     ] = None,
-    model: Annotated[str, typer.Option("--model", help="Generator to use.")] = "mesh",
+    model: Annotated[
+        str, typer.Option("--model", help="anatomical, mesh, or a run of memegen train.")
+    ] = DEFAULT_MODEL,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
     """Animate photos by a recipe or by action units."""

@@ -6,9 +6,10 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
-from memegen.errors import MemegenError
+from memegen.errors import MemegenError, UsageError
 
 T = TypeVar("T")
 
@@ -53,6 +54,19 @@ def result(text: str) -> None:
     print(text)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a small file, whole or not at all. Raises UsageError where that is not possible."""
+    partial = path.with_name(path.name + ".part")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot write ({error.strerror})") from None
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
 def progress(title: str) -> Iterator[Callable[[Iterable[T], int], Iterable[T]]]:
     """A tracker for iterables: a bar on a terminal, nothing elsewhere or with --quiet."""
@@ -68,3 +82,17 @@ def progress(title: str) -> Iterator[Callable[[Iterable[T], int], Iterable[T]]]:
             return bar.track(items, total=count, description=title)
 
         yield follow
+
+
+@contextlib.contextmanager
+def counting(title: str) -> Iterator[Callable[[int, int], None]]:
+    """The same for work that tells how many of how many are done."""
+    if talk.quiet or not sys.stderr.isatty():
+        yield lambda _done, _count: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title)
+        yield lambda done, count: bar.update(task, completed=done, total=count)

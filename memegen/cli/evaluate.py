@@ -17,7 +17,7 @@ Report = dict[str, dict[str, float]]
 def evaluate(
     data: Annotated[
         Path,
-        typer.Argument(help="Folder of face-data shards and their labels; or a clip, or clips."),
+        typer.Argument(help="Folder of face-data shards, of photos or of clips; or a clip."),
     ],
     model: Annotated[
         list[str] | None,
@@ -60,7 +60,7 @@ def evaluate(
         raise UsageError("--photos and --clips go together")
     if photos is not None and clips is not None:
         _crossing(data, photos, clips, models, sheet, as_json)
-    elif data.is_file() or not (data / "labels.npz").exists():
+    elif _has_clips(data):
         from memegen.evaluation import reenactment
 
         found = reenactment.evaluate(reenactment.clips_in(data), models)
@@ -88,6 +88,14 @@ def evaluate(
             result(json.dumps(report, indent=2))
         else:
             _side_by_side(report)
+
+
+def _has_clips(data: Path) -> bool:
+    from memegen.evaluation.reenactment import SUFFIXES
+
+    if data.is_file():
+        return True
+    return any(path.suffix.lower() in SUFFIXES for path in data.iterdir())
 
 
 def _crossing(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import json
@@ -11,13 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from memegen.cli.console import result, say
+from memegen.cli.console import result, say, write_text
 from memegen.errors import UsageError
 
 if TYPE_CHECKING:
     from memegen.arrays import Array
     from memegen.faces.detect import Face
     from memegen.pipeline import SeenFace
+
+LOOKING = "mesh"  # nothing is painted here, so no generator need be loaded
 
 FaceOption = Annotated[
     str, typer.Option("--face", help="largest, all, a number from 1, or a box x,y,w,h.")
@@ -53,9 +54,9 @@ def aus(
         number = 1 if face == "largest" else int(face) if face.isdigit() else 0
         if number < 1:
             raise UsageError(f"--face {face}: in a video, write largest or a number from 1")
-        told = Animator(device=device).watch(photo, face=number, warn=say)
+        told = Animator(LOOKING, device).watch(photo, face=number, warn=say)
         if csv_out not in (None, "-"):
-            _write_text(Path(str(csv_out)), to_csv(told))
+            write_text(Path(str(csv_out)), to_csv(told))
         elif as_json:
             rows = [
                 {"seconds": round(row / told.fps, 3), "action_units": _rounded(units)}
@@ -65,13 +66,13 @@ def aus(
         else:
             result(to_csv(told).rstrip("\n"))
         return
-    seen = Animator(device=device).see(photo, face)
+    seen = Animator(LOOKING, device).see(photo, face)
     if csv_out is not None:
         text = _openface_csv(seen)
         if csv_out == "-":
             result(text.rstrip("\n"))
         else:
-            _write_text(Path(csv_out), text)
+            write_text(Path(csv_out), text)
     elif as_json:
         result(json.dumps([_intensities(s) for s in seen], indent=2))
     else:
@@ -84,10 +85,10 @@ def faces(
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
     """The faces of a photo, largest first, numbered as --face takes them."""
+    from memegen.devices import device_named
     from memegen.faces.choose import choose, parse_choice
     from memegen.faces.detect import Detector
     from memegen.photo import read_photo
-    from memegen.pipeline import device_named
 
     picture = read_photo(photo)
     found = choose(picture, parse_choice("all"), Detector(device_named(device)))
@@ -180,15 +181,3 @@ def _openface_csv(seen: list[SeenFace]) -> str:
         values = to_openface(one.perception.action_units)
         writer.writerow([number, f"{one.face.confidence:.3f}", *(f"{v:.2f}" for v in values)])
     return table.getvalue()
-
-
-def _write_text(path: Path, text: str) -> None:
-    partial = path.with_name(path.name + ".part")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot write ({error.strerror})") from None
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)

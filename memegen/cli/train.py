@@ -10,6 +10,7 @@ import typer
 
 from memegen.cli.console import result, say
 from memegen.errors import UsageError, nearest
+from memegen.weights import DEFAULT_MODEL
 
 MODELS = ("anatomical", "anatomy", "perception", "reach")
 # Options that a model has no use for.
@@ -17,15 +18,22 @@ UNUSED = {
     "anatomical": ("--au-weight", "--augment"),
     "anatomy": (
         "--steps", "--init", "--lr", "--au-weight", "--augment", "--resume", "--critic-from",
+        "--max-minutes",
     ),
-    "perception": ("--critic-from",),
-    "reach": ("--init", "--lr", "--au-weight", "--augment", "--resume", "--critic-from"),
+    "perception": ("--critic-from", "--max-minutes"),
+    "reach": (
+        "--init", "--lr", "--au-weight", "--augment", "--resume", "--critic-from", "--max-minutes",
+    ),
 }  # fmt: skip
 
 
 def train(
-    data: Annotated[Path, typer.Argument(help="Folder of face-data shards and their labels.")],
-    model: Annotated[str, typer.Option("--model", help=f"What to train: {', '.join(MODELS)}.")],
+    data: Annotated[
+        Path, typer.Argument(help="Folder of photos, or a clip; or a folder of face-data shards.")
+    ],
+    model: Annotated[
+        str, typer.Option("--model", help=f"What to train: {', '.join(MODELS)}.")
+    ] = DEFAULT_MODEL,
     out: Annotated[
         Path, typer.Option("--out", help="Folder for weights, log and checkpoint.")
     ] = Path("run"),
@@ -47,15 +55,23 @@ def train(
     critic_from: Annotated[
         int | None, typer.Option("--critic-from", help="Step at which the critics join.")
     ] = None,
+    max_minutes: Annotated[
+        float | None, typer.Option("--max-minutes", help="Stop in time, with what was learnt.")
+    ] = None,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
-    """Train a model on labelled face data."""
+    """Fine-tune the generator on photos of a person, or train any model on labelled face data."""
     if model not in MODELS:
         raise UsageError(
             f"unknown model '{model}'{nearest(model, MODELS)} (known: {', '.join(MODELS)})"
         )
-    if not data.is_dir():
-        raise UsageError(f"{data}: no such folder")
+    if not data.exists():
+        raise UsageError(f"{data}: no such folder or clip")
+    photos = not (data / "labels.npz").is_file()
+    if photos and model != DEFAULT_MODEL:
+        raise UsageError(f"{data}: no labels.npz in this folder; --model {model} needs shards")
+    if max_minutes is not None and not max_minutes > 0:
+        raise UsageError(f"--max-minutes {max_minutes:g}: must be more than 0")
     if steps is not None and steps < 1:
         raise UsageError("--steps must be at least 1")
     given = {
@@ -66,6 +82,7 @@ def train(
         "--augment": augment,
         "--resume": resume or None,
         "--critic-from": critic_from,
+        "--max-minutes": max_minutes,
     }
     for option in UNUSED.get(model, ()):
         if given[option] is not None:
@@ -85,17 +102,18 @@ def train(
         return
     import torch
 
-    from memegen.pipeline import device_named
+    from memegen.devices import device_named
 
     where = torch.device(device_named(device))
     chosen = {"seed": seed, "steps": steps, "lr": lr, "au_weight": au_weight}
-    chosen["critic_from"] = critic_from
+    chosen |= {"critic_from": critic_from, "max_minutes": max_minutes}
     changed: dict[str, Any] = {n: value for n, value in chosen.items() if value is not None}
     if model == "anatomical":
         from memegen.training import generator
 
-        settings = replace(generator.GeneratorTraining(), **changed)
-        path = generator.train(data, out, settings, where, resume, init, say)
+        usual = generator.fine_tuning() if photos else generator.GeneratorTraining()
+        begin = init or (DEFAULT_MODEL if photos and not resume else None)
+        path = generator.train(data, out, replace(usual, **changed), where, resume, begin, say)
     else:
         from memegen.training import perception
 

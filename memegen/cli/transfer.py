@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from memegen.cli.console import progress, result, say
+from memegen.cli.console import progress, result, say, write_text
 from memegen.errors import UsageError
+from memegen.weights import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from memegen.media.commands import Sound
@@ -87,7 +88,9 @@ def transfer(
     fmt: Annotated[
         str | None, typer.Option("--format", "-f", help="Output format if no suffix says it.")
     ] = None,
-    model: Annotated[str, typer.Option("--model", help="Generator to use.")] = "mesh",
+    model: Annotated[
+        str, typer.Option("--model", help="anatomical, mesh, or a run of memegen train.")
+    ] = DEFAULT_MODEL,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
     """Make a photo copy another face's expression, or a whole performance."""
@@ -129,13 +132,13 @@ def transfer(
     if save_track is not None:
         from memegen.performance.table import to_csv
 
-        save_track.write_text(to_csv(told), encoding="utf-8")
+        write_text(save_track, to_csv(told))
     track = _track(told, driving, still, chosen)
     if save_recipe is not None:
         from memegen.performance.keyframes import recipe_text
 
         text, error = recipe_text(track)
-        save_recipe.write_text(text, encoding="utf-8")
+        write_text(save_recipe, text)
         say(f"{save_recipe}: within {error:.2f} of 5 of the performance")
     rate = representable_fps(fps or track.fps, chosen)
     if rate != track.fps or speed != 1:

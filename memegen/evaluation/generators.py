@@ -28,6 +28,7 @@ from memegen.evaluation.measures import (
     regions,
     structure,
 )
+from memegen.facedata.shards import is_shards
 from memegen.generators import Generator, Scene, generator_named
 from memegen.generators.anatomical import AnatomicalGenerator, AnatomicalPainter, changed
 from memegen.generators.windows import WINDOWS, place, read, to_pixels
@@ -36,7 +37,8 @@ from memegen.geometry.shape import iod
 from memegen.geometry.topology import LIPS_INNER
 from memegen.perception.network import Perceived
 from memegen.perception.perceive import Perceiver
-from memegen.training.pairs import PairConfig, PairMaker, load_crops
+from memegen.training.crops import load_crops
+from memegen.training.pairs import PairConfig, PairMaker
 
 MOUTH_OPEN = 0.05  # IOD between the lips from which a mouth counts as open
 MOUTH_SHUT = 0.012  # IOD up to which it counts as shut
@@ -77,7 +79,8 @@ class Tally:
 def pairs(data: Path, count: int, seed: int = 7) -> Iterator[Pair]:
     """`count` held-out questions, always the same ones."""
     config = PairConfig(landmark_noise=0, worn=0, same=0)
-    maker = PairMaker(load_crops(data, config, held_out=True), config, {}, seed)
+    crops = load_crops(data, dict(config.sources), "held out" if is_shards(data) else "all")
+    maker = PairMaker(crops, config, {}, seed)
     for index in range(count):
         rng = np.random.default_rng([seed, index])
         picture, landmarks, own, other = maker.drawn(rng)
@@ -111,10 +114,12 @@ def evaluate(data: Path, models: list[str], count: int, sheet: Path | None = Non
     Per region: L1 (levels of 255), PSNR (decibels), SSIM; per window a perceptual distance; for
     the whole face the action units (0..5), landmarks (IOD) and identity that are seen in the
     painted picture against those seen in the real one; mean attention, time and size.
-    `sheet` gets a picture: input, every model, the attention of the last one, target.
+    `data` holds shards, of which the held-out part is used (and people of the rest make the ruler
+    of identity), or photos. `sheet` gets a picture: input, every model, the attention of the last
+    one, target.
     """
     ruler, perceiver = Perceptual(), Perceiver()
-    person = identity.fit(data, perceiver.network)
+    person = identity.fit(data, perceiver.network) if is_shards(data) else None
     generators = {name: generator_named(name) for name in models}
     tallies = {name: Tally() for name in models}
     painted: dict[str, list[Array]] = {name: [] for name in models}
@@ -145,12 +150,14 @@ def evaluate(data: Path, models: list[str], count: int, sheet: Path | None = Non
         report[name] = (
             tallies[name].means()
             | _seen_alike(_see(perceiver, mine), seen)
-            | {"identity distance": person.distance(mine, reals)}
+            | ({"identity distance": person.distance(mine, reals)} if person else {})
             | _cost(generator, asked[0])
         )
-    report["pairs"] = {"all": count, "identity verification": person.verification} | {
-        kind: sum(pair.kinds[kind] for pair in asked) for kind in asked[0].kinds
-    }
+    common = {"all": float(count)}
+    common |= {kind: float(sum(pair.kinds[kind] for pair in asked)) for kind in asked[0].kinds}
+    if person:
+        common["identity verification"] = person.verification
+    report["pairs"] = common
     return report
 
 

@@ -53,6 +53,11 @@ class FaceLabels:
         )
 
 
+def is_shards(folder: Path) -> bool:
+    """Whether a folder holds shards and their labels."""
+    return (folder / "labels.npz").is_file()
+
+
 def load_labels(folder: Path) -> FaceLabels:
     """Read `labels.npz` of a shard folder. Raises UsageError if it is not there or not one."""
     path = folder / "labels.npz"

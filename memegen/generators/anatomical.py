@@ -94,8 +94,9 @@ class AnatomicalPainter:
     def paint(self, targets: Array, detail: Detail | None = None) -> Iterator[Array]:
         """See Painter.paint."""
         for moved in self.mesh.move(targets, detail):
-            with torch.inference_mode():
-                yield from self._finish(moved)
+            with torch.inference_mode():  # not around a yield: the caller may be training
+                self._finish(moved)
+            yield from moved.images
 
     def look(self, moved: Moved) -> tuple[Tensor, list[Looked]]:
         """The moved pictures (T, 3, H, W), 0..255, and what every network paints into them.
@@ -126,12 +127,12 @@ class AnatomicalPainter:
             looks.append(Looked(window, where, seen, painted))
         return picture, looks
 
-    def _finish(self, moved: Moved) -> Iterator[Array]:
+    def _finish(self, moved: Moved) -> None:
+        """Put the networks' changes into the moved images, in place."""
         picture, looks = self.look(moved)
         put_together(picture, looks, PEAK, in_place=True)
         if picture.device.type != "cpu":
             moved.images[..., :3] = picture.permute(0, 2, 3, 1).cpu().numpy()
-        yield from moved.images
 
     def _precision(self) -> torch.autocast:
         """Half precision where the processor is made for it: three times as fast."""

@@ -29,8 +29,9 @@ def rasterize(points: Tensor, depth: Tensor, triangles: Tensor, height: int, wid
     count = extent[:, 0] * extent[:, 1]
     owner = torch.repeat_interleave(count)
     within = torch.arange(len(owner), device=points.device) - (count.cumsum(0) - count)[owner]
-    row = torch.div(within, extent[owner, 0], rounding_mode="floor")
-    x = within - row * extent[owner, 0] + low.view(-1, 2)[owner, 0]
+    across = extent[owner, 0]
+    row = (within.float() / across).long()  # exact below 2^24, and faster than division of integers
+    x = within - row * across + low.view(-1, 2)[owner, 0]
     y = row + low.view(-1, 2)[owner, 1]
     plane = barycentric_planes(corner).view(-1, 2, 3)[owner]
     first, second = (
@@ -38,7 +39,8 @@ def rasterize(points: Tensor, depth: Tensor, triangles: Tensor, height: int, wid
     ).unbind(1)
     inside = torch.minimum(torch.minimum(first, second), 1 - first - second) >= _INSIDE
     owner, x, y = owner[inside], x[inside], y[inside]
-    pixel = (torch.div(owner, faces, rounding_mode="floor") * height + y) * width + x
+    frame = torch.arange(frames, device=points.device).repeat_interleave(faces)
+    pixel = (frame[owner] * height + y) * width + x
     best = torch.full((frames * height * width,), -1, dtype=torch.long, device=points.device)
     best.scatter_reduce_(0, pixel, rank.view(-1)[owner], "amax")
     best = best.view(frames, -1)

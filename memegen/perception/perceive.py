@@ -60,7 +60,11 @@ class Perceiver:
 
     def look(self, rgb: Picture, points: Array) -> Perception:
         """Understand one face of (H, W, 3) `rgb`, given MTCNN's five points (5, 2) in pixels."""
-        alignment = self.settle(rgb, align(points))
+        return self.look_near(rgb, align(points))
+
+    def look_near(self, rgb: Picture, alignment: Alignment) -> Perception:
+        """Understand the face that an alignment lies about on."""
+        alignment = self.settle(rgb, alignment)
         landmarks, units, angles = self.see(rgb, alignment)
         units = np.clip(units, 0, 1)
         aus.set_head_and_gaze(units, angles, aus.gaze_degrees(units))

@@ -28,26 +28,25 @@ _ANGLES = {c for pair in aus.OPPOSITES[:5] for c in pair}
 _OWN = tuple(c for c in aus.CHANNELS if c not in _ANGLES)  # columns of our own, sides apart
 
 
-def to_csv(performance: Performance) -> str:
-    """The whole table as text."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    own = [f"{channel}_r" for channel in _OWN]
-    writer.writerow(
-        ["frame", "face_id", "timestamp", "confidence", "success", *_GAZE, *_POSE, *_OPENFACE, *own]
-    )
-    units = performance.units
+def columns(units: Array) -> tuple[list[str], Array]:
+    """Names of C columns, and what (T, K) channels say in them: (T, C)."""
+    names = [*_GAZE, *_POSE, *_OPENFACE, *(f"{channel}_r" for channel in _OWN)]
     turn, up, tilt = np.radians(aus.head_degrees(units)).T
     left, raised = np.radians(aus.gaze_degrees(units)).T
     angles = np.stack([left, -raised, -up, -turn, tilt], 1)
-    columns = [aus.INDEX[c] for c in _OWN]
-    values = np.concatenate([aus.to_openface(units), units[:, columns] * aus.MAX_INTENSITY], 1)
+    own = units[:, [aus.INDEX[c] for c in _OWN]] * aus.MAX_INTENSITY
+    return names, np.concatenate([angles, aus.to_openface(units), own], 1)
+
+
+def to_csv(performance: Performance) -> str:
+    """The whole table as text."""
+    names, values = columns(performance.units)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["frame", "face_id", "timestamp", "confidence", "success", *names])
     for row, sure in enumerate(performance.confidence):
-        writer.writerow(
-            [row + 1, 0, f"{row / performance.fps:.3f}", f"{sure:.2f}", int(sure > 0)]
-            + [f"{v:.4f}" for v in angles[row]]
-            + [f"{v:.3f}" for v in values[row]]
-        )
+        about = [row + 1, 0, f"{row / performance.fps:.3f}", f"{sure:.2f}", int(sure > 0)]
+        writer.writerow(about + [f"{value:.4f}" for value in values[row]])
     return text.getvalue()
 
 

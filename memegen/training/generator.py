@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import pickle
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -19,14 +20,17 @@ from memegen.generators.network import GeneratorConfig, GeneratorNet
 from memegen.perception.network import PerceptionNet
 from memegen.perception.perceive import Perceiver
 from memegen.training.augment import AugmentConfig, recolour
+from memegen.training.crops import Crops, load_crops
 from memegen.training.judge import Critics, Judge, LossWeights, views_of
 from memegen.training.painting import Samples, paint, samples_of
-from memegen.training.pairs import Crops, PairConfig, PairMaker, Pool, PoolConfig, load_crops
+from memegen.training.pairs import PairConfig, PairMaker, Pool, PoolConfig
 from memegen.training.sheets import write_sheet
 
 COLLAPSED = 0.02  # mean change inside mouths below which attention has closed up
 FLOODED = 0.85  # mean change of whole windows above which it has let go of the photo
 SHOWN = 8  # held-out draws on a sample sheet
+CHECKED = 32  # held-out draws that the held-out loss is measured on
+WEIGHTS = "anatomical.safetensors"  # what a run makes, in its folder
 
 
 @dataclass(frozen=True)
@@ -46,11 +50,40 @@ class GeneratorTraining:
     sheet_steps: int = 500  # between sample sheets
     log_steps: int = 50  # between lines of the log
     seed: int = 0
+    # For fine-tuning: the held-out loss is looked at every so many steps (0: never), the best
+    # weights are kept, and so many looks in a row without a better one end the run.
+    check_steps: int = 0
+    patience: int = 6
+    frozen_norms: bool = False  # batch statistics stay as they were learnt from many people
+    max_minutes: float = math.inf  # then the run stops as if it were done
     weights: LossWeights = field(default_factory=LossWeights)
     pairs: PairConfig = field(default_factory=PairConfig)
     pool: PoolConfig = field(default_factory=PoolConfig)
     colour: AugmentConfig = field(default_factory=lambda: AugmentConfig(colour=0.15, grey=0.06))
     network: GeneratorConfig = field(default_factory=GeneratorConfig)
+
+
+def fine_tuning() -> GeneratorTraining:
+    """Settings for tens of photos of one person, from the shipped weights: short and careful.
+
+    No critics: they learn too slowly to be of use here, and one person's teeth are no riddle that
+    only a critic keeps sharp.
+    """
+    return GeneratorTraining(
+        steps=400, lr=3e-4, warmup=20, critic_from=1_000_000, ema=0.98, save_minutes=1.0,
+        sheet_steps=100, log_steps=20, check_steps=20, frozen_norms=True,
+        pairs=PairConfig(wider=0.15), pool=PoolConfig(size=1024, first=160),
+    )  # fmt: skip
+
+
+@dataclass
+class Progress:
+    """How far a run is; kept in its checkpoint."""
+
+    step: int = 0
+    made: int = 0  # draws of the pool
+    best: float = math.inf  # least held-out loss
+    worse: int = 0  # looks at it since
 
 
 def train(
@@ -62,7 +95,7 @@ def train(
     init: str | None = None,
     log: Callable[[str], None] = print,
 ) -> Path:
-    """Train on a shard folder; returns the path of the weights, `out/anatomical.safetensors`.
+    """Train on shards or photos; returns the path of the weights, `out/anatomical.safetensors`.
 
     Writes `out/log.jsonl`, `out/sheets/*.png` and `out/checkpoint.pt` while it runs; `resume` goes
     on from there exactly, `init` begins with other weights (a name or a file).
@@ -73,19 +106,28 @@ def train(
         raise UsageError(f"{checkpoint}: no checkpoint to resume from")
     torch.set_flush_denormal(True)
     torch.manual_seed(settings.seed)
+    sources, sides = dict(settings.pairs.sources), settings.network.sides
+    crops = load_crops(data, sources, "train", log)
+    held_out = PairMaker(load_crops(data, sources, "held out"), settings.pairs, sides, seed=1)
     out.mkdir(parents=True, exist_ok=True)
     run = Run.new(settings, device, init)
-    crops = load_crops(data, settings.pairs)
-    start, made = run.restore(checkpoint) if resume else (0, 0)
-    sides = settings.network.sides
+    at = run.restore(checkpoint) if resume else Progress()
     random = torch.get_rng_state()
-    pool = Pool(PairMaker(crops, settings.pairs, sides, settings.seed), settings.pool, device, made)
-    shown = _shown(data, settings, device)
+    pool = Pool(
+        PairMaker(crops, settings.pairs, sides, settings.seed), settings.pool, device, at.made
+    )
+    shown = _draws(held_out, SHOWN, SHOWN, device)
+    checked = _draws(held_out, CHECKED, 0, device) if settings.check_steps else None
     judge = Judge(_perception(device), _au_weight(crops, device), run.critics, settings.weights)
+    if checked is not None and not resume:
+        at.best = run.miss(judge, checked)
+        log(f"held out, before: {at.best:.4f}")
+        run.write_weights(out, 0, data)
+        write_sheet(out / "sheets" / "before.png", run.averaged, shown)
     torch.set_rng_state(random)  # whatever loaders and new networks drew
 
     saved_at = begun = time.monotonic()
-    waited = 0.0
+    waited, start = 0.0, at.step
     history: dict[str, float] = {}
     with (out / "log.jsonl").open("a" if resume else "w") as journal:
         for step in range(start, settings.steps):
@@ -102,24 +144,48 @@ def train(
                 raise MemegenError(f"the loss is not finite at step {step}; try a lower --lr")
             if step >= settings.warmup:
                 refuse_collapse(history, step)
+            at.step, at.made = step + 1, pool.made
+            if checked is not None and at.step % settings.check_steps == 0:
+                miss = run.miss(judge, checked)
+                history["held out"] = miss
+                at.worse = 0 if miss < at.best else at.worse + 1
+                if miss < at.best:
+                    at.best = miss
+                    run.write_weights(out, at.step, data)
+            seconds = time.monotonic() - begun
             if step % settings.log_steps == 0:
-                seconds = time.monotonic() - begun
-                rate = (step - start + 1) * (settings.batch + settings.unpaired) / seconds
+                rate = (at.step - start) * (settings.batch + settings.unpaired) / seconds
                 line = {"step": step, "rate": rate, "starved": waited / seconds, **history}
                 journal.write(json.dumps({k: round(v, 5) for k, v in line.items()}) + "\n")
                 journal.flush()
-                log(
-                    f"{step:6d}  mouth {history['mouth']:.4f}  eyes {history['eye']:.4f}  "
-                    f"whole {history['whole']:.4f}  changed {history['change in mouths']:.2f}  "
-                    f"{rate:.1f}/s, {waited / seconds:.0%} waiting"
-                )
+                log(_line(step, line))
             if step % settings.sheet_steps == 0:
                 write_sheet(out / "sheets" / f"{step:06d}.png", run.averaged, shown)
             if time.monotonic() - saved_at > settings.save_minutes * 60:
-                run.save(out, step + 1, pool.made, data)
+                run.save(out, at, data)
                 saved_at = time.monotonic()
-    write_sheet(out / "sheets" / f"{settings.steps:06d}.png", run.averaged, shown)
-    return run.save(out, settings.steps, pool.made, data)
+            if at.worse >= settings.patience:
+                since = at.worse * settings.check_steps
+                log(f"stopped at step {step}: no better for {since} steps")
+                break
+            if seconds > settings.max_minutes * 60:
+                log(f"stopped at step {step}: {settings.max_minutes:g} minutes are over")
+                break
+    path = run.save(out, at, data)
+    if checked is not None:
+        weights.load_state(run.averaged, weights.load(str(path), "anatomical"))
+        log(f"held out, after: {run.miss(judge, checked):.4f}")
+    write_sheet(out / "sheets" / "after.png", run.averaged, shown)
+    return path
+
+
+def _line(step: int, figures: Mapping[str, float]) -> str:
+    shown = {"mouth": "mouth", "eye": "eyes", "whole": "whole", "held out": "held out"}
+    losses = "  ".join(f"{says} {figures[n]:.4f}" for n, says in shown.items() if n in figures)
+    return (
+        f"{step:6d}  {losses}  changed {figures['change in mouths']:.2f}  "
+        f"{figures['rate']:.1f}/s, {figures['starved']:.0%} waiting"
+    )
 
 
 def learn(
@@ -166,6 +232,10 @@ class Run:
         network = GeneratorNet(settings.network)
         if init:
             weights.load_state(network, weights.load(init, "anatomical"))
+        if settings.frozen_norms:
+            for module in network.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
         network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         critics = Critics().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         average = torch.optim.swa_utils.AveragedModel(
@@ -209,21 +279,36 @@ class Run:
         names = ("network", "average", "critics", "optimizer", "critic_optimizer")
         return {name: getattr(self, name) for name in names}
 
-    def restore(self, checkpoint: Path) -> tuple[int, int]:
-        """Load a checkpoint; returns the step to go on with and how many draws were made."""
-        saved = torch.load(checkpoint, weights_only=True, map_location="cpu")
-        for name, part in self._parts().items():
-            part.load_state_dict(saved[name])
-        torch.set_rng_state(saved["random"])
-        return saved["step"], saved["made"]
+    def restore(self, checkpoint: Path) -> Progress:
+        """Load a checkpoint; returns how far it was. Raises MemegenError if it is not one."""
+        try:
+            saved = torch.load(checkpoint, weights_only=True, map_location="cpu")
+            for name, part in self._parts().items():
+                part.load_state_dict(saved[name])
+            torch.set_rng_state(saved["random"])
+            return Progress(**saved["progress"])
+        except (
+            KeyError, RuntimeError, TypeError, ValueError, EOFError, pickle.UnpicklingError,
+        ) as error:  # fmt: skip
+            reason = str(error).splitlines()[0]
+            raise MemegenError(f"{checkpoint}: no checkpoint of such a run ({reason})") from None
 
-    def save(self, out: Path, step: int, made: int, data: Path) -> Path:
-        """Write the checkpoint and the averaged weights, each beside and renamed."""
+    def save(self, out: Path, at: Progress, data: Path) -> Path:
+        """Write the checkpoint, beside and renamed, and the weights unless the best are kept."""
         state: dict[str, object] = {n: part.state_dict() for n, part in self._parts().items()}
         partial = out / "checkpoint.part"
-        torch.save(state | {"random": torch.get_rng_state(), "step": step, "made": made}, partial)
+        torch.save(
+            state | {"random": torch.get_rng_state(), "progress": asdict(at)},
+            partial,
+        )
         partial.replace(out / "checkpoint.pt")
-        path = out / "anatomical.safetensors"
+        if self.settings.check_steps:
+            return out / WEIGHTS
+        return self.write_weights(out, at.step, data)
+
+    def write_weights(self, out: Path, step: int, data: Path) -> Path:
+        """The averaged weights as a file that generators read."""
+        path = out / WEIGHTS
         weights.save(
             path,
             self.average.module.state_dict(),
@@ -231,11 +316,22 @@ class Run:
             self.settings.network.sizes(),
             au_order=" ".join(aus.CHANNELS),
             crop="eyes (0.5, 0.40), IOD 0.27",
-            data=", ".join(sorted({p.stem for p in data.glob("*.zip")})),
+            data=", ".join(sorted({p.stem for p in data.glob("*.zip")})) or "photos",
             settings=json.dumps(asdict(self.settings)),
             steps=str(step),
         )
         return path
+
+    def miss(self, judge: Judge, samples: Samples) -> float:
+        """What the averaged networks lose on pairs that nothing was learnt from."""
+        half = self.settings.half
+        with (
+            torch.inference_mode(),
+            torch.autocast(samples.photo.device.type, torch.bfloat16, half),
+        ):
+            painted, looks = paint(self.averaged, samples)
+            parts = judge.supervised(samples, painted, views_of(samples, looks, painted))
+        return float(torch.stack(list(parts.values())).sum())
 
 
 def canvases(batch: Mapping[str, Tensor], colour: AugmentConfig) -> dict[str, Tensor]:
@@ -266,14 +362,12 @@ def refuse_collapse(history: Mapping[str, float], step: int) -> None:
         )
 
 
-def _shown(data: Path, settings: GeneratorTraining, device: torch.device) -> Samples:
-    """Held-out draws for the sample sheets, as pairs and unpaired."""
-    crops = load_crops(data, settings.pairs, held_out=True)
-    maker = PairMaker(crops, settings.pairs, settings.network.sides, seed=1)
-    draws = [maker[index] for index in range(SHOWN)]
+def _draws(maker: PairMaker, count: int, unpaired: int, device: torch.device) -> Samples:
+    """The first draws of a maker, as pairs and unpaired."""
+    draws = [maker[index] for index in range(count)]
     batch = {name: torch.stack([d[name] for d in draws]).to(device) for name in draws[0]}
     flat = {name: batch[name].float() / 255 for name in ("x", "x_moved", "x_back")}
-    return samples_of(batch, flat, SHOWN)
+    return samples_of(batch, flat, unpaired)
 
 
 def _perception(device: torch.device) -> PerceptionNet:

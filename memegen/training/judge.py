@@ -22,12 +22,13 @@ class LossWeights:
 
     whole: float = 1.0  # reconstruction of the whole crop
     window: float = 1.0  # reconstruction of each mouth and eye window
-    inside: float = 4.0  # how much more pixels inside lips and lids count there
+    inside: float = 6.0  # how much more pixels inside lips and lids count there
     perceptual: float = 0.1  # distance in perception's first layers
     critic: float = 0.04  # each critic's verdict
     features: float = 0.3  # distance in the critics' features
-    expression: float = 0.01  # action units that perception reads in unpaired pictures
+    expression: float = 0.005  # action units that perception reads in unpaired pictures
     skin: float = 1.0  # colour of unpaired skin outside lips and lids
+    still: float = 0.5  # any other change of unpaired pictures there
     sparse: float = 0.01  # mean square of what attention changes
     rough: float = 0.05  # its steps
     residual: float = 0.5  # size and steps of the residual flow
@@ -104,13 +105,21 @@ class Judge:
             return {}
         said, wanted = painted[p:], samples.wanted[p:]
         expression = losses.expression(self.perception, said, wanted, self.au_weight)
-        skin = painted.new_zeros(())
+        skin, still = painted.new_zeros(()), painted.new_zeros(())
         for view in views:
             if view.window.rings:
                 affine = pixels(samples.places[f"{view.window.name}/affine"][p:], said.shape[-1])
                 before = read(samples.moved[p:], affine, view.painted.shape[-1])
-                skin = skin + losses.kept_skin(view.painted[p:], before, view.outlines[p:, -1:])
-        return {"expression": w.expression * expression, "skin": w.skin * skin}
+                inside = view.outlines[p:, -1:]
+                skin = skin + losses.kept_skin(view.painted[p:], before, inside)
+                still = still + losses.changed_outside(view.painted[p:], before, inside)
+            else:
+                still = still + (said - samples.moved[p:]).abs().mean()
+        return {
+            "expression": w.expression * expression,
+            "skin": w.skin * skin,
+            "still": w.still * still,
+        }
 
     def attention(self, looks: list[Looked]) -> dict[str, Tensor]:
         """GANimation's terms: change little, and smoothly."""
@@ -119,15 +128,19 @@ class Judge:
         return {"attention": change, "residual": w.residual * terms.residual}
 
     def adversary(self, views: list[View]) -> dict[str, Tensor]:
-        """What the critics say of painted windows, and how far pairs are from their targets."""
+        """What the critics say of painted windows, and how far these are from their targets.
+
+        Of pairs only: they ask for the same expressions as their targets show. Among the unpaired
+        are more shut mouths than among real ones, and critics soon ask for teeth on shut lips.
+        """
         verdicts, distances = [], []
         for view in views:
             critic, p = self.critics.of(view.window), len(view.target)
-            verdict, said = critic(torch.cat([view.painted, view.outlines], 1))
+            verdict, said = critic(torch.cat([view.painted[:p], view.outlines[:p]], 1))
             with torch.no_grad():
                 _, true = critic(torch.cat([view.target, view.outlines[:p]], 1))
             verdicts.append(-verdict.float().mean())
-            distances.append(feature_distance(true, [feature[:p] for feature in said]))
+            distances.append(feature_distance(true, said))
         return {
             "critic": self.weights.critic * torch.stack(verdicts).sum(),
             "features": self.weights.features * torch.stack(distances).sum(),
@@ -139,6 +152,6 @@ class Judge:
         for view in views:
             critic, p = self.critics.of(view.window), len(view.target)
             real, _ = critic(torch.cat([view.target, view.outlines[:p]], 1))
-            fake, _ = critic(torch.cat([view.painted.detach(), view.outlines], 1))
+            fake, _ = critic(torch.cat([view.painted[:p].detach(), view.outlines[:p]], 1))
             found.append(critic_loss(real.float(), fake.float()))
         return torch.stack(found).sum()

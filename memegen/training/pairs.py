@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import io
 import os
-import zipfile
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -23,21 +21,18 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from memegen import aus
-from memegen.arrays import Array, Integers, Picture
-from memegen.facedata.labels import action_units, load_basis
-from memegen.facedata.shards import FaceLabels, load_labels
+from memegen.arrays import Array, Picture
 from memegen.generators.base import Scene
 from memegen.generators.mesh import MeshGenerator, Moved
 from memegen.generators.windows import WINDOWS, draw_masks, place, to_pixels
 from memegen.geometry.anatomy import Anatomy, load_anatomy
 from memegen.geometry.motion import FaceMotion
-from memegen.geometry.shape import mirror_order
+from memegen.training.crops import OPENING, Crops
 
 FLOW_SIDE = 64  # samples of the mesh flow kept across a canvas
 
 WIDE = 0.3  # AU26 of a mouth open enough to be opened further
 
-_OPENING = [aus.INDEX[c] for c in ("AU25", "AU26", "AU27")]
 _PARTING = [aus.INDEX[c] for au in (10, 12, 14, 20, 22) for c in aus.BY_NUMBER[au].channels]
 _LIDS = [aus.INDEX[c] for c in ("AU45L", "AU45R")]
 _GROUPS: dict[str, list[int]] = {}
@@ -76,57 +71,6 @@ class PoolConfig:
     workers: int = 2  # processes that make draws
 
 
-@dataclass(frozen=True)
-class Crops:
-    """Crops to make pairs of, as JPEG bytes, with what is known of them."""
-
-    jpegs: list[bytes]
-    landmarks: Array  # (N, 478, 3) crop units
-    units: Array  # (N, K)
-    weight: Array  # (N,) how often each is drawn, sums to one
-    components: Array  # (C, 478, 3) of unit variance
-    mirrored: Integers  # (478,)
-
-
-def load_crops(data: Path, config: PairConfig, held_out: bool = False) -> Crops:
-    """Crops of a shard folder's training (or held-out) split."""
-    labels = load_labels(data)
-    basis = load_basis(data)
-    units = action_units(labels, basis)
-    share = dict(config.sources)
-    kept = np.flatnonzero(
-        (labels.is_val == held_out) & np.isin(labels.source, [s for s in share if share[s] > 0])
-    )
-    labels, units = labels.take(kept), units[kept]
-    weight = _rarity(units) * np.array([share[s] for s in labels.source])
-    return Crops(
-        read_jpegs(data, labels),
-        labels.landmarks,
-        units,
-        (weight / weight.sum()).astype(np.float32),
-        labels.landmark_components,
-        mirror_order(basis.canonical),
-    )
-
-
-def _rarity(units: Array) -> Array:
-    """(N,) more for rare expressions, and for open mouths, which show what is to be learnt."""
-    strong = units > 0.3
-    rarity = np.minimum((strong / (0.02 + strong.mean(0))).max(1), 20)
-    parted = np.clip(units[:, _OPENING].max(1) * 3, 0, 1)
-    return np.asarray(1 + 0.1 * rarity + 4 * parted, np.float32)
-
-
-def read_jpegs(data: Path, labels: FaceLabels) -> list[bytes]:
-    """The compressed crops of all labelled ids, in order."""
-    found: dict[str, bytes] = {}
-    wanted = {f"{crop_id}.jpg" for crop_id in labels.ids}
-    for path in sorted(data.glob("*.zip")):
-        with zipfile.ZipFile(path) as archive:
-            found |= {n: archive.read(n) for n in archive.namelist() if n in wanted}
-    return [found[f"{crop_id}.jpg"] for crop_id in labels.ids]
-
-
 class PairMaker(Dataset[dict[str, Tensor]]):
     """Draw number i is always the same draw: a run can go on exactly where it stopped."""
 
@@ -152,9 +96,9 @@ class PairMaker(Dataset[dict[str, Tensor]]):
         rng = np.random.default_rng([self.seed, index])
         picture, landmarks, own, other = self.drawn(rng)
         wide = None
-        if rng.random() < self.config.wider and own[_OPENING[1]] > WIDE:
+        if rng.random() < self.config.wider and own[OPENING[1]] > WIDE:
             wide = own.copy()
-            wide[_OPENING] = np.maximum(own[_OPENING], rng.uniform(0.3, 1.0, len(_OPENING)))
+            wide[OPENING] = np.maximum(own[OPENING], rng.uniform(0.3, 1.0, len(OPENING)))
         return self.make(picture, landmarks, own, other, wide)
 
     def drawn(self, rng: np.random.Generator) -> tuple[Picture, Array, Array, Array]:
@@ -237,7 +181,7 @@ class PairMaker(Dataset[dict[str, Tensor]]):
         c = self.config
         wanted = drawn.copy()
         if rng.random() < c.closed:
-            wanted[_OPENING] = 0
+            wanted[OPENING] = 0
             wanted[_PARTING] *= rng.random()
         if rng.random() < c.shut_eyes:
             lids = _LIDS if rng.random() < 0.6 else [_LIDS[rng.integers(2)]]

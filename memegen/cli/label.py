@@ -1,0 +1,51 @@
+"""`memegen label`: what perception says of a folder of photos, as a table."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from memegen.cli.console import counting, result, say, write_text
+
+
+def label(
+    source: Annotated[Path, typer.Argument(help="Folder of photos (and subfolders), or a clip.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="CSV to write; standard output unless given.")
+    ] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option("--cache", help="Where labels are kept; they are made once a photo."),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", help="Processes; as many as help unless given.")
+    ] = None,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
+) -> None:
+    """Find, align and label the faces of photos, as `memegen train` does; OpenFace's columns."""
+    from memegen.devices import device_named
+    from memegen.errors import UsageError
+    from memegen.facedata import photos
+    from memegen.performance.table import columns
+
+    if workers is not None and workers < 1:
+        raise UsageError("--workers must be at least 1")
+    with counting(source.name) as follow:
+        found = photos.label(source, cache, device_named(device), workers, follow)
+    for name, reason in found.bad.items():
+        say(f"{name}: left out, {reason}")
+    names, values = columns(found.units)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["file", *names])
+    for face, row in zip(found.faces, values, strict=True):
+        writer.writerow([face.name, *(f"{value:.4f}" for value in row)])
+    if out is None:
+        result(text.getvalue().rstrip("\n"))
+    else:
+        write_text(out, text.getvalue())
+        result(str(out))

@@ -1,0 +1,127 @@
+"""Crops to make training pairs of: from a shard folder, or from photos of one's own."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from memegen import aus, weights
+from memegen.arrays import Array, Integers
+from memegen.errors import MemegenError
+from memegen.facedata.labels import action_units, load_basis
+from memegen.facedata.photos import LabelledFace, label
+from memegen.facedata.shards import FaceLabels, is_shards, load_labels
+from memegen.geometry.anatomy import load_anatomy
+from memegen.geometry.shape import mirror_order
+
+OPENING = [aus.INDEX[c] for c in ("AU25", "AU26", "AU27")]  # channels that open a mouth
+HELD_OUT = 6  # of photos of one's own, every sixth is held out
+FEWEST = 6  # of them that training makes sense with
+
+Split = Literal["train", "held out", "all"]
+
+
+@dataclass(frozen=True)
+class Crops:
+    """Crops as JPEG bytes, with what is known of them."""
+
+    jpegs: list[bytes]
+    landmarks: Array  # (N, 478, 3) crop units
+    units: Array  # (N, K)
+    weight: Array  # (N,) how often each is drawn, sums to one
+    components: Array  # (C, 478, 3) of unit variance: how landmarks of faces vary
+    mirrored: Integers  # (478,)
+
+    def __len__(self) -> int:
+        return len(self.jpegs)
+
+
+def load_crops(
+    data: Path, sources: Mapping[str, float], split: Split, say: Callable[[str], None] = print
+) -> Crops:
+    """Crops of a shard folder or of a folder of photos (or a clip).
+
+    sources: how often each family of shards is drawn; `say` is told which photos are of no use.
+    Raises UsageError or MemegenError where there is nothing to learn from.
+    """
+    return _of_shards(data, sources, split) if is_shards(data) else _of_photos(data, split, say)
+
+
+def _of_shards(data: Path, sources: Mapping[str, float], split: Split) -> Crops:
+    labels = load_labels(data)
+    basis = load_basis(data)
+    units = action_units(labels, basis)
+    wanted = np.isin(labels.source, [name for name, share in sources.items() if share > 0])
+    if split != "all":
+        wanted &= labels.is_val == (split == "held out")
+    kept = np.flatnonzero(wanted)
+    labels, units = labels.take(kept), units[kept]
+    weight = _rarity(units) * np.array([sources[name] for name in labels.source])
+    return Crops(
+        read_jpegs(data, labels),
+        labels.landmarks,
+        units,
+        (weight / weight.sum()).astype(np.float32),
+        labels.landmark_components,
+        mirror_order(basis.canonical),
+    )
+
+
+def _of_photos(data: Path, split: Split, say: Callable[[str], None]) -> Crops:
+    found = label(data)
+    if split == "train":
+        for name, reason in found.bad.items():
+            say(f"{name}: left out, {reason}")
+    if split != "all" and len(found.faces) < FEWEST:
+        raise MemegenError(
+            f"{data}: {len(found.faces)} usable faces are too few to learn from, "
+            f"{FEWEST} are the least and 20 to 200 are good"
+        )
+    held_out = _held_out(found.faces)
+    faces = [
+        face
+        for face, held in zip(found.faces, held_out, strict=True)
+        if split == "all" or held == (split == "held out")
+    ]
+    units = np.stack([face.units for face in faces])
+    weight = _rarity(units)
+    return Crops(
+        [face.jpeg for face in faces],
+        np.stack([face.landmarks for face in faces]),
+        units,
+        (weight / weight.sum()).astype(np.float32),
+        weights.load("perception", "perception").tensors["components"].float().numpy(),
+        mirror_order(load_anatomy().canonical),
+    )
+
+
+def _held_out(faces: list[LabelledFace]) -> list[bool]:
+    """Which are held out: by their content, so that new photos do not mix what was apart."""
+    held = [zlib.crc32(face.jpeg) % HELD_OUT == 0 for face in faces]
+    if not any(held):
+        held[-1] = True
+    return held
+
+
+def _rarity(units: Array) -> Array:
+    """(N,) more for rare expressions, and for open mouths, which show what is to be learnt."""
+    strong = units > 0.3
+    rarity = np.minimum((strong / (0.02 + strong.mean(0))).max(1), 20)
+    parted = np.clip(units[:, OPENING].max(1) * 3, 0, 1)
+    return np.asarray(1 + 0.1 * rarity + 4 * parted, np.float32)
+
+
+def read_jpegs(data: Path, labels: FaceLabels) -> list[bytes]:
+    """The compressed crops of all labelled ids, in order."""
+    found: dict[str, bytes] = {}
+    wanted = {f"{crop_id}.jpg" for crop_id in labels.ids}
+    for path in sorted(data.glob("*.zip")):
+        with zipfile.ZipFile(path) as archive:
+            found |= {n: archive.read(n) for n in archive.namelist() if n in wanted}
+    return [found[f"{crop_id}.jpg"] for crop_id in labels.ids]

@@ -1,0 +1,173 @@
+"""Photos of one's own: labelled, kept, and learnt from."""
+
+import csv
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import SAMPLE
+from PIL import Image, ImageEnhance
+from test_anatomical import TINY, tiny_file
+
+from memegen import aus
+from memegen.cli import app as cli
+from memegen.errors import MemegenError, UsageError
+from memegen.evaluation import generators as evaluation
+from memegen.facedata import photos
+from memegen.facedata.photos import far_apart, label
+from memegen.training import generator
+from memegen.training.crops import load_crops
+from memegen.training.pairs import PairConfig, PoolConfig
+
+CPU = torch.device("cpu")
+FACES = 8
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample at several exposures, and files that are of no use."""
+    made = tmp_path_factory.mktemp("person")
+    (made / "more").mkdir()
+    with Image.open(SAMPLE) as image:
+        face = image.convert("RGB").crop((100, 0, 356, 256))
+    for index in range(FACES):
+        place = made / "more" if index % 2 else made
+        ImageEnhance.Brightness(face).enhance(0.7 + 0.08 * index).save(place / f"{index}.png")
+    (made / "words.jpg").write_text("no picture")
+    (made / "nothing.png").write_bytes(b"")
+    Image.new("RGB", (80, 80), "teal").save(made / "wall.png")
+    face.resize((40, 40)).save(made / "tiny.png")
+    (made / "notes.txt").write_text("not looked at")
+    return made
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+
+
+def test_faces_are_found_and_the_rest_is_named(folder: Path) -> None:
+    said: list[tuple[int, int]] = []
+    found = label(folder, follow=lambda done, count: said.append((done, count)))
+    assert len(found.faces) == FACES
+    assert [face.name for face in found.faces][:2] == ["0.png", "2.png"]
+    assert set(found.bad) == {"nothing.png", "tiny.png", "wall.png", "words.jpg"}
+    assert "empty" in found.bad["nothing.png"] and "no face" in found.bad["wall.png"]
+    assert "not a picture" in found.bad["words.jpg"] and "too small" in found.bad["tiny.png"]
+    assert said[-1] == (FACES + 4, FACES + 4)
+    units = found.units
+    assert units.shape == (FACES, len(aus.CHANNELS))
+    assert (units[:, aus.INDEX["AU12L"]] > 0.3).all()  # she smiles in all of them
+
+
+def test_labels_are_made_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = label(folder)
+
+    def never(*_: object) -> None:
+        raise AssertionError("looked again")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(photos.Labeller, "photo", never)
+        again = label(folder)
+    assert again.bad == before.bad
+    assert all(
+        np.array_equal(a.units, b.units) for a, b in zip(before.faces, again.faces, strict=True)
+    )
+    for entry in photos.default_cache().rglob("*.npz"):
+        entry.write_bytes(entry.read_bytes()[:60])  # as a full disk leaves it
+    assert len(label(folder).faces) == FACES
+
+
+def test_several_processes_find_the_same(folder: Path, tmp_path: Path) -> None:
+    alone, shared = label(folder), label(folder, tmp_path / "fresh", workers=2)
+    assert alone.bad == shared.bad
+    for one, other in zip(alone.faces, shared.faces, strict=True):
+        assert np.allclose(one.landmarks, other.landmarks, atol=1e-3)
+
+
+def test_the_most_different_frames_are_taken() -> None:
+    points = np.array([[0.0], [0.01], [0.02], [1.0], [0.5], [0.99]])
+    assert far_apart(points, 3).tolist() == [0, 3, 4]
+    assert far_apart(points, 9).tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_label_writes_a_table(
+    folder: Path, tmp_path: Path, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_cli("label", str(folder), "-o", str(tmp_path / "labels.csv")) == 0
+    assert "wall.png: left out, no face found" in capsys.readouterr().err
+    rows = list(csv.DictReader((tmp_path / "labels.csv").open()))
+    assert len(rows) == FACES and float(rows[0]["AU12_r"]) > 1.5
+    assert {"AU01_r", "AU45_r", "pose_Rx", "AU12L_r"} <= rows[0].keys()
+
+
+def test_bad_folders_are_one_line(tmp_path: Path, folder: Path) -> None:
+    with pytest.raises(UsageError, match="no photos in this folder"):
+        label(tmp_path)
+    with pytest.raises(UsageError, match="no such file or folder"):
+        label(tmp_path / "none")
+    Image.new("RGB", (80, 80)).save(tmp_path / "black.png")
+    with pytest.raises(MemegenError, match="no usable face in 1 files"):
+        label(tmp_path)
+    with Image.open(folder / "0.png") as image:
+        image.save(tmp_path / "one.png")
+    with pytest.raises(MemegenError, match="1 usable faces are too few"):
+        load_crops(tmp_path, {}, "train", lambda _: None)
+
+
+def test_photos_are_split_by_what_they_are(folder: Path) -> None:
+    left_out: list[str] = []
+    learnt, held = (
+        load_crops(folder, {}, "train", left_out.append),
+        load_crops(folder, {}, "held out"),
+    )
+    assert len(learnt) + len(held) == len(load_crops(folder, {}, "all")) == FACES
+    assert not set(learnt.jpegs) & set(held.jpegs) and len(held) >= 1
+    assert len(left_out) == 4
+
+
+def test_fine_tuning_keeps_the_best(folder: Path, tmp_path: Path) -> None:
+    from safetensors import safe_open
+
+    begin = tiny_file(tmp_path / "begin.safetensors")
+    settings = replace(
+        generator.fine_tuning(), steps=12, batch=4, unpaired=2, warmup=1, network=TINY, lr=2e-2,
+        check_steps=3, patience=2, pairs=PairConfig(canvas=48),
+        pool=PoolConfig(size=8, first=6, fresh=2, workers=0),
+    )  # fmt: skip
+    said: list[str] = []
+    path = generator.train(
+        folder, tmp_path / "run", settings, CPU, init=str(begin), log=said.append
+    )
+    before, after = (float(line.split()[-1]) for line in said if line.startswith("held out, "))
+    assert after <= before
+    with safe_open(path, "pt") as file:
+        assert file.metadata()["data"] == "photos"
+    assert {"before.png", "after.png"} <= {p.name for p in (tmp_path / "run/sheets").iterdir()}
+    report = evaluation.evaluate(folder, ["mesh", str(tmp_path / "run")], 3)
+    assert "identity distance" not in report["mesh"]
+    quick = replace(settings, max_minutes=1e-9, check_steps=0)
+    generator.train(folder, tmp_path / "quick", quick, CPU, init=str(begin), log=said.append)
+    assert any("minutes are over" in line for line in said)
+    with pytest.raises(MemegenError, match="no checkpoint of such a run"):
+        (tmp_path / "run/checkpoint.pt").write_bytes(b"PK broken")
+        generator.train(folder, tmp_path / "run", settings, CPU, resume=True, log=said.append)
+
+
+@pytest.fixture
+def run_cli(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    def run(*args: str) -> int:
+        monkeypatch.setattr("sys.argv", ["memegen", *args])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        return int(left.value.code or 0)
+
+    return run
