@@ -123,9 +123,11 @@ class Animator:
         if face < 1 or start < 0 or (end is not None and end <= start):
             raise UsageError("faces count from 1, and a clip ends after it starts")
         clip = open_clip(path, fps)
+        if clip.seconds is not None and start >= clip.seconds:
+            raise UsageError(f"{path}: --start {start:g} is after its end ({clip.seconds:.2f} s)")
         reading = read_clip(clip, start, end)
         follower = Follower(self.detector, self.perceiver, face)
-        told = performance_of(follower.follow(reading.frames), clip.fps, path.stem)
+        told = performance_of(follower.follow(reading.frames), clip.fps, path.stem, face)
         if reading.problem:
             warn(reading.problem)
         return told

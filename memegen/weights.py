@@ -45,6 +45,19 @@ def find(name: str) -> Path:
     return (Path(override) if override else folder()) / f"{name}.safetensors"
 
 
+def architecture_of(path: Path) -> str:
+    """What network a weights file is for. Raises WeightsError if it is none."""
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise WeightsError(f"weights not found: {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            return str((file.metadata() or {}).get("architecture", "none"))
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path}: damaged weights file ({error})") from None
+
+
 def load(name: str, architecture: str) -> Weights:
     """Read weights and check that they are for `architecture`.
 
@@ -73,21 +86,25 @@ def save(
     tensors: Mapping[str, torch.Tensor],
     architecture: str,
     config: Mapping[str, Any],
+    half: bool = True,
     **metadata: str,
 ) -> None:
-    """Write weights in half precision, beside and renamed, with what they are and come from."""
+    """Write weights, beside and renamed, with what they are and come from.
+
+    In half precision, unless what is written must be exactly what was read.
+    """
     import torch
     from safetensors.torch import save_file
 
-    halves = {
-        name: (t.half() if t.is_floating_point() else t).detach().cpu().contiguous()
+    kept = {
+        name: (t.half() if half and t.is_floating_point() else t).detach().cpu().contiguous()
         for name, t in tensors.items()
     }
-    if not all(torch.isfinite(t).all() for t in halves.values() if t.is_floating_point()):
+    if not all(torch.isfinite(t).all() for t in kept.values() if t.is_floating_point()):
         raise WeightsError(f"{path}: not written, the weights hold infinite or undefined numbers")
     about = {"format": FORMAT, "architecture": architecture, "config": json.dumps(dict(config))}
     partial = path.with_name(path.name + ".part")
-    save_file(halves, partial, about | metadata)
+    save_file(kept, partial, about | metadata)
     partial.replace(path)
 
 

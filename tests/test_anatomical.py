@@ -300,7 +300,7 @@ def test_shipped_networks_give_a_closed_mouth_its_teeth_back(
 def test_wrong_weights_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="not found"):
         generator_named(str(tmp_path))
-    with pytest.raises(WeightsError, match="'perception', not for 'anatomical'"):
+    with pytest.raises(WeightsError, match="these weights are for 'perception', no generator"):
         generator_named(str(weights.find("perception")))
     with pytest.raises(UsageError, match="did you mean 'anatomical'"):
         generator_named("anatomic")

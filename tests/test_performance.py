@@ -293,3 +293,20 @@ def test_faces_that_leave_and_return_are_bridged(
     assert told.confidence[5] == 0 and np.isfinite(told.units).all()
     with pytest.raises(NoFaceError, match="no face found in 7 frames"):
         performance_of(Follower(*follower_parts).follow([empty] * 7), 25.0, "empty")
+
+
+def test_what_is_not_there_is_said(tmp_path: Path) -> None:
+    import memegen
+
+    frame = Image.open(SAMPLE).convert("RGB").resize((256, 256))
+    frame.save(
+        tmp_path / "a.gif",
+        save_all=True,
+        append_images=[frame.rotate(d) for d in (1, 2, 3)],
+        duration=40,
+    )
+    animator = memegen.Animator("mesh", "cpu")
+    with pytest.raises(UsageError, match="--start 9 is after its end"):
+        animator.watch(tmp_path / "a.gif", start=9)
+    with pytest.raises(NoFaceError, match="a: no face 2 in 4 frames"):
+        animator.watch(tmp_path / "a.gif", face=2)

@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from memegen import __version__
-from memegen.cli import animate, doctor, evaluate, inspect, label, recipes, train, transfer
+from memegen.cli import animate, doctor, evaluate, inspect, label, recipes, train, transfer, weights
 from memegen.cli.console import fail, in_one_line, talk
 from memegen.errors import MemegenError
 
@@ -33,6 +33,7 @@ app.add_typer(recipes.app, name="recipes")
 app.command("label")(label.label)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
+app.add_typer(weights.app, name="weights")
 app.command("doctor")(doctor.doctor)
 
 

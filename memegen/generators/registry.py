@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from memegen.errors import UsageError, nearest
+from memegen import weights
+from memegen.errors import UsageError, WeightsError, nearest
 from memegen.generators.anatomical import AnatomicalGenerator
 from memegen.generators.base import Generator
+from memegen.generators.ganimation import GanimationGenerator
 from memegen.generators.mesh import MeshGenerator
 
 _REGISTRY: dict[str, Callable[[str], Generator]] = {
     "anatomical": AnatomicalGenerator,
+    "ganimation": GanimationGenerator,
     "mesh": MeshGenerator,
+}
+_WITH_WEIGHTS: dict[str, Callable[[str, str], Generator]] = {
+    "anatomical": AnatomicalGenerator,
+    "ganimation": GanimationGenerator,
 }
 
 
@@ -29,12 +36,16 @@ def generator_named(name: str, device: str = "cpu") -> Generator:
     """
     path = Path(name)
     if path.is_dir() and name not in _REGISTRY:
-        path = path / "anatomical.safetensors"
+        files = [path / f"{known}.safetensors" for known in _WITH_WEIGHTS]
+        path = next((file for file in files if file.is_file()), files[0])
     if path.suffix == ".safetensors":
-        return AnatomicalGenerator(device, str(path))
+        architecture = weights.architecture_of(path)
+        if architecture not in _WITH_WEIGHTS:
+            raise WeightsError(f"{path}: these weights are for '{architecture}', no generator")
+        return _WITH_WEIGHTS[architecture](device, str(path))
     if name not in _REGISTRY:
         raise UsageError(
             f"unknown model '{name}'{nearest(name, _REGISTRY)} "
-            f"(known: {', '.join(generator_names())}, or a file of memegen train)"
+            f"(known: {', '.join(generator_names())}, or what memegen train made)"
         )
     return _REGISTRY[name](device)

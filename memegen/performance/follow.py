@@ -163,15 +163,21 @@ def _thumb(frame: Picture) -> Array:
     return np.asarray(grey.reshape(16, 4, 16, 4).mean((1, 3)), np.float32)
 
 
-def performance_of(found: Iterable[Seen | None], fps: float, name: str) -> Performance:
-    """Gather what was seen; frames in between are bridged. Raises NoFaceError if none was."""
+def performance_of(
+    found: Iterable[Seen | None], fps: float, name: str, which: int = 1
+) -> Performance:
+    """Gather what was seen; frames in between are bridged. Raises NoFaceError if none was.
+
+    `which` face was looked for is only told in that error.
+    """
     from memegen.performance.smooth import bridge
 
     rows = list(found)
     if not rows:
         raise NoFaceError(f"{name}: there are no frames")
     if all(row is None for row in rows):
-        raise NoFaceError(f"{name}: no face found in {len(rows)} frames")
+        wanted = f"no face {which}" if which > 1 else "no face found"
+        raise NoFaceError(f"{name}: {wanted} in {len(rows)} frames")
     first = next(row for row in rows if row is not None)
     units = np.stack([(row or first).units for row in rows])
     landmarks = np.stack([(row or first).landmarks for row in rows])

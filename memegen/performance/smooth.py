@@ -15,6 +15,7 @@ from memegen.arrays import Array, Mask
 REACH = 0.12  # seconds, standard deviation of the weights over time
 TOLERANCE = 3.0  # differences up to about so many times the noise are averaged away
 _PASSES = 2
+_COLUMNS = 128  # smoothed together, so that long clips need little memory
 
 
 def bridge(values: Array, seen: Mask) -> Array:
@@ -49,6 +50,11 @@ def smooth(values: Array, fps: float, strength: float = 1.0, floor: float = 0.0)
     """
     if strength <= 0 or len(values) < 3:
         return values
+    parts = [values[:, start : start + _COLUMNS] for start in range(0, values.shape[1], _COLUMNS)]
+    return np.concatenate([_smooth(part, fps, strength, floor) for part in parts], 1)
+
+
+def _smooth(values: Array, fps: float, strength: float, floor: float) -> Array:
     spread = np.maximum(noise_of(values), floor) * TOLERANCE * max(strength, 1e-6)
     reach = REACH * strength * fps
     offsets = np.arange(-int(np.ceil(2.5 * reach)), int(np.ceil(2.5 * reach)) + 1)

@@ -1,0 +1,197 @@
+"""GANimation as it was published (Pumarola et al., ECCV 2018, arXiv 1807.09251).
+
+One network sees the photo's crop with the wanted action units tiled behind it, and returns
+attention A and colour C: `out = A * photo + (1 - A) * C`. It knows neither head nor gaze.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from memegen import aus, weights
+from memegen.arrays import Array
+from memegen.errors import WeightsError
+from memegen.generators.base import Scene
+from memegen.generators.compose import compose
+from memegen.generators.network import Painted
+from memegen.generators.windows import WINDOWS, fade, place, read, to_pixels
+from memegen.tracks import Detail
+
+UNITS = "OpenFace's 17"  # order of the action units, as weights files name it
+_TOGETHER = 4  # frames painted at once
+_PEAK = 255.0
+
+
+@dataclass(frozen=True)
+class GanimationConfig:
+    """Sizes of generator and critic; stored in the weights file."""
+
+    size: int = 128  # side of the crop in pixels
+    units: int = 17  # action units, each 0..1
+    width: int = 64  # feature maps at full resolution
+    blocks: int = 6  # residual blocks: 6 at 128 px, 9 at 256 px
+    affine: bool = True  # whether instance norms have a gain and a shift
+    biased: bool = False  # whether the convolutions before them have a bias
+
+    @property
+    def layers(self) -> int:
+        """Halvings of the critic, down to 2 px at 128 and 4 px at 256."""
+        return 6
+
+    def sizes(self) -> dict[str, Any]:
+        """JSON for a weights file."""
+        return asdict(self)
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions with instance norm around a skip."""
+
+    def __init__(self, width: int, config: GanimationConfig) -> None:
+        super().__init__()
+        self.main = nn.Sequential(
+            nn.Conv2d(width, width, 3, padding=1, bias=config.biased),
+            nn.InstanceNorm2d(width, affine=config.affine),
+            nn.ReLU(),
+            nn.Conv2d(width, width, 3, padding=1, bias=config.biased),
+            nn.InstanceNorm2d(width, affine=config.affine),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, H, W)."""
+        return x + self.main(x)  # type: ignore[no-any-return]
+
+
+class GanimationNet(nn.Module):
+    """The generator."""
+
+    def __init__(self, config: GanimationConfig | None = None) -> None:
+        super().__init__()
+        self.config = c = config or GanimationConfig()
+        w = c.width
+
+        def layer(convolution: nn.Module, width: int) -> list[nn.Module]:
+            return [convolution, nn.InstanceNorm2d(width, affine=c.affine), nn.ReLU()]
+
+        self.trunk = nn.Sequential(
+            *layer(nn.Conv2d(3 + c.units, w, 7, padding=3, bias=c.biased), w),
+            *layer(nn.Conv2d(w, 2 * w, 4, 2, 1, bias=c.biased), 2 * w),
+            *layer(nn.Conv2d(2 * w, 4 * w, 4, 2, 1, bias=c.biased), 4 * w),
+            *(Residual(4 * w, c) for _ in range(c.blocks)),
+            *layer(nn.ConvTranspose2d(4 * w, 2 * w, 4, 2, 1, bias=c.biased), 2 * w),
+            *layer(nn.ConvTranspose2d(2 * w, w, 4, 2, 1, bias=c.biased), w),
+        )
+        self.colour = nn.Conv2d(w, 3, 7, padding=3, bias=False)
+        self.attention = nn.Conv2d(w, 1, 7, padding=3, bias=False)
+
+    def forward(self, photo: Tensor, units: Tensor) -> tuple[Tensor, Tensor]:
+        """Photos (B, 3, S, S) in -1..1 and units (B, U) in 0..1.
+
+        Returns attention (B, 1, S, S) in 0..1 and colour (B, 3, S, S) in -1..1.
+        """
+        tiled = units[:, :, None, None].expand(-1, -1, *photo.shape[2:])
+        x = self.trunk(torch.cat([photo, tiled], 1))
+        return torch.sigmoid(self.attention(x)), torch.tanh(self.colour(x))
+
+
+class GanimationCritic(nn.Module):
+    """Judges patches of a photo, and reads its action units."""
+
+    def __init__(self, config: GanimationConfig | None = None) -> None:
+        super().__init__()
+        self.config = c = config or GanimationConfig()
+        layers: list[nn.Module] = []
+        before, width = 3, c.width
+        for _ in range(c.layers):
+            layers += [nn.Conv2d(before, width, 4, 2, 1), nn.LeakyReLU(0.01)]
+            before, width = width, 2 * width
+        self.main = nn.Sequential(*layers)
+        self.verdict = nn.Conv2d(before, 1, 3, padding=1, bias=False)
+        self.units = nn.Conv2d(before, c.units, c.size // 2**c.layers, bias=False)
+
+    def forward(self, photo: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, 3, S, S) in -1..1 -> verdicts (B, 1, P, P), units (B, U)."""
+        x = self.main(photo)
+        return self.verdict(x), self.units(x).flatten(1)
+
+
+def blend(photo: Tensor, attention: Tensor, colour: Tensor) -> Tensor:
+    """The paper's composition: attention is how much of the photo stays."""
+    return attention * photo + (1 - attention) * colour
+
+
+class GanimationGenerator:
+    """Registered as `ganimation`; `file` names or is a weights file."""
+
+    name = "ganimation"
+
+    def __init__(self, device: str = "cpu", file: str = "ganimation") -> None:
+        self._device = torch.device(device)
+        found = weights.load(file, "ganimation")
+        try:
+            self.network = GanimationNet(GanimationConfig(**found.config))
+        except TypeError as error:
+            raise WeightsError(f"{found.path}: unknown network sizes ({error})") from None
+        if self.network.config.units != len(aus.OPENFACE):
+            raise WeightsError(
+                f"{found.path}: drives {self.network.config.units} action units; "
+                f"only the {len(aus.OPENFACE)} of OpenFace can be asked for by name"
+            )
+        weights.load_state(self.network, found)
+        self.network.eval().to(self._device)
+
+    def prepare(self, scene: Scene) -> GanimationPainter:
+        """See Generator.prepare."""
+        return GanimationPainter(scene, self.network)
+
+
+class GanimationPainter:
+    """One scene: the crop is painted at the network's size, the change put into the photo."""
+
+    def __init__(self, scene: Scene, network: GanimationNet) -> None:
+        self._scene, self._network = scene, network
+        self._device = next(network.parameters()).device
+        face = WINDOWS[0]
+        affine = to_pixels(place(face, scene.motion.landmarks[None], 1.0), scene.to_pixels)
+        self._affine = torch.from_numpy(affine).to(self._device)
+        picture = torch.from_numpy(scene.picture[..., :3].astype(np.float32)).to(self._device)
+        self._picture = picture.permute(2, 0, 1)[None]
+        size = network.config.size
+        self._seen = read(self._picture, self._affine, size) / _PEAK
+        self._fade = fade(size, self._device)
+
+    def outline(self) -> Array:
+        """See Painter.outline: the crop's square."""
+        corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
+        return self._scene.pixels(corners)[:, :2]
+
+    def paint(self, targets: Array, detail: Detail | None = None) -> Iterator[Array]:
+        """See Painter.paint. Head and gaze stay as they are, and there is no mesh for `detail`."""
+        units = np.clip(aus.to_openface(targets) / aus.MAX_INTENSITY, 0, 1).astype(np.float32)
+        for start in range(0, len(units), _TOGETHER):
+            with torch.inference_mode():
+                painted = self._some(torch.from_numpy(units[start : start + _TOGETHER]))
+            yield from painted
+
+    def _some(self, units: Tensor) -> Array:
+        frames = len(units)
+        photo = self._seen.expand(frames, -1, -1, -1)
+        attention, colour = self._network(photo * 2 - 1, units.to(self._device))
+        attention = 1 - (1 - attention) * self._fade  # no seam at the crop's rim
+        still = torch.zeros_like(photo[:, :2])
+        box, part = compose(
+            self._picture.expand(frames, -1, -1, -1),
+            self._affine.expand(frames, -1, -1),
+            photo,
+            Painted(attention, (colour + 1) / 2, still),
+            _PEAK,
+        )
+        images = np.repeat(self._scene.picture[None].astype(np.float32), frames, 0)
+        rows, columns = box.slices
+        images[:, rows, columns, :3] = part.permute(0, 2, 3, 1).cpu().numpy()
+        return images
