@@ -14,10 +14,10 @@ from memegen.arrays import Array, Integers
 
 @dataclass(frozen=True)
 class Detail:
-    """How a performer's mesh itself moves, where that says more than action units do."""
+    """What a performer's mesh does beyond what its action units say."""
 
-    shift: Array  # (T, 468, 3) from the performer's calm face, IOD, face axes
-    share: Array  # (468,) how far each vertex follows it rather than the action units, 0..1
+    shift: Array  # (T, 468, 3) IOD, face axes
+    share: Array  # (468,) how far each vertex follows it, 0..1
 
     def rows(self, rows: Integers | slice) -> Detail:
         """The same for some frames."""

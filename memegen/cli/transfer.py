@@ -54,8 +54,8 @@ def transfer(
         float,
         typer.Option(
             "--detail",
-            help="How far lips and brows move as the performer's do rather than as action units "
-            "say, 0..1; with --relative only.",
+            help="How far lips and brows copy what the performer's do beyond action units, "
+            "0..1; with --relative only.",
         ),
     ] = 1.0,
     intensity: Annotated[float, typer.Option("--intensity", help="Scales the change, 0..3.")] = 1.0,

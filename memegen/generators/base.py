@@ -48,7 +48,7 @@ class Painter(Protocol):
     def paint(self, targets: Array, detail: Detail | None = None) -> Iterator[Array]:
         """(T, K) expressions 0..1 to T pictures (H, W, 3 or 4) float32, 0..255, one at a time.
 
-        `detail`: how a performer's mesh moved in these frames.
+        `detail`: what a performer's mesh did in these frames beyond the action units.
         """
         ...
 

@@ -65,14 +65,14 @@ class FaceMotion:
     def move(self, targets: Array, detail: Detail | None = None) -> Array:
         """(T, K) expressions, 0..1, to (T, 478, 3) landmarks in crop units.
 
-        `detail` moves vertices as a performer's did, instead of as the action units say.
+        `detail` is what a performer's vertices did beyond what the action units say.
         """
         face = self.pose.to_face(self.landmarks)
         targets = self.anatomy.reaching(self.own, targets)
         # A photo whose expression is asked for must not move at all: nothing below adds to zero.
         shift = self.anatomy.displacement(targets) - self.anatomy.displacement(self.own)
         if detail is not None:
-            shift = shift + detail.share[:, None] * (detail.shift - shift)
+            shift = shift + detail.share[:, None] * detail.shift
         points = np.repeat(face[None], len(targets), 0)
         points[:, :468] += shift
         self._close_lids(points, face, targets)

@@ -40,7 +40,7 @@ class Driving:
     only: tuple[str, ...] = tuple(PARTS)  # parts of the face that follow
     smoothing: float = 1.0  # 0: none
     gains: Mapping[str, float] = field(default_factory=dict)  # by action unit
-    detail: float = 1.0  # how far the mesh follows the performer's rather than action units, 0..1
+    detail: float = 1.0  # how far lips and brows follow what action units do not say, 0..1
 
 
 def parse_parts(text: str) -> tuple[str, ...]:
@@ -116,23 +116,25 @@ def track_of(performance: Performance, driving: Driving) -> Track:
 
 
 def detail_of(performance: Performance, driving: Driving) -> Detail:
-    """The performer's own mesh motion from the calm face: no action unit says all that lips do."""
+    """What lips and brows of the performer do beyond the action units that are read from them.
+
+    Only that: an action unit stops at its end, on a photo that smiles already too.
+    """
     assert performance.landmarks is not None
     anatomy = load_anatomy()
     pose = fit_pose(performance.landmarks, anatomy.canonical, anatomy.rigid_weights)
     faces = pose.to_face(performance.landmarks[:, :MESH_POINTS])
-    calm = np.median(faces[neutral_frames(performance, driving.neutral_frame)], 0)
-    flat = (faces - calm).reshape(len(faces), -1).astype(np.float32)
+    frames = neutral_frames(performance, driving.neutral_frame)
+    flat = (faces - np.median(faces[frames], 0)).reshape(len(faces), -1).astype(np.float32)
     shift = smooth(flat, performance.fps, driving.smoothing, DETAIL_FLOOR).reshape(faces.shape)
-    if driving.gains:  # what was measured, and what the gains say more or less than it
-        units = _smoothed(performance, driving.smoothing)
-        more = np.clip(units * _gains(driving.gains), 0, 1)
-        shift = shift + anatomy.displacement(more) - anatomy.displacement(units)
+    calm = np.clip(np.median(performance.units[frames], 0), 0, 1)
+    units = np.clip(_smoothed(performance, driving.smoothing), 0, 1)
+    shift += anatomy.displacement(calm) - anatomy.displacement(anatomy.reaching(calm, units))
     share = np.zeros(MESH_POINTS, np.float32)
     for part, reach in DETAIL_REACH.items():
         if part in driving.only:
             share = np.maximum(share, _near(anatomy.canonical, REGIONS[part], reach))
-    return Detail(shift.astype(np.float32), share * driving.detail)
+    return Detail(shift, share * driving.detail)
 
 
 def _near(canonical: Array, rows: tuple[int, ...], reach: float) -> Array:
