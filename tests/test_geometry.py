@@ -7,7 +7,7 @@ from memegen import aus
 from memegen.faces.align import Alignment, align, five_points
 from memegen.geometry.anatomy import Anatomy
 from memegen.geometry.flow import Box, DenseFlow, ring_points, warp
-from memegen.geometry.motion import FaceMotion
+from memegen.geometry.motion import FaceMotion, within_reach
 from memegen.geometry.outline import fill, smooth_ring
 from memegen.geometry.raster import rasterize, source_positions
 from memegen.geometry.shape import angles_of, fit_pose, mirror_order, rotation_of
@@ -125,6 +125,19 @@ def test_closing_an_open_mouth_is_complete(face: np.ndarray, anatomy: Anatomy) -
     closed = FaceMotion.of(opened, own, anatomy).move(np.zeros((1, 50), np.float32))[0]
     gap = closed[list(LOWER_LIP_EDGE), 1] - closed[list(UPPER_LIP_EDGE), 1]
     assert np.abs(gap).max() < 0.004
+
+
+def test_heads_turn_no_further_than_a_photo_can_show() -> None:
+    steps = np.linspace(0, 60, 61, dtype=np.float32)
+    asked = np.stack([steps, -steps, steps], 1)
+    change = within_reach(asked, np.zeros(3, np.float32))
+    assert np.allclose(change[:13], asked[:13], atol=1e-4)  # 12 degrees exactly
+    assert (np.diff(change[:, 0]) > 0).all() and 19 < change[-1, 0] < 20
+    assert np.allclose(change[:, 1], -change[:, 0], atol=1e-4)
+    assert np.allclose(change[:, 2], steps, atol=1e-4)  # tilting shows nothing new
+    own = np.array([20, 0, 0], np.float32)
+    back, on = (within_reach((own + d * asked)[:, :3], own)[-1, 0] - 20 for d in (-1, 1))
+    assert -6.001 < back < -5.9 and 19 < on < 20
 
 
 def test_head_turn_left_moves_the_nose_to_the_images_right(motion: FaceMotion) -> None:

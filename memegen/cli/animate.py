@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from memegen.cli import options
 from memegen.cli.console import fail, in_one_line, progress, result, say
 from memegen.errors import UsageError
 from memegen.weights import DEFAULT_MODEL
@@ -36,34 +37,21 @@ def animate(
             "(.gif .mp4 .webp .png .jpg) chooses the format.",
         ),
     ] = None,
-    face: Annotated[
-        str, typer.Option("--face", help="largest, all, a number from 1, or a box x,y,w,h.")
-    ] = "largest",
-    intensity: Annotated[float, typer.Option("--intensity", help="Scales the change, 0..3.")] = 1.0,
-    fps: Annotated[float | None, typer.Option("--fps", help="Frames per second.")] = None,
+    face: options.Face = "largest",
+    intensity: options.Intensity = 1.0,
+    fps: options.Fps = None,
     duration: Annotated[
         float | None, typer.Option("--duration", help="Seconds of one cycle.")
     ] = None,
-    size: Annotated[
-        int | None,
-        typer.Option("--size", help="Longest side in pixels; photos are never enlarged."),
-    ] = None,
-    max_size: Annotated[
-        str | None, typer.Option("--max-size", help="Largest file, for example 8MB.")
-    ] = None,
-    loop: Annotated[
-        bool | None, typer.Option("--loop/--once", help="Repeat for ever, or play once.")
-    ] = None,
+    size: options.Size = None,
+    max_size: options.MaxSize = None,
+    loop: options.Loop = None,
     still: Annotated[
         bool, typer.Option("--still", help="One picture: the strongest moment of the recipe.")
     ] = False,
-    fmt: Annotated[
-        str | None, typer.Option("--format", "-f", help="Output format if no suffix says it.")
-    ] = None,
-    model: Annotated[
-        str, typer.Option("--model", help="anatomical, mesh, or a run of memegen train.")
-    ] = DEFAULT_MODEL,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
+    fmt: options.Format = None,
+    model: options.Model = DEFAULT_MODEL,
+    device: options.Device = "auto",
 ) -> None:
     """Animate photos by a recipe or by action units."""
     from memegen import recipes

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from memegen.cli import options
 from memegen.cli.console import result, say, write_text
 from memegen.errors import UsageError
 
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
 
 LOOKING = "mesh"  # nothing is painted here, so no generator need be loaded
 
-FaceOption = Annotated[
-    str, typer.Option("--face", help="largest, all, a number from 1, or a box x,y,w,h.")
-]
-
 
 def aus(
     photo: Annotated[
@@ -32,13 +29,13 @@ def aus(
     listing: Annotated[
         bool, typer.Option("--list", help="Show the table of action units.")
     ] = False,
-    face: FaceOption = "largest",
+    face: options.Face = "largest",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     csv_out: Annotated[
         str | None,
         typer.Option("--csv", help="Write CSV with OpenFace's columns to this file or -."),
     ] = None,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
+    device: options.Device = "auto",
 ) -> None:
     """Action-unit intensities (0..5) of faces in a photo or video, or the table of action units."""
     if listing:
@@ -82,7 +79,7 @@ def aus(
 def faces(
     photo: Annotated[str, typer.Argument(help="Photo to search.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
+    device: options.Device = "auto",
 ) -> None:
     """The faces of a photo, largest first, numbered as --face takes them."""
     from memegen.devices import device_named

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from memegen.cli import options
 from memegen.cli.console import counting, result, say, write_text
 
 
@@ -24,7 +25,7 @@ def label(
     workers: Annotated[
         int | None, typer.Option("--workers", help="Processes; as many as help unless given.")
     ] = None,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
+    device: options.Device = "auto",
 ) -> None:
     """Find, align and label the faces of photos, as `memegen train` does; OpenFace's columns."""
     from memegen.devices import device_named

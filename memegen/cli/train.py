@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from memegen.cli import options
 from memegen.cli.console import result, say
 from memegen.errors import UsageError, nearest
 from memegen.weights import DEFAULT_MODEL
@@ -58,7 +59,7 @@ def train(
     max_minutes: Annotated[
         float | None, typer.Option("--max-minutes", help="Stop in time, with what was learnt.")
     ] = None,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
+    device: options.Device = "auto",
 ) -> None:
     """Fine-tune the generator on photos of a person, or train any model on labelled face data."""
     if model not in MODELS:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from memegen.cli import options
 from memegen.cli.console import progress, result, say, write_text
 from memegen.errors import UsageError
 from memegen.weights import DEFAULT_MODEL
@@ -58,10 +59,8 @@ def transfer(
             "0..1; with --relative only.",
         ),
     ] = 1.0,
-    intensity: Annotated[float, typer.Option("--intensity", help="Scales the change, 0..3.")] = 1.0,
-    face: Annotated[
-        str, typer.Option("--face", help="Face of the photo: largest, all, a number, or a box.")
-    ] = "largest",
+    intensity: options.Intensity = 1.0,
+    face: options.Face = "largest",
     target_face: Annotated[
         int, typer.Option("--target-face", help="Face of the target, from 1, largest first.")
     ] = 1,
@@ -69,14 +68,10 @@ def transfer(
     end: Annotated[float | None, typer.Option("--end", help="Seconds into the target.")] = None,
     speed: Annotated[float, typer.Option("--speed", help="2 plays twice as fast.")] = 1.0,
     boomerang: Annotated[bool, typer.Option("--boomerang", help="Play forth and back.")] = False,
-    fps: Annotated[float | None, typer.Option("--fps", help="Frames per second.")] = None,
-    size: Annotated[int | None, typer.Option("--size", help="Longest side in pixels.")] = None,
-    max_size: Annotated[
-        str | None, typer.Option("--max-size", help="Largest file, for example 8MB.")
-    ] = None,
-    loop: Annotated[
-        bool | None, typer.Option("--loop/--once", help="Repeat for ever, or play once.")
-    ] = None,
+    fps: options.Fps = None,
+    size: options.Size = None,
+    max_size: options.MaxSize = None,
+    loop: options.Loop = None,
     compare: Annotated[bool, typer.Option("--compare", help="Show the target beside it.")] = False,
     mute: Annotated[bool, typer.Option("--mute", help="Leave the target's sound out.")] = False,
     save_track: Annotated[
@@ -85,13 +80,9 @@ def transfer(
     save_recipe: Annotated[
         Path | None, typer.Option("--save-recipe", help="Also write it as a recipe, a .yaml.")
     ] = None,
-    fmt: Annotated[
-        str | None, typer.Option("--format", "-f", help="Output format if no suffix says it.")
-    ] = None,
-    model: Annotated[
-        str, typer.Option("--model", help="anatomical, mesh, or a run of memegen train.")
-    ] = DEFAULT_MODEL,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
+    fmt: options.Format = None,
+    model: options.Model = DEFAULT_MODEL,
+    device: options.Device = "auto",
 ) -> None:
     """Make a photo copy another face's expression, or a whole performance."""
     from memegen import recipes

@@ -20,6 +20,10 @@ from memegen.geometry.topology import (
 from memegen.tracks import Detail
 
 HEAD_PIVOT = np.array([0, -0.45, -1.25], np.float32)  # IOD: between the ears, where a neck turns
+# Degrees that a head turns and nods from the photo's pose: exactly, and at most. Beyond, the photo
+# would have to show what it does not: the other side of a face. A head that is turned already has
+# less to turn back, by this share of its turn.
+EXACT_TURN, MOST_TURN, LEAST_TURN, BACK = 12.0, 20.0, 5.0, 0.7
 EYEBALL_RADIUS = 0.19  # IOD: 12 mm of 63
 BLINK_CLOSED = 0.85  # blink channel at which the lids meet
 CLOSED_LINE = 0.12  # where lids meet, from the lower lid (0) to the upper (1)
@@ -100,7 +104,7 @@ class FaceMotion:
     def _turn_head(self, points: Array, targets: Array) -> Array:
         """Rotate (T, P, 3) face coordinates by the change of head pose, about the neck."""
         own = aus.head_degrees(self.own)
-        change = rotation_of(aus.head_degrees(targets)) @ rotation_of(own).T
+        change = rotation_of(within_reach(aus.head_degrees(targets), own)) @ rotation_of(own).T
         # `change` acts in camera axes; bring it into the face's own.
         local = self.pose.rotation.T @ change @ self.pose.rotation
         return (points - HEAD_PIVOT) @ np.swapaxes(local, -1, -2) + HEAD_PIVOT
@@ -192,6 +196,22 @@ def _spread(canonical: Array, ring: tuple[int, ...], reach: float) -> Array:
     nearest = weight.max(1, keepdims=True)
     shared = weight**4 / np.maximum((weight**4).sum(1, keepdims=True), 1e-12)
     return np.where(nearest > 0.01, shared * nearest, 0).astype(np.float32)
+
+
+def within_reach(wanted: Array, own: Array) -> Array:
+    """Head angles (T, 3) that a photo with `own` (3,) can show; tilts are free.
+
+    Turns run softly against what is possible, the more so where they uncover a hidden side.
+    """
+    change = (wanted - own)[..., :2]
+    uncovers = change * own[:2] < 0
+    most = np.clip(MOST_TURN - BACK * np.abs(own[:2]) * uncovers, LEAST_TURN, MOST_TURN)
+    exact = most * (EXACT_TURN / MOST_TURN)
+    beyond = np.clip(np.abs(change) - exact, 0, None)
+    soft = np.sign(change) * (exact + (most - exact) * (1 - np.exp(-beyond / (most - exact))))
+    angles = np.array(wanted, np.float32)
+    angles[..., :2] = own[:2] + np.where(beyond > 0, soft, change)
+    return angles
 
 
 def _uncross(ring: Array) -> Array:

@@ -1,0 +1,23 @@
+"""Options that several commands share, declared once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
+Face = Annotated[
+    str, typer.Option("--face", help="largest, all, a number from 1, or a box x,y,w,h.")
+]
+Format = Annotated[
+    str | None, typer.Option("--format", "-f", help="Output format if no suffix says it.")
+]
+Fps = Annotated[float | None, typer.Option("--fps", help="Frames per second.")]
+Intensity = Annotated[float, typer.Option("--intensity", help="Scales the change, 0..3.")]
+Loop = Annotated[bool | None, typer.Option("--loop/--once", help="Repeat for ever, or play once.")]
+MaxSize = Annotated[str | None, typer.Option("--max-size", help="Largest file, for example 8MB.")]
+Model = Annotated[str, typer.Option("--model", help="anatomical, mesh, or a run of memegen train.")]
+Size = Annotated[
+    int | None, typer.Option("--size", help="Longest side in pixels; photos are never enlarged.")
+]
