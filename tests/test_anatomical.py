@@ -103,6 +103,22 @@ def test_composition_keeps_detail_as_attention_says() -> None:
         assert torch.allclose(part[:, :, middle, middle], expected, atol=1e-4)
 
 
+def test_drawn_detail_goes_where_something_is_painted() -> None:
+    noise = torch.randn(1, 3, 64, 64) * 0.1
+    seen, affine = torch.full((1, 3, 16, 16), 0.5), window_over(0, 0, 64)
+    drawn = torch.zeros(1, 1, 64, 64)
+    drawn[..., :32] = 1
+    left, right, rows = slice(8, 28), slice(36, 56), slice(8, 56)
+    for attention, left_of_it in ((1.0, 1.0), (0.8, 0.5), (0.5, 0.0)):
+        painted = painted_with(attention, seen, 16)
+        _, part = compose(0.5 + noise, affine, seen, painted, 1.0, drawn)
+        kept = 1 - (1 - attention) ** 2
+        for columns, share in ((left, left_of_it), (right, kept)):
+            assert torch.allclose(
+                part[..., rows, columns], 0.5 + share * noise[..., rows, columns], atol=1e-4
+            )
+
+
 def test_full_attention_and_no_residual_change_nothing() -> None:
     image = torch.rand(1, 3, 30, 40)
     seen = read(image, window_over(8, 4, 20), 8)

@@ -13,10 +13,12 @@ from test_anatomical import TINY
 from memegen import aus
 from memegen.errors import MemegenError, UsageError
 from memegen.generators import generator_named
+from memegen.generators.windows import WINDOWS
 from memegen.geometry.anatomy import Anatomy
 from memegen.training import generator, losses
 from memegen.training.critic import PatchCritic, critic_loss, feature_distance
 from memegen.training.crops import Crops, load_crops
+from memegen.training.judge import View, judged
 from memegen.training.painting import paint, samples_of
 from memegen.training.pairs import PairConfig, PairMaker, Pool, PoolConfig
 
@@ -166,6 +168,15 @@ def test_critics_tell_real_from_painted() -> None:
     features = critic(real)[1]
     assert feature_distance(features, features) == 0
     assert feature_distance(features, critic(fake)[1]) > 0
+
+
+def test_critics_see_pairs_and_open_mouths_only() -> None:
+    outlines = torch.zeros(5, 2, 20, 20)
+    outlines[0, 0, 8:12, 4:16] = outlines[3, 0, 8:12, 4:16] = 1
+    picture = torch.zeros(5, 3, 20, 20)
+    mouth, eye = (next(w for w in WINDOWS if w.network == name) for name in ("mouth", "eye"))
+    assert judged(View(mouth, picture, outlines, picture[:2])).tolist() == [0, 1, 3]
+    assert judged(View(eye, picture, outlines[:, :1], picture[:2])).tolist() == [0, 1]
 
 
 def test_hinge_loss() -> None:

@@ -130,7 +130,11 @@ class AnatomicalPainter:
     def _finish(self, moved: Moved) -> None:
         """Put the networks' changes into the moved images, in place."""
         picture, looks = self.look(moved)
-        put_together(picture, looks, PEAK, in_place=True)
+        drawn = picture.new_zeros(len(picture), 1, *picture.shape[2:])
+        for frame, mouth in enumerate(moved.mouths):
+            rows, columns = mouth.box.slices
+            drawn[frame, 0, rows, columns] = torch.from_numpy(mouth.share).to(self._device)
+        put_together(picture, looks, PEAK, in_place=True, drawn=drawn)
         if picture.device.type != "cpu":
             moved.images[..., :3] = picture.permute(0, 2, 3, 1).cpu().numpy()
 
@@ -154,15 +158,22 @@ def has_halves(device: torch.device) -> bool:
 
 
 def put_together(
-    picture: Tensor, looks: list[Looked], peak: float = 1.0, in_place: bool = False
+    picture: Tensor,
+    looks: list[Looked],
+    peak: float = 1.0,
+    in_place: bool = False,
+    drawn: Tensor | None = None,
 ) -> Tensor:
     """All windows' changes put into (T, 3, H, W) moved pictures in 0..peak.
 
-    `in_place` saves copies, where no gradient is wanted.
+    `in_place` saves copies, where no gradient is wanted; drawn (T, 1, H, W) as for `compose`.
     """
     for looked in looks:
-        put = add_low if looked.window.extent is None else compose
-        box, part = put(picture, looked.affine, looked.seen, looked.painted, peak)
+        seen = (picture, looked.affine, looked.seen, looked.painted, peak)
+        if looked.window.extent is None:
+            box, part = add_low(*seen)
+        else:
+            box, part = compose(*seen, drawn if looked.window.network == "mouth" else None)
         if min(box.size) > 0:
             picture = picture if in_place else picture.clone()
             picture[:, :, box.top : box.bottom, box.left : box.right] = part

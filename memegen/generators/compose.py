@@ -7,7 +7,8 @@ does not let go of it altogether:
 
     out = A * moved + (1 - A) * C  +  A (1 - A) * D
 
-On skin (A near 1) all detail is kept; where a mouth is painted (A near 0) none is.
+On skin (A near 1) all detail is kept; where a mouth is painted (A near 0) none is. Detail that was
+only drawn (gaps between teeth that no photo shows) goes as soon as anything is painted there.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from torch import Tensor
 from memegen.generators.network import Painted
 from memegen.generators.windows import pixel_positions, spacing_of, window_box
 from memegen.geometry.flow import Box
+
+DRAWN_GOES = 2.5  # times the change 1 - A, how much of drawn detail goes
 
 
 def add_low(
@@ -34,12 +37,18 @@ def add_low(
 
 
 def compose(
-    image: Tensor, affine: Tensor, seen: Tensor, painted: Painted, peak: float = 1.0
+    image: Tensor,
+    affine: Tensor,
+    seen: Tensor,
+    painted: Painted,
+    peak: float = 1.0,
+    drawn: Tensor | None = None,
 ) -> tuple[Box, Tensor]:
     """The part of the picture under one window per frame, changed: (T, 3, h, w), not clipped.
 
     image (T, 3, H, W) in 0..peak; affine (T, 2, 3) window units to pixels; seen (T, 3, S, S) in
-    0..1 the window of the picture that the network saw.
+    0..1 the window of the picture that the network saw; drawn (T, 1, H, W) how far pixels are
+    drawn ones rather than the photo's.
     """
     box = window_box(affine.detach().cpu().numpy(), *image.shape[2:])
     shifted = shift(seen, painted.residual)
@@ -48,7 +57,11 @@ def compose(
     small = torch.cat([painted.residual, change, added, shifted * peak], 1)
     residual, change, added, smooth = enlarge(small, affine, box).split([2, 1, 3, 3], 1)
     moved = _resample(image, affine, pixel_positions(affine, box), residual)
-    return box, moved + added - change.square() * (moved - smooth)
+    gone = change.square()
+    if drawn is not None:
+        here = drawn[:, :, box.top : box.bottom, box.left : box.right]
+        gone = torch.maximum(gone, here * (DRAWN_GOES * change).clamp(max=1))
+    return box, moved + added - gone * (moved - smooth)
 
 
 def enlarge(window: Tensor, affine: Tensor, box: Box) -> Tensor:

@@ -14,7 +14,7 @@ from memegen.arrays import Array
 from memegen.generators.base import Scene
 from memegen.generators.eyes import EyeLayer
 from memegen.generators.inpaint import fill_unknown
-from memegen.generators.mouth import MouthFrame, MouthLayer, light_of
+from memegen.generators.mouth import Drawn, MouthFrame, MouthLayer, light_of
 from memegen.geometry.flow import COARSE, Box, DenseFlow, warp
 from memegen.geometry.outline import fill, opening
 from memegen.geometry.shape import LEFT_IRIS, RIGHT_IRIS
@@ -50,6 +50,7 @@ class Moved:
     landmarks: Array  # (T, 478, 3) pixels
     flow: Tensor  # (T, 2, H, W) pixels, source minus own position
     reached: Array  # (T, K) the expressions that the landmarks show, gains included
+    mouths: list[Drawn]  # what of each frame's mouth is drawn
 
 
 class MeshGenerator:
@@ -128,9 +129,11 @@ class MeshPainter:
                 warped = warp(self._picture, flow)
             images = warped.permute(0, 2, 3, 1).cpu().contiguous().numpy()
             jaws = self._jaw(chunk)
-            for frame, target in enumerate(chunk):
+            mouths = [
                 self._interior(images[frame][..., :3], moved[frame], target, jaws[frame])
-            yield Moved(images, moved, flow, motion.anatomy.reaching(motion.own, chunk))
+                for frame, target in enumerate(chunk)
+            ]
+            yield Moved(images, moved, flow, motion.anatomy.reaching(motion.own, chunk), mouths)
 
     def _texture(self, moved: Array) -> Array:
         """(T, 468, 2) where each vertex takes its pixels from.
@@ -155,12 +158,12 @@ class MeshPainter:
                 texture[frame, inner] += outward * (LIP_SLIP * closing)
         return texture
 
-    def _interior(self, image: Array, moved: Array, target: Array, jaw: Array) -> None:
+    def _interior(self, image: Array, moved: Array, target: Array, jaw: Array) -> Drawn:
         head = {part: self._head(target, depth) for part, depth in self._depth.items()}
         for side, ring, iris, skin in _EYES:
             lid = moved[list(skin), :2]
             self._eyes[side].paint(image, moved[list(ring), :2], moved[iris, :2], lid, head["eyes"])
-        self._mouth.paint(image, moved[list(LIPS_INNER), :2], head["mouth"], jaw)
+        return self._mouth.paint(image, moved[list(LIPS_INNER), :2], head["mouth"], jaw)
 
     def _head(self, target: Array, depth: float) -> tuple[Array, Array]:
         """The head's turn as an affine of pixels at one depth of the face."""

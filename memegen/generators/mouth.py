@@ -37,6 +37,14 @@ class MouthFrame:
         return inverse[0, 0] * dx + inverse[0, 1] * dy, inverse[1, 0] * dx + inverse[1, 1] * dy
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """How far the pixels of a box are drawn ones."""
+
+    box: Box
+    share: Array  # (h, w) 0..1
+
+
 class MouthLayer:
     """The mouth of one photo. ring (20, 2) is its opening (LIPS_INNER) in pixels."""
 
@@ -55,18 +63,20 @@ class MouthLayer:
                 [patch, sure[..., None], self._patch, np.float32(seen[..., None] > 0)], -1
             )
 
-    def paint(self, image: Array, ring: Array, head: tuple[Array, Array], jaw: Array) -> None:
+    def paint(self, image: Array, ring: Array, head: tuple[Array, Array], jaw: Array) -> Drawn:
         """Draw the opening into image (H, W, 3) in place.
 
         ring (20, 2) is the moved opening, `head` the affine of the head's turn, jaw (2,) how far
-        the jaw has moved, in IOD (right, down).
+        the jaw has moved, in IOD (right, down). Returns what of the picture is drawn, not the
+        photo's.
         """
         box = Box.around(ring, 2, *image.shape[:2])
         if min(box.size) < 1:
-            return
+            return Drawn(box, np.zeros(box.size, np.float32))
         mask = fill(smooth_ring(ring, LIP_CORNERS), box)
+        drawn = mask.copy()
         if mask.max() <= 0:
-            return
+            return Drawn(box, drawn)
         matrix, offset = head
         inverse = np.linalg.inv(matrix)
         x, y = pixel_grid(box.left, box.top, *box.size)
@@ -81,8 +91,10 @@ class MouthLayer:
             sharp = own[..., 7:] * (1 - loose) + own[..., 3:4] * loose
             pixels = own[..., 4:7] * (1 - loose) + own[..., :3] * loose
             colour = colour + (pixels - colour) * sharp
+            drawn *= 1 - np.clip(sharp[..., 0], 0, 1)
         view = image[box.slices]
         view += (colour - view) * mask[..., None]
+        return Drawn(box, drawn)
 
     def _edges(self, ring: Array, head: tuple[Array, Array]) -> tuple[Array, Array, Array]:
         """U positions and v of the moved upper and lower lip edges, for shading."""

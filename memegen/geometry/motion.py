@@ -39,6 +39,7 @@ class FaceMotion:
     pose: Pose
     lid_spread: dict[str, Array]  # side -> (468, 16) how far each lid point's correction reaches
     lip_spread: tuple[Array, Array]  # (468, 11) each, upper and lower lip edge
+    limited: bool = True  # whether the head turns only as far as the photo can show
 
     @classmethod
     def of(cls, landmarks: Array, own: Array, anatomy: Anatomy) -> FaceMotion:
@@ -104,7 +105,10 @@ class FaceMotion:
     def _turn_head(self, points: Array, targets: Array) -> Array:
         """Rotate (T, P, 3) face coordinates by the change of head pose, about the neck."""
         own = aus.head_degrees(self.own)
-        change = rotation_of(within_reach(aus.head_degrees(targets), own)) @ rotation_of(own).T
+        wanted = aus.head_degrees(targets)
+        if self.limited:
+            wanted = within_reach(wanted, own)
+        change = rotation_of(wanted) @ rotation_of(own).T
         # `change` acts in camera axes; bring it into the face's own.
         local = self.pose.rotation.T @ change @ self.pose.rotation
         return (points - HEAD_PIVOT) @ np.swapaxes(local, -1, -2) + HEAD_PIVOT

@@ -15,6 +15,8 @@ from memegen.training import losses
 from memegen.training.critic import PatchCritic, critic_loss, feature_distance
 from memegen.training.painting import Samples, outlines, pixels
 
+OPEN = 0.012  # share of a mouth's window inside the lips from which it counts as open
+
 
 @dataclass(frozen=True)
 class LossWeights:
@@ -70,6 +72,18 @@ def views_of(samples: Samples, looks: list[Looked], painted: Tensor) -> list[Vie
             )
         )
     return found
+
+
+def judged(view: View) -> Tensor:
+    """Rows of a view that critics look at: all pairs, and unpaired mouths that are to be open.
+
+    Pairs ask for the expressions that their targets show. Among the unpaired are more shut mouths
+    than among real ones, and critics that see those soon ask for teeth on shut lips.
+    """
+    seen = torch.arange(len(view.painted), device=view.painted.device) < len(view.target)
+    if view.window.network == "mouth":
+        seen |= view.outlines[:, 0].mean((1, 2)) > OPEN
+    return seen.nonzero()[:, 0]
 
 
 @dataclass(frozen=True)
@@ -128,19 +142,16 @@ class Judge:
         return {"attention": change, "residual": w.residual * terms.residual}
 
     def adversary(self, views: list[View]) -> dict[str, Tensor]:
-        """What the critics say of painted windows, and how far these are from their targets.
-
-        Of pairs only: they ask for the same expressions as their targets show. Among the unpaired
-        are more shut mouths than among real ones, and critics soon ask for teeth on shut lips.
-        """
+        """What the critics say of painted windows, and how far pairs are from their targets."""
         verdicts, distances = [], []
         for view in views:
             critic, p = self.critics.of(view.window), len(view.target)
-            verdict, said = critic(torch.cat([view.painted[:p], view.outlines[:p]], 1))
+            rows = judged(view)
+            verdict, said = critic(torch.cat([view.painted[rows], view.outlines[rows]], 1))
             with torch.no_grad():
                 _, true = critic(torch.cat([view.target, view.outlines[:p]], 1))
             verdicts.append(-verdict.float().mean())
-            distances.append(feature_distance(true, said))
+            distances.append(feature_distance(true, [feature[:p] for feature in said]))
         return {
             "critic": self.weights.critic * torch.stack(verdicts).sum(),
             "features": self.weights.features * torch.stack(distances).sum(),
@@ -152,6 +163,7 @@ class Judge:
         for view in views:
             critic, p = self.critics.of(view.window), len(view.target)
             real, _ = critic(torch.cat([view.target, view.outlines[:p]], 1))
-            fake, _ = critic(torch.cat([view.painted[:p].detach(), view.outlines[:p]], 1))
+            rows = judged(view)
+            fake, _ = critic(torch.cat([view.painted[rows].detach(), view.outlines[rows]], 1))
             found.append(critic_loss(real.float(), fake.float()))
         return torch.stack(found).sum()

@@ -26,7 +26,7 @@ from memegen.generators.base import Scene
 from memegen.generators.mesh import MeshGenerator, Moved
 from memegen.generators.windows import WINDOWS, draw_masks, place, to_pixels
 from memegen.geometry.anatomy import Anatomy, load_anatomy
-from memegen.geometry.motion import EXACT_TURN, FaceMotion, within_reach
+from memegen.geometry.motion import FaceMotion
 from memegen.training.crops import OPENING, Crops
 
 FLOW_SIDE = 64  # samples of the mesh flow kept across a canvas
@@ -173,7 +173,8 @@ class PairMaker(Dataset[dict[str, Tensor]]):
 
     def _motion(self, landmarks: Array, own: Array) -> FaceMotion:
         if self._first is None:
-            self._first = FaceMotion.of(landmarks, own, self.anatomy)
+            first = FaceMotion.of(landmarks, own, self.anatomy)
+            self._first = replace(first, limited=False)  # what was turned must turn back
         return self._first.on(landmarks, own)
 
     def other(self, own: Array, drawn: Array, rng: np.random.Generator) -> Array:
@@ -193,8 +194,7 @@ class PairMaker(Dataset[dict[str, Tensor]]):
             wanted = only
         head = aus.head_degrees(own)
         if rng.random() < c.turned:
-            turn = rng.normal(0, c.turn, 3) * [1, 0.7, 0.7]
-            head = within_reach(head + np.clip(turn, -EXACT_TURN, EXACT_TURN), head)
+            head = head + np.clip(rng.normal(0, c.turn, 3) * [1, 0.7, 0.7], -18, 18)
         aus.set_head_and_gaze(wanted, head.astype(np.float32), aus.gaze_degrees(wanted))
         return own.copy() if rng.random() < c.same else wanted.astype(np.float32)
 
