@@ -21,7 +21,7 @@ from memegen.generators.network import Painted
 from memegen.generators.windows import pixel_positions, spacing_of, window_box
 from memegen.geometry.flow import Box
 
-DRAWN_GOES = 2.5  # times the change 1 - A, how much of drawn detail goes
+DRAWN_GOES = 1.2  # times the change 1 - A, how much of drawn detail goes
 
 
 def add_low(
