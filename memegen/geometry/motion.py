@@ -20,9 +20,9 @@ from memegen.geometry.topology import (
 from memegen.tracks import Detail
 
 HEAD_PIVOT = np.array([0, -0.45, -1.25], np.float32)  # IOD: between the ears, where a neck turns
-# Degrees that a head turns and nods from the photo's pose: exactly, and at most. Beyond, the photo
-# would have to show what it does not: the other side of a face. A head that is turned already has
-# less to turn back, by this share of its turn.
+# Degrees that a head turns, nods and tilts from the photo's pose: exactly, and at most. Beyond, the
+# photo would have to show what it does not: the other side of a face, or the wall behind it. A head
+# that is turned already has less to turn back, by this share of its turn.
 EXACT_TURN, MOST_TURN, LEAST_TURN, BACK = 12.0, 20.0, 5.0, 0.7
 EYEBALL_RADIUS = 0.19  # IOD: 12 mm of 63
 BLINK_CLOSED = 0.85  # blink channel at which the lids meet
@@ -203,19 +203,17 @@ def _spread(canonical: Array, ring: tuple[int, ...], reach: float) -> Array:
 
 
 def within_reach(wanted: Array, own: Array) -> Array:
-    """Head angles (T, 3) that a photo with `own` (3,) can show; tilts are free.
+    """Head angles (T, 3) that a photo with `own` (3,) can show.
 
-    Turns run softly against what is possible, the more so where they uncover a hidden side.
+    They run softly against what is possible, the more so where a turn uncovers a hidden side.
     """
-    change = (wanted - own)[..., :2]
-    uncovers = change * own[:2] < 0
-    most = np.clip(MOST_TURN - BACK * np.abs(own[:2]) * uncovers, LEAST_TURN, MOST_TURN)
+    change = wanted - own
+    uncovers = (change * own < 0) & np.array([True, True, False])
+    most = np.clip(MOST_TURN - BACK * np.abs(own) * uncovers, LEAST_TURN, MOST_TURN)
     exact = most * (EXACT_TURN / MOST_TURN)
     beyond = np.clip(np.abs(change) - exact, 0, None)
     soft = np.sign(change) * (exact + (most - exact) * (1 - np.exp(-beyond / (most - exact))))
-    angles = np.array(wanted, np.float32)
-    angles[..., :2] = own[:2] + np.where(beyond > 0, soft, change)
-    return angles
+    return np.asarray(own + np.where(beyond > 0, soft, change), np.float32)
 
 
 def _uncross(ring: Array) -> Array:
