@@ -18,61 +18,26 @@ from pathlib import Path
 import numpy as np
 import torch
 from speed import SAMPLE, placed
-from torch import Tensor, nn
 
 import memegen
 from memegen import recipes
 from memegen.arrays import Array
 from memegen.generators.anatomical import AnatomicalPainter, changed, put_together
+from memegen.generators.ganimation import GanimationNet
 from memegen.photo import Photo, read_photo
 from memegen.pipeline import _frames
 
 SIZES = (256, 512, 1024)
 
 
-class Residual(nn.Module):
-    """Two 3x3 convolutions with instance norm around a skip."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.main = nn.Sequential(
-            nn.Conv2d(width, width, 3, padding=1, bias=False),
-            nn.InstanceNorm2d(width, affine=True),
-            nn.ReLU(),
-            nn.Conv2d(width, width, 3, padding=1, bias=False),
-            nn.InstanceNorm2d(width, affine=True),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, C, H, W)."""
-        return x + self.main(x)  # type: ignore[no-any-return]
-
-
-def ganimation(units: int = 17, width: int = 64, blocks: int = 6) -> nn.Sequential:
-    """The generator of arXiv 1807.09251 without its two heads' nonlinearities."""
-
-    def layer(convolution: nn.Module, after: int) -> list[nn.Module]:
-        return [convolution, nn.InstanceNorm2d(after, affine=True), nn.ReLU()]
-
-    w = width
-    return nn.Sequential(
-        *layer(nn.Conv2d(3 + units, w, 7, padding=3, bias=False), w),
-        *layer(nn.Conv2d(w, 2 * w, 4, 2, 1, bias=False), 2 * w),
-        *layer(nn.Conv2d(2 * w, 4 * w, 4, 2, 1, bias=False), 4 * w),
-        *(Residual(4 * w) for _ in range(blocks)),
-        *layer(nn.ConvTranspose2d(4 * w, 2 * w, 4, 2, 1, bias=False), 2 * w),
-        *layer(nn.ConvTranspose2d(2 * w, w, 4, 2, 1, bias=False), w),
-        nn.Conv2d(w, 4, 7, padding=3, bias=False),
-    )
-
-
 def plain_milliseconds(frames: int) -> float:
-    network, frame = ganimation().eval(), torch.rand(1, 20, 128, 128)
+    network = GanimationNet().eval()
+    photo, units = torch.rand(1, 3, 128, 128), torch.rand(1, network.config.units)
     times = []
     with torch.inference_mode():
         for _ in range(frames):
             start = time.perf_counter()
-            network(frame)
+            network(photo, units)
             times.append(time.perf_counter() - start)
     parameters = sum(p.numel() for p in network.parameters()) / 1e6
     found = float(np.median(times[3:])) * 1000
