@@ -13,19 +13,17 @@ from memegen.cli.console import result, say
 from memegen.errors import UsageError, nearest
 from memegen.weights import DEFAULT_MODEL
 
-MODELS = ("anatomical", "anatomy", "perception", "reach")
-# Options that a model has no use for.
-UNUSED = {
-    "anatomical": ("--au-weight", "--augment"),
-    "anatomy": (
-        "--steps", "--init", "--lr", "--au-weight", "--augment", "--resume", "--critic-from",
-        "--max-minutes",
-    ),
-    "perception": ("--critic-from", "--max-minutes"),
-    "reach": (
-        "--init", "--lr", "--au-weight", "--augment", "--resume", "--critic-from", "--max-minutes",
-    ),
-}  # fmt: skip
+_RUN = {"--steps", "--lr", "--init", "--resume", "--tensorboard", "--max-minutes"}
+# Options that a model has a use for, beside those that all have.
+USED = {
+    "anatomical": _RUN | {"--critic-from"},
+    "anatomy": set[str](),
+    "ganimation": _RUN | {"--size", "--batch", "--source", "--compile"},
+    "perception": _RUN | {"--au-weight", "--augment"},
+    "reach": {"--steps"},
+}
+FROM_PHOTOS = ("anatomical", "ganimation")  # models that need no shards
+SIZES = (128, 256)  # of GANimation's crops
 
 
 def train(
@@ -33,7 +31,7 @@ def train(
         Path, typer.Argument(help="Folder of photos, or a clip; or a folder of face-data shards.")
     ],
     model: Annotated[
-        str, typer.Option("--model", help=f"What to train: {', '.join(MODELS)}.")
+        str, typer.Option("--model", help=f"What to train: {', '.join(USED)}.")
     ] = DEFAULT_MODEL,
     out: Annotated[
         Path, typer.Option("--out", help="Folder for weights, log and checkpoint.")
@@ -59,22 +57,39 @@ def train(
     max_minutes: Annotated[
         float | None, typer.Option("--max-minutes", help="Stop in time, with what was learnt.")
     ] = None,
+    size: Annotated[
+        int | None, typer.Option("--size", help="Side of ganimation's crops: 128 or 256.")
+    ] = None,
+    batch: Annotated[int | None, typer.Option("--batch", help="Crops a step; ganimation.")] = None,
+    source: Annotated[
+        str | None,
+        typer.Option("--source", help="Whose loss weights: authors, paper, replicate; ganimation."),
+    ] = None,
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Compile the generator first; ganimation.")
+    ] = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write TensorBoard's files beside the log.")
+    ] = False,
     device: options.Device = "auto",
 ) -> None:
     """Fine-tune the generator on photos of a person, or train any model on labelled face data."""
-    if model not in MODELS:
+    if model not in USED:
         raise UsageError(
-            f"unknown model '{model}'{nearest(model, MODELS)} (known: {', '.join(MODELS)})"
+            f"unknown model '{model}'{nearest(model, USED)} (known: {', '.join(USED)})"
         )
     if not data.exists():
         raise UsageError(f"{data}: no such folder or clip")
     photos = not (data / "labels.npz").is_file()
-    if photos and model != DEFAULT_MODEL:
+    if photos and model not in FROM_PHOTOS:
         raise UsageError(f"{data}: no labels.npz in this folder; --model {model} needs shards")
     if max_minutes is not None and not max_minutes > 0:
         raise UsageError(f"--max-minutes {max_minutes:g}: must be more than 0")
-    if steps is not None and steps < 1:
-        raise UsageError("--steps must be at least 1")
+    for name, count in {"--steps": steps, "--batch": batch}.items():
+        if count is not None and count < 1:
+            raise UsageError(f"{name} must be at least 1")
+    if size is not None and size not in SIZES:
+        raise UsageError(f"--size {size}: must be {' or '.join(map(str, SIZES))}")
     given = {
         "--steps": steps,
         "--init": init,
@@ -84,9 +99,14 @@ def train(
         "--resume": resume or None,
         "--critic-from": critic_from,
         "--max-minutes": max_minutes,
+        "--size": size,
+        "--batch": batch,
+        "--source": source,
+        "--compile": compiled or None,
+        "--tensorboard": tensorboard or None,
     }
-    for option in UNUSED.get(model, ()):
-        if given[option] is not None:
+    for option, value in given.items():
+        if value is not None and option not in USED[model]:
             raise UsageError(f"{option} means nothing for --model {model}")
     if model == "anatomy":
         from memegen.training import anatomy
@@ -106,20 +126,36 @@ def train(
     from memegen.devices import device_named
 
     where = torch.device(device_named(device))
-    chosen = {"seed": seed, "steps": steps, "lr": lr, "au_weight": au_weight}
-    chosen |= {"critic_from": critic_from, "max_minutes": max_minutes}
-    changed: dict[str, Any] = {n: value for n, value in chosen.items() if value is not None}
+    chosen: dict[str, Any] = {
+        "seed": seed,
+        "steps": steps,
+        "lr": lr,
+        "au_weight": au_weight,
+        "batch": batch,
+    }
+    chosen |= {"critic_from": critic_from, "max_minutes": max_minutes, "source": source}
+    changed = {n: value for n, value in chosen.items() if value is not None}
     if model == "anatomical":
         from memegen.training import generator
 
         usual = generator.fine_tuning() if photos else generator.GeneratorTraining()
         begin = init or (DEFAULT_MODEL if photos and not resume else None)
-        path = generator.train(data, out, replace(usual, **changed), where, resume, begin, say)
+        settings = replace(usual, **changed)
+        path = generator.train(data, out, settings, where, resume, begin, say, tensorboard)
+    elif model == "ganimation":
+        from memegen.training import ganimation
+
+        if source is not None and source not in ganimation.SOURCES:
+            known = ", ".join(ganimation.SOURCES)
+            raise UsageError(f"--source {source}: unknown (known: {known})")
+        plan = ganimation.GanimationTraining(compile=compiled).for_size(size or SIZES[0])
+        plan = replace(plan, **changed)
+        path = ganimation.train(data, out, plan, where, resume, init, say, tensorboard)
     else:
         from memegen.training import perception
 
         wanted = replace(perception.PerceptionTraining(), **changed)
         if augment is not None:
             wanted = replace(wanted, augment=wanted.augment.scaled(augment))
-        path = perception.train(data, out, wanted, where, resume, init, say)
+        path = perception.train(data, out, wanted, where, resume, init, say, tensorboard)
     result(str(path))

@@ -10,7 +10,8 @@ import hashlib
 import io
 import os
 import zipfile
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
@@ -38,6 +39,7 @@ SMALLEST = 24  # pixels between the eyes below which a face teaches nothing
 TURNED = 35.0  # degrees beyond which perception was never taught
 OF_A_CLIP = 160  # frames taken from a clip at most, those that differ most
 FORMAT = "1"  # of the cached files
+HELD_OUT = 6  # of photos without a split of their own, every sixth is held out
 FEW = 48  # photos that are labelled in this process: others take seconds to start
 
 
@@ -243,6 +245,14 @@ def _attempt(device: str, path: Path) -> LabelledFace | str:
 def _labeller(device: str) -> Labeller:
     """One a process: its networks are loaded once."""
     return Labeller(device)
+
+
+def held_out_of(contents: Iterable[bytes]) -> list[bool]:
+    """Which pictures are held out: by content, so that new ones do not mix what was apart."""
+    held = [zlib.crc32(content) % HELD_OUT == 0 for content in contents]
+    if not any(held):
+        held[-1] = True
+    return held
 
 
 def _of_clip(path: Path, labeller: Labeller) -> Labelled:

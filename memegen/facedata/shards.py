@@ -86,6 +86,16 @@ def load_labels(folder: Path) -> FaceLabels:
         raise UsageError(f"{path}: not a face-data label file ({error})") from None
 
 
+def read_jpegs(data: Path, labels: FaceLabels) -> list[bytes]:
+    """The compressed crops of all labelled ids, in order."""
+    found: dict[str, bytes] = {}
+    wanted = {f"{crop_id}.jpg" for crop_id in labels.ids}
+    for path in sorted(data.glob("*.zip")):
+        with zipfile.ZipFile(path) as archive:
+            found |= {n: archive.read(n) for n in archive.namelist() if n in wanted}
+    return [found[f"{crop_id}.jpg"] for crop_id in labels.ids]
+
+
 def read_crops(folder: Path, ids: npt.NDArray[np.str_], size: int) -> Picture:
     """(N, size, size, 3) crops of the named ids, resized where the shard holds another size."""
     archives = {name: path for path in sorted(folder.glob("*.zip")) for name in _names(path)}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +13,12 @@ from memegen import aus, weights
 from memegen.arrays import Array, Integers
 from memegen.errors import MemegenError
 from memegen.facedata.labels import action_units, load_basis
-from memegen.facedata.photos import LabelledFace, label
-from memegen.facedata.shards import FaceLabels, is_shards, load_labels
+from memegen.facedata.photos import held_out_of, label
+from memegen.facedata.shards import is_shards, load_labels, read_jpegs
 from memegen.geometry.anatomy import load_anatomy
 from memegen.geometry.shape import mirror_order
 
 OPENING = [aus.INDEX[c] for c in ("AU25", "AU26", "AU27")]  # channels that open a mouth
-HELD_OUT = 6  # of photos of one's own, every sixth is held out
 FEWEST = 6  # of them that training makes sense with
 
 Split = Literal["train", "held out", "all"]
@@ -83,7 +80,7 @@ def _of_photos(data: Path, split: Split, say: Callable[[str], None]) -> Crops:
             f"{data}: {len(found.faces)} usable faces are too few to learn from, "
             f"{FEWEST} are the least and 20 to 200 are good"
         )
-    held_out = _held_out(found.faces)
+    held_out = held_out_of(face.jpeg for face in found.faces)
     faces = [
         face
         for face, held in zip(found.faces, held_out, strict=True)
@@ -101,27 +98,9 @@ def _of_photos(data: Path, split: Split, say: Callable[[str], None]) -> Crops:
     )
 
 
-def _held_out(faces: list[LabelledFace]) -> list[bool]:
-    """Which are held out: by their content, so that new photos do not mix what was apart."""
-    held = [zlib.crc32(face.jpeg) % HELD_OUT == 0 for face in faces]
-    if not any(held):
-        held[-1] = True
-    return held
-
-
 def _rarity(units: Array) -> Array:
     """(N,) more for rare expressions, and for open mouths, which show what is to be learnt."""
     strong = units > 0.3
     rarity = np.minimum((strong / (0.02 + strong.mean(0))).max(1), 20)
     parted = np.clip(units[:, OPENING].max(1) * 3, 0, 1)
     return np.asarray(1 + 0.1 * rarity + 4 * parted, np.float32)
-
-
-def read_jpegs(data: Path, labels: FaceLabels) -> list[bytes]:
-    """The compressed crops of all labelled ids, in order."""
-    found: dict[str, bytes] = {}
-    wanted = {f"{crop_id}.jpg" for crop_id in labels.ids}
-    for path in sorted(data.glob("*.zip")):
-        with zipfile.ZipFile(path) as archive:
-            found |= {n: archive.read(n) for n in archive.namelist() if n in wanted}
-    return [found[f"{crop_id}.jpg"] for crop_id in labels.ids]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import pickle
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -14,13 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from memegen import aus, weights
-from memegen.errors import MemegenError, UsageError
+from memegen.errors import MemegenError
 from memegen.generators.anatomical import Looked
 from memegen.generators.network import GeneratorConfig, GeneratorNet
 from memegen.perception.network import PerceptionNet
 from memegen.perception.perceive import Perceiver
+from memegen.training import checkpoint
 from memegen.training.augment import AugmentConfig, recolour
 from memegen.training.crops import Crops, load_crops
+from memegen.training.journal import Journal
 from memegen.training.judge import Critics, Judge, LossWeights, views_of
 from memegen.training.painting import Samples, paint, samples_of
 from memegen.training.pairs import PairConfig, PairMaker, Pool, PoolConfig
@@ -94,6 +95,7 @@ def train(
     resume: bool = False,
     init: str | None = None,
     log: Callable[[str], None] = print,
+    tensorboard: bool = False,
 ) -> Path:
     """Train on shards or photos; returns the path of the weights, `out/anatomical.safetensors`.
 
@@ -101,9 +103,8 @@ def train(
     on from there exactly, `init` begins with other weights (a name or a file).
     Raises MemegenError where the loss is not finite or the attention collapses.
     """
-    checkpoint = out / "checkpoint.pt"
-    if resume and not checkpoint.exists():
-        raise UsageError(f"{checkpoint}: no checkpoint to resume from")
+    if resume:
+        checkpoint.required(out)
     torch.set_flush_denormal(True)
     torch.manual_seed(settings.seed)
     sources, sides = dict(settings.pairs.sources), settings.network.sides
@@ -111,7 +112,7 @@ def train(
     held_out = PairMaker(load_crops(data, sources, "held out"), settings.pairs, sides, seed=1)
     out.mkdir(parents=True, exist_ok=True)
     run = Run.new(settings, device, init)
-    at = run.restore(checkpoint) if resume else Progress()
+    at = run.restore(out) if resume else Progress()
     random = torch.get_rng_state()
     pool = Pool(
         PairMaker(crops, settings.pairs, sides, settings.seed), settings.pool, device, at.made
@@ -129,7 +130,7 @@ def train(
     saved_at = begun = time.monotonic()
     waited, start = 0.0, at.step
     history: dict[str, float] = {}
-    with (out / "log.jsonl").open("a" if resume else "w") as journal:
+    with Journal(out, start, tensorboard) as journal:
         for step in range(start, settings.steps):
             run.set_rates(step)
             asked = time.monotonic()
@@ -155,9 +156,8 @@ def train(
             seconds = time.monotonic() - begun
             if step % settings.log_steps == 0:
                 rate = (at.step - start) * (settings.batch + settings.unpaired) / seconds
-                line = {"step": step, "rate": rate, "starved": waited / seconds, **history}
-                journal.write(json.dumps({k: round(v, 5) for k, v in line.items()}) + "\n")
-                journal.flush()
+                line = {"rate": rate, "starved": waited / seconds, **history}
+                journal.write(step, line)
                 log(_line(step, line))
             if step % settings.sheet_steps == 0:
                 write_sheet(out / "sheets" / f"{step:06d}.png", run.averaged, shown)
@@ -279,29 +279,13 @@ class Run:
         names = ("network", "average", "critics", "optimizer", "critic_optimizer")
         return {name: getattr(self, name) for name in names}
 
-    def restore(self, checkpoint: Path) -> Progress:
-        """Load a checkpoint; returns how far it was. Raises MemegenError if it is not one."""
-        try:
-            saved = torch.load(checkpoint, weights_only=True, map_location="cpu")
-            for name, part in self._parts().items():
-                part.load_state_dict(saved[name])
-            torch.set_rng_state(saved["random"])
-            return Progress(**saved["progress"])
-        except (
-            KeyError, RuntimeError, TypeError, ValueError, EOFError, pickle.UnpicklingError,
-        ) as error:  # fmt: skip
-            reason = str(error).splitlines()[0]
-            raise MemegenError(f"{checkpoint}: no checkpoint of such a run ({reason})") from None
+    def restore(self, out: Path) -> Progress:
+        """Load the checkpoint of `out`; returns how far it was."""
+        return Progress(**checkpoint.restore(out, self._parts()))
 
     def save(self, out: Path, at: Progress, data: Path) -> Path:
-        """Write the checkpoint, beside and renamed, and the weights unless the best are kept."""
-        state: dict[str, object] = {n: part.state_dict() for n, part in self._parts().items()}
-        partial = out / "checkpoint.part"
-        torch.save(
-            state | {"random": torch.get_rng_state(), "progress": asdict(at)},
-            partial,
-        )
-        partial.replace(out / "checkpoint.pt")
+        """Write the checkpoint, and the weights unless the best are kept."""
+        checkpoint.save(out, self._parts(), asdict(at))
         if self.settings.check_steps:
             return out / WEIGHTS
         return self.write_weights(out, at.step, data)

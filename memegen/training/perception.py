@@ -14,11 +14,12 @@ import torch
 from torch import Tensor
 
 from memegen import aus, weights
-from memegen.errors import MemegenError, UsageError
+from memegen.errors import MemegenError
 from memegen.facedata.labels import action_units, load_basis
 from memegen.facedata.shards import load_labels, read_crops
 from memegen.geometry.shape import mirror_order
 from memegen.perception.network import Perceived, PerceptionConfig, PerceptionNet
+from memegen.training import checkpoint
 from memegen.training.augment import (
     AugmentConfig,
     disturb,
@@ -27,6 +28,7 @@ from memegen.training.augment import (
     warp_crops,
     warp_points,
 )
+from memegen.training.journal import Journal
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class PerceptionTraining:
     au_weight: float = 10.0  # per squared AU error, each AU scaled by its spread
     pose_weight: float = 0.3  # per degree
     save_minutes: float = 3.0  # between checkpoints
+    max_minutes: float = math.inf  # then the run stops as if it were done
     seed: int = 0
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     network: PerceptionConfig = field(default_factory=PerceptionConfig)
@@ -149,6 +152,7 @@ def train(
     resume: bool = False,
     init: str | None = None,
     log: Callable[[str], None] = print,
+    tensorboard: bool = False,
 ) -> Path:
     """Train on a shard folder; returns the path of the weights, `out/perception.safetensors`.
 
@@ -157,9 +161,8 @@ def train(
     """
     torch.manual_seed(settings.seed)
     torch.set_flush_denormal(True)
-    checkpoint = out / "checkpoint.pt"
-    if resume and not checkpoint.exists():
-        raise UsageError(f"{checkpoint}: no checkpoint to resume from")
+    if resume:
+        checkpoint.required(out)
     faces, mean, components, mirrored = load_faces(data, settings.network.size, device)
     out.mkdir(parents=True, exist_ok=True)
     network = PerceptionNet(settings.network).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -178,21 +181,11 @@ def train(
     au_weight = torch.where(spread > 0, 1 / spread.clamp(min=0.05) ** 2, 0.0)
     au_weight[[aus.INDEX[c] for pair in aus.OPPOSITES[:3] for c in pair]] = 0
     loss_of = PerceptionLoss(landmark_weights(mean).to(device), au_weight, settings)
-    start = 0
-    if resume:
-        saved = torch.load(checkpoint, weights_only=True, map_location=device)
-        network.load_state_dict(saved["network"])
-        average.load_state_dict(saved["average"])
-        optimizer.load_state_dict(saved["optimizer"])
-        torch.set_rng_state(saved["random"].cpu())
-        start = saved["step"]
+    parts_kept = {"network": network, "average": average, "optimizer": optimizer}
+    start = int(checkpoint.restore(out, parts_kept)["step"]) if resume else 0
 
     def save(step: int) -> Path:
-        states = {"network": network, "average": average, "optimizer": optimizer}
-        state: dict[str, object] = {name: s.state_dict() for name, s in states.items()}
-        partial = checkpoint.with_suffix(".part")
-        torch.save(state | {"random": torch.get_rng_state(), "step": step}, partial)
-        partial.replace(checkpoint)
+        checkpoint.save(out, parts_kept, {"step": step})
         path = out / "perception.safetensors"
         weights.save(
             path,
@@ -209,7 +202,8 @@ def train(
 
     saved_at = started = time.monotonic()
     seen = 0
-    with (out / "log.jsonl").open("a" if resume else "w") as journal:
+    done = start
+    with Journal(out, start, tensorboard) as journal:
         for step in range(start, settings.steps):
             progress = step / settings.steps
             warm = min(1.0, (step + 1) / settings.warmup)
@@ -229,16 +223,19 @@ def train(
                 raise MemegenError(f"the loss is not finite at step {step}; try a lower --lr")
             if step % 100 == 0:
                 rate = seen / (time.monotonic() - started)
-                journal.write(json.dumps({"step": step, "rate": round(rate, 1), **parts}) + "\n")
-                journal.flush()
+                journal.write(step, {"rate": rate, **parts})
                 log(
                     f"{step:6d}  landmark {parts['landmark']:.4f}  "
                     f"au {parts['au']:.3f}  {rate:.0f}/s"
                 )
+            done = step + 1
             if time.monotonic() - saved_at > settings.save_minutes * 60:
-                save(step + 1)
+                save(done)
                 saved_at = time.monotonic()
-    return save(settings.steps)
+            if time.monotonic() - started > settings.max_minutes * 60:
+                log(f"stopped at step {step}: {settings.max_minutes:g} minutes are over")
+                break
+    return save(done)
 
 
 def _begin_with(network: PerceptionNet, init: str) -> str:

@@ -1,0 +1,279 @@
+"""Training of GANimation: its terms, its draws, and a loop that nothing breaks."""
+
+import importlib.util
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from test_rated import pickled
+from torch import Tensor, nn
+
+from memegen.errors import MemegenError, UsageError
+from memegen.facedata.rated import load_rated
+from memegen.generators import generator_named
+from memegen.generators.ganimation import GanimationConfig, GanimationNet, PatchConv2d
+from memegen.training import ganimation
+from memegen.training.ganimation import SOURCES, Draws, GanimationTraining, ahead
+from memegen.training.processes import Alone, bare
+from memegen.training.wasserstein import gradient_penalty, kept, roughness
+
+CPU = torch.device("cpu")
+TINY = GanimationConfig(size=64, width=2, blocks=1)
+SETTINGS = GanimationTraining(
+    steps=6, batch=4, generator_every=2, save_minutes=99, sheet_steps=4, log_steps=1,
+    half=False, network=TINY,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return pickled(tmp_path_factory.mktemp("rated") / "data")
+
+
+def train(data: Path, out: Path, settings: GanimationTraining = SETTINGS, **how: bool) -> Path:
+    return ganimation.train(data, out, settings, CPU, log=lambda _: None, **how)
+
+
+def same(one: Path, other: Path) -> bool:
+    wanted, found = load_file(one), load_file(other)
+    return all(torch.equal(wanted[name], found[name]) for name in wanted)
+
+
+def test_the_penalty_is_how_far_a_slope_is_from_one() -> None:
+    slope = torch.randn(3, 8, 8)
+
+    def critic(photo: Tensor) -> tuple[Tensor, Tensor]:
+        return (photo * slope).sum((1, 2, 3)), photo
+
+    real, painted = torch.randn(2, 4, 3, 8, 8)
+    found = gradient_penalty(critic, real, painted, torch.rand(4, 1, 1, 1))
+    assert found.item() == pytest.approx((slope.norm().item() - 1) ** 2, rel=1e-5)
+
+
+def test_the_penalty_is_taken_between_real_and_painted_in_float32() -> None:
+    seen = []
+
+    def critic(photo: Tensor) -> tuple[Tensor, Tensor]:
+        seen.append(photo)
+        return (photo**2).sum((1, 2, 3)), photo
+
+    real, painted = torch.ones(2, 3, 4, 4), -torch.ones(2, 3, 4, 4)
+    mix = torch.tensor([1.0, 0.25]).view(2, 1, 1, 1)
+    with torch.autocast("cpu", torch.bfloat16):
+        gradient_penalty(critic, real, painted.bfloat16(), mix)
+    assert seen[0].dtype == torch.float32
+    assert seen[0][:, 0, 0, 0].tolist() == [1.0, -0.5]
+
+
+def test_attention_terms() -> None:
+    attention = torch.zeros(2, 1, 4, 4)
+    attention[0, 0, 1:3, 1:3] = 0.5  # a square: eight edges of a half
+    assert roughness(attention).item() == pytest.approx(8 * 0.5 / 2)
+    assert kept(attention, squared=False).item() == pytest.approx(0.5 * 4 / 32)
+    assert kept(attention, squared=True).item() == pytest.approx(0.25 * 4 / 32)
+
+
+def test_sources_are_those_that_were_published() -> None:
+    paper, authors, replicate = (SOURCES[n] for n in ("paper", "authors", "replicate"))
+    assert (paper.units, paper.kept, paper.rough) == (4000, 0.1, 1e-4)
+    assert authors.units == 4000 / 25 and authors.rough == pytest.approx(1e-5 * 25)
+    assert (replicate.units, replicate.kept, replicate.rough) == (160, 0, 0)
+    assert all(s.cycle == 10 and s.penalty == 10 for s in SOURCES.values())
+    usual = GanimationTraining()
+    assert (usual.batch, usual.generator_every, usual.epochs, usual.lr) == (25, 5, 30, 1e-4)
+    assert usual.betas == (0.5, 0.999) and usual.noise == 0.1
+    assert usual.for_size(128).network.blocks == 6 and usual.for_size(256).network.blocks == 9
+
+
+def test_small_convolutions_are_convolutions() -> None:
+    plain = nn.Conv2d(5, 7, 4, 2, 1)
+    quick = PatchConv2d(5, 7, 4, 2, 1)
+    quick.load_state_dict(plain.state_dict())
+    found = []
+    for layer in (plain, quick):
+        x = torch.linspace(-1, 1, 2 * 5 * 64).view(2, 5, 8, 8).requires_grad_()
+        y = layer(x)
+        slope = torch.autograd.grad(y.square().sum(), x, create_graph=True)[0]
+        slope.square().sum().backward()
+        assert layer.weight.grad is not None
+        found.append((y, slope, layer.weight.grad))
+    assert all(torch.allclose(a, b, rtol=1e-4, atol=1e-4) for a, b in zip(*found, strict=True))
+
+
+def test_draws_depend_on_the_step_alone_and_show_everything(data: Path) -> None:
+    pictures = load_rated(data, "train")
+    draw = Draws(pictures, SETTINGS, slice(4))
+    first, again = draw(3), Draws(pictures, SETTINGS, slice(4))(3)
+    assert all(
+        torch.equal(a, b) for a, b in zip(vars(first).values(), vars(again).values(), strict=True)
+    )
+    epoch = torch.cat([draw(step).own for step in range(4)])
+    assert sorted(map(tuple, epoch.tolist())) == sorted(
+        map(tuple, torch.from_numpy(pictures.units).tolist())
+    )
+    assert first.photo.shape == (4, 3, 64, 64) and -1 <= first.photo.min() < first.photo.max() <= 1
+    nearest = (first.wanted[:, None] - torch.from_numpy(pictures.units)).abs().amax(2).amin(1)
+    assert (nearest <= SETTINGS.noise + 1e-6).all() and (nearest > 0).all()
+
+
+def test_processes_share_what_one_would_draw(data: Path) -> None:
+    pictures = load_rated(data, "train")
+    whole = Draws(pictures, SETTINGS, slice(4))(2)
+    parts = [Draws(pictures, SETTINGS, slice(i, i + 2))(2) for i in (0, 2)]
+    for name, wanted in vars(whole).items():
+        assert torch.equal(torch.cat([getattr(part, name) for part in parts]), wanted)
+
+
+def test_batches_come_in_order_from_threads(data: Path) -> None:
+    draw = Draws(load_rated(data, "train"), SETTINGS, slice(4))
+    found = list(ahead(draw, 2, 9))
+    assert len(found) == 7
+    assert all(torch.equal(batch.photo, draw(step).photo) for step, batch in enumerate(found, 2))
+
+
+def test_training_writes_weights_log_and_sheets(tmp_path: Path, data: Path) -> None:
+    pytest.importorskip("tensorboard")
+    out = tmp_path / "run"
+    path = train(data, out, tensorboard=True)
+    assert path == out / "ganimation.safetensors" and generator_named(str(out)).name == "ganimation"
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == list(range(6))
+    assert {"distance", "penalty", "units of real"} <= lines[0].keys() and "cycle" not in lines[0]
+    assert {"units", "cycle", "attention"} <= lines[1].keys()
+    assert (out / "sheets" / "000000.png").exists() and (out / "sheets" / "after.png").exists()
+    assert list((out / "tensorboard").iterdir()) and not list(out.glob("*.part"))
+
+
+def test_both_networks_learn_and_the_rate_falls(data: Path) -> None:
+    run = ganimation.Run.new(replace(SETTINGS, lr=3e-3), Alone(CPU), None)
+    batch = Draws(load_rated(data, "train"), SETTINGS, slice(4))(0)
+    kept_aside = {n: t.clone() for n, t in run.critic.state_dict().items()}
+    run.learn_generator(batch)
+    assert all(torch.equal(t, kept_aside[n]) for n, t in run.critic.state_dict().items())
+    before = [run.learn_critic(batch)["units of real"].item() for _ in range(30)]
+    assert before[-1] < 0.5 * before[0]
+    run.set_rates(0.5)
+    assert run.optimizer.param_groups[0]["lr"] == pytest.approx(3e-3)
+    run.set_rates(5 / 6)
+    assert run.optimizer.param_groups[0]["lr"] == pytest.approx(1.5e-3)
+
+
+def test_a_run_that_is_killed_ten_times_ends_where_an_unbroken_one_does(
+    tmp_path: Path, data: Path
+) -> None:
+    settings = replace(SETTINGS, steps=12, save_minutes=0.0)
+    whole = train(data, tmp_path / "whole", settings)
+    out = tmp_path / "killed"
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["memegen.training.ganimation"])
+    random, kills = np.random.default_rng(0), 0
+    while kills < 10:
+        resume = (out / "checkpoint.pt").exists()
+        args = (data, out, settings, CPU, resume, None, str)
+        child = context.Process(target=ganimation.train, args=args)
+        child.start()
+        child.join(random.uniform(0.05, 0.6))
+        if child.exitcode is None:
+            assert child.pid is not None
+            os.kill(child.pid, signal.SIGKILL)
+            kills += 1
+        child.join()
+        if child.exitcode == 0:  # it was done already: the next begins anew
+            assert same(whole, out / "ganimation.safetensors")
+            (out / "checkpoint.pt").unlink()
+    last = ganimation.train(data, out, settings, CPU, (out / "checkpoint.pt").exists(), None, str)
+    assert same(whole, last)
+    lines = [json.loads(line)["step"] for line in (out / "log.jsonl").read_text().splitlines()]
+    assert lines == sorted(set(lines)) and lines[-1] == 11
+
+
+def test_max_minutes_ends_a_run_that_can_go_on(tmp_path: Path, data: Path) -> None:
+    whole = train(data, tmp_path / "whole")
+    out = tmp_path / "short"
+    train(data, out, replace(SETTINGS, max_minutes=1e-9))
+    assert len((out / "log.jsonl").read_text().splitlines()) == 1
+    assert same(whole, train(data, out, resume=True))
+
+
+def test_numbers_that_are_not_finite_keep_the_last_good(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learn = ganimation.Run.learn_generator
+
+    def later(run: ganimation.Run, batch: ganimation.Batch) -> dict[str, Tensor]:
+        found = learn(run, batch)
+        with torch.no_grad():
+            next(run.generator.parameters()).fill_(float("nan"))
+        return found
+
+    monkeypatch.setattr(ganimation.Run, "learn_generator", later)
+    settings = replace(SETTINGS, save_minutes=0.0)
+    out = tmp_path / "run"
+    with pytest.raises(MemegenError, match="generator is not finite any more"):
+        train(data, out, settings)
+    with pytest.raises(MemegenError, match="not finite at step 2"):
+        train(data, tmp_path / "unsaved")
+    # The checkpoint and the weights before that are there, and good.
+    assert torch.load(out / "checkpoint.pt", weights_only=True)["progress"]["step"] == 1
+    assert all(torch.isfinite(t).all() for t in load_file(out / "ganimation.safetensors").values())
+
+
+@pytest.mark.parametrize(("attention", "says"), [(0.99, "returned as it is"), (0.01, "nothing of")])
+def test_collapse_is_said_with_what_helps(attention: float, says: str) -> None:
+    with pytest.raises(MemegenError, match=f"{says}.*--source"):
+        ganimation.refuse_collapse({"attention": attention}, 500)
+    ganimation.refuse_collapse({"attention": 0.6}, 500)
+
+
+def test_resuming_nothing_or_something_else_is_said(tmp_path: Path, data: Path) -> None:
+    with pytest.raises(UsageError, match="no checkpoint to resume from"):
+        train(data, tmp_path, resume=True)
+    torch.save({"network": {}}, tmp_path / "checkpoint.pt")
+    with pytest.raises(MemegenError, match="no checkpoint of such a run"):
+        train(data, tmp_path, resume=True)
+
+
+SHARED = """
+import sys, torch
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from test_ganimation_training import SETTINGS
+from memegen.training import ganimation
+torch.set_num_threads(1)
+ganimation.train(Path({data!r}), Path({out!r}), SETTINGS, torch.device("cpu"))
+"""
+
+
+@pytest.mark.skipif(importlib.util.find_spec("lightning_fabric") is None, reason="needs Fabric")
+def test_two_processes_learn_what_one_does(tmp_path: Path, data: Path) -> None:
+    alone = train(data, tmp_path / "alone")
+    script = tmp_path / "shared.py"
+    tests = str(Path(__file__).parent)
+    script.write_text(SHARED.format(tests=tests, data=str(data), out=str(tmp_path / "two")))
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2",
+               "--master-port", str(20000 + os.getpid() % 20000), str(script)]  # fmt: skip
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    curves = [
+        [json.loads(line) for line in (tmp_path / name / "log.jsonl").read_text().splitlines()]
+        for name in ("alone", "two")
+    ]
+    for one, two in zip(*curves, strict=True):
+        assert one.keys() == two.keys()
+        for figure in one.keys() - {"rate", "starved"}:
+            assert two[figure] == pytest.approx(one[figure], rel=1e-3, abs=2e-4)
+    wanted, found = load_file(alone), load_file(tmp_path / "two" / "ganimation.safetensors")
+    assert all(torch.allclose(found[n], wanted[n], atol=2e-3) for n in wanted)
+
+
+def test_a_wrapped_network_is_found_again() -> None:
+    network = GanimationNet(TINY)
+    assert bare(nn.DataParallel(network)) is network and bare(network) is network
