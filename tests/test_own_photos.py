@@ -1,9 +1,12 @@
 """Photos of one's own: labelled, kept, and learnt from."""
 
 import csv
+import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,7 +20,10 @@ from memegen.cli import app as cli
 from memegen.errors import MemegenError, UsageError
 from memegen.evaluation import generators as evaluation
 from memegen.facedata import photos
+from memegen.facedata.labels import JAW_AT_AU26
 from memegen.facedata.photos import far_apart, label
+from memegen.facedata.rated import load_rated
+from memegen.facedata.teachers import MediaPipeTeacher
 from memegen.training import generator
 from memegen.training.crops import load_crops
 from memegen.training.pairs import PairConfig, PoolConfig
@@ -171,3 +177,95 @@ def run_cli(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
         return int(left.value.code or 0)
 
     return run
+
+
+class FakeMediaPipe:
+    """As much of mediapipe as the teacher uses: every crop shows the same smile."""
+
+    def __init__(self, face: np.ndarray, sees: bool = True) -> None:
+        points = [SimpleNamespace(x=x, y=y, z=z) for x, y, z in face.tolist()]
+        scores = dict.fromkeys(ALL_SCORES, 0.0) | {"mouthSmileLeft": 0.8, "jawOpen": 0.2}
+        found = SimpleNamespace(
+            face_landmarks=[points] if sees else [],
+            face_blendshapes=[
+                [SimpleNamespace(category_name=n, score=s) for n, s in scores.items()]
+            ],
+            facial_transformation_matrixes=[np.eye(4)],
+        )
+        landmarker = SimpleNamespace(detect=lambda image: found, close=lambda: None)
+        made = SimpleNamespace(create_from_options=lambda options: landmarker)
+        self.vision = SimpleNamespace(
+            FaceLandmarkerOptions=lambda **options: options, FaceLandmarker=made
+        )
+        self.ImageFormat = SimpleNamespace(SRGB=1)
+        self.Image = lambda image_format, data: data
+
+    def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        tasks = SimpleNamespace(BaseOptions=lambda **options: options, vision=self.vision)
+        monkeypatch.setitem(sys.modules, "mediapipe", self)  # type: ignore[arg-type]
+        monkeypatch.setitem(sys.modules, "mediapipe.tasks", tasks)  # type: ignore[arg-type]
+        monkeypatch.setitem(sys.modules, "mediapipe.tasks.python", tasks)  # type: ignore[arg-type]
+
+
+ALL_SCORES = [
+    *"browInnerUp jawOpen jawLeft jawRight mouthFunnel mouthPucker mouthShrugLower mouthRollUpper mouthRollLower".split(),
+    *(f"{stem}{side}" for side in ("Left", "Right") for stem in (
+        "browOuterUp browDown eyeSquint mouthUpperUp mouthSmile mouthDimple mouthStretch eyeBlink "
+        "mouthPress mouthLowerDown eyeLookOut eyeLookIn eyeLookUp eyeLookDown").split()),
+]  # fmt: skip
+
+
+def test_the_teacher_says_what_its_scores_say(
+    tmp_path: Path, face: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    FakeMediaPipe(face).install(monkeypatch)
+    file = tmp_path / "face_landmarker.task"
+    file.write_bytes(b"task")
+    own = np.full(len(aus.CHANNELS), 0.3, np.float32)
+    landmarks, units = MediaPipeTeacher(file).look(np.zeros((64, 64, 3), np.uint8), own)
+    assert np.allclose(landmarks, face)
+    assert units[aus.INDEX["AU12L"]] == pytest.approx(0.8) and units[aus.INDEX["AU12R"]] == 0
+    assert units[aus.INDEX["AU26"]] == pytest.approx(0.2 / JAW_AT_AU26)
+    assert units[aus.INDEX["AU6L"]] == pytest.approx(0.3)  # a dead score: perception's stays
+    found = label(SAMPLE, tmp_path / "cache", landmarker=file).faces[0]
+    assert found.units[aus.INDEX["AU12L"]] == pytest.approx(0.8)
+    assert label(SAMPLE, tmp_path / "cache").faces[0].units[aus.INDEX["AU12L"]] != pytest.approx(
+        0.8
+    )
+    FakeMediaPipe(face, sees=False).install(monkeypatch)
+    with pytest.raises(MemegenError, match="sees no face"):
+        MediaPipeTeacher(file).look(np.zeros((64, 64, 3), np.uint8), own)
+
+
+def test_a_teacher_that_is_not_there_is_one_line(
+    tmp_path: Path, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch, face: np.ndarray,
+) -> None:  # fmt: skip
+    photo = str(SAMPLE)
+    file = tmp_path / "face_landmarker.task"
+    assert run_cli("label", photo, "--teacher", "mediapip") == 2
+    assert "did you mean 'mediapipe'" in capsys.readouterr().err
+    assert run_cli("label", photo, "--teacher", "mediapipe") == 2
+    assert "belong together" in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "mediapipe", None)
+    assert run_cli("label", photo, "--teacher", "mediapipe", "--landmarker", str(file)) == 2
+    assert "memegen[label]" in capsys.readouterr().err
+    FakeMediaPipe(face).install(monkeypatch)
+    assert run_cli("label", photo, "--teacher", "mediapipe", "--landmarker", str(file)) == 2
+    assert "no such landmarker file" in capsys.readouterr().err
+
+
+def test_rated_photos_are_cut_out(folder: Path, tmp_path: Path) -> None:
+    """A table of OpenFace beside photos as they are: crops of their faces, with its ratings."""
+    data = tmp_path / "data"
+    shutil.copytree(folder, data)
+    names = [face.name for face in label(data).faces]
+    Image.open(data / names[0]).convert("RGB").crop((0, 0, 400, 380)).save(data / names[0])
+    columns = [f"AU{au.number:02d}_r" for au in aus.OPENFACE]
+    rows = [f"{name},{','.join([str(i % 5)] * 17)}" for i, name in enumerate(names)]
+    (data / "labels.csv").write_text("\n".join([f"file,{','.join(columns)}", *rows]))
+    train, held_out = load_rated(data, "train"), load_rated(data, "held out")
+    assert {*train.names, *held_out.names} == set(names)
+    assert all(isinstance(file, bytes) for file in train.files)
+    row = train.names.index(names[-1]) if names[-1] in train.names else 0
+    assert train.units[row] == pytest.approx((names.index(train.names[row]) % 5) / 5)

@@ -25,18 +25,29 @@ def label(
     workers: Annotated[
         int | None, typer.Option("--workers", help="Processes; as many as help unless given.")
     ] = None,
+    teacher: Annotated[
+        str, typer.Option("--teacher", help="Who rates: perception or mediapipe.")
+    ] = "perception",
+    landmarker: Annotated[
+        Path | None, typer.Option("--landmarker", help="MediaPipe's face_landmarker.task.")
+    ] = None,
     device: options.Device = "auto",
 ) -> None:
     """Find, align and label the faces of photos, as `memegen train` does; OpenFace's columns."""
     from memegen.devices import device_named
-    from memegen.errors import UsageError
+    from memegen.errors import UsageError, nearest
     from memegen.facedata import photos
+    from memegen.facedata.teachers import TEACHERS
     from memegen.performance.table import columns
 
     if workers is not None and workers < 1:
         raise UsageError("--workers must be at least 1")
+    if teacher not in TEACHERS:
+        raise UsageError(f"--teacher {teacher}: unknown{nearest(teacher, TEACHERS)}")
+    if (teacher == "mediapipe") != (landmarker is not None):
+        raise UsageError("--teacher mediapipe and --landmarker FILE belong together")
     with counting(source.name) as follow:
-        found = photos.label(source, cache, device_named(device), workers, follow)
+        found = photos.label(source, cache, device_named(device), workers, follow, landmarker)
     for name, reason in found.bad.items():
         say(f"{name}: left out, {reason}")
     names, values = columns(found.units)

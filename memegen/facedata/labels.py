@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from memegen.geometry.shape import angles_of, fit_pose
 
 # AUs whose blendshape score is near zero on every face: read from the landmarks instead.
 PROJECTED = (5, 6, 9, 15, 34)
+PROJECTED_CHANNELS = [aus.INDEX[c] for number in PROJECTED for c in aus.BY_NUMBER[number].channels]
 FORM_MODES = 12  # components of face form told apart from expression
 SHAPE_NOISE = 0.03**2 * 30  # variance neither explains; about 30 vertices move alike
 JAW_AT_AU26 = AU_TO_SHAPES[26][
@@ -67,8 +69,17 @@ def face_shapes(labels: FaceLabels, basis: IctBasis) -> Array:
 
 def action_units(labels: FaceLabels, basis: IctBasis) -> Array:
     """(N, K) channel intensities 0..1 of every crop."""
-    score = labels.scores
-    vectors = np.zeros((len(labels), len(aus.CHANNELS)), np.float32)
+    vectors = scored_units(labels.scores, labels.rotation)
+    _project_dead(vectors, labels, basis)
+    return vectors
+
+
+def scored_units(score: Mapping[str, Array], rotation: Array) -> Array:
+    """(N, K) channel intensities 0..1 as far as blendshape scores tell; none where they are dead.
+
+    score: name -> (N,); rotation: (N, 3, 3) of the head, which with the gaze sets its channels.
+    """
+    vectors = np.zeros((len(rotation), len(aus.CHANNELS)), np.float32)
 
     def put(name: str, values: Array) -> None:
         for channel in (name,) if name in aus.INDEX else (name + "L", name + "R"):
@@ -95,12 +106,11 @@ def action_units(labels: FaceLabels, basis: IctBasis) -> Array:
     put("AU28", rolled)
     put("AU30L", score["jawLeft"])
     put("AU30R", score["jawRight"])
-    aus.set_head_and_gaze(vectors, angles_of(labels.rotation), gaze_of_scores(score))
-    _project_dead(vectors, labels, basis)
+    aus.set_head_and_gaze(vectors, angles_of(rotation), gaze_of_scores(score))
     return vectors
 
 
-def gaze_of_scores(score: dict[str, Array]) -> Array:
+def gaze_of_scores(score: Mapping[str, Array]) -> Array:
     """(N, 2) gaze in degrees, to the person's left and up; a full look score is 30 degrees."""
     left = score["eyeLookOutLeft"] + score["eyeLookInRight"]
     right = score["eyeLookInLeft"] + score["eyeLookOutRight"]
@@ -127,15 +137,14 @@ def _project_dead(vectors: Array, labels: FaceLabels, basis: IctBasis) -> None:
     neutral = np.flatnonzero(effort.sum(1) <= np.quantile(effort.sum(1), 0.25))
     _, values, modes = np.linalg.svd(residual[neutral[:4000]], full_matrices=False)
     form = modes[:FORM_MODES] * values[:FORM_MODES, None] / np.sqrt(min(4000, len(neutral)))
-    channels = [c for number in PROJECTED for c in aus.BY_NUMBER[number].channels]
-    units = basis.action_units().reshape(len(aus.CHANNELS), -1)[[aus.INDEX[c] for c in channels]]
+    units = basis.action_units().reshape(len(aus.CHANNELS), -1)[PROJECTED_CHANNELS]
     design = np.concatenate([units, form])
     slack = np.r_[np.full(len(units), 0.4), np.ones(len(form))]
     prior = np.diag(SHAPE_NOISE / slack**2)
     solved = np.linalg.solve(design @ design.T + prior, design @ residual.T).T[:, : len(units)]
     scale = np.maximum(np.quantile(solved, 0.99, axis=0), 1e-6)
-    for column, channel in enumerate(channels):
-        vectors[:, aus.INDEX[channel]] = np.clip(solved[:, column] / scale[column] * 0.8, 0, 1)
+    for column, channel in enumerate(PROJECTED_CHANNELS):
+        vectors[:, channel] = np.clip(solved[:, column] / scale[column] * 0.8, 0, 1)
     # Weak evidence beside the projection: two scores that are faint but not dead, and the cheek
     # raise that every strong smile brings along.
     for side, word in (("L", "Left"), ("R", "Right")):

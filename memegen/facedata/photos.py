@@ -25,6 +25,7 @@ from PIL import Image
 from memegen import weights
 from memegen.arrays import Array, Integers, Picture
 from memegen.errors import MemegenError, UsageError
+from memegen.facedata.teachers import MediaPipeTeacher
 from memegen.faces.align import IOD_IN_CROP
 from memegen.faces.choose import Choice, choose
 from memegen.faces.detect import Detector
@@ -40,6 +41,7 @@ TURNED = 35.0  # degrees beyond which perception was never taught
 OF_A_CLIP = 160  # frames taken from a clip at most, those that differ most
 FORMAT = "1"  # of the cached files
 HELD_OUT = 6  # of photos without a split of their own, every sixth is held out
+FEWEST = 6  # photos that training makes sense with
 FEW = 48  # photos that are labelled in this process: others take seconds to start
 
 
@@ -67,10 +69,13 @@ class Labelled:
 
 
 class Labeller:
-    """Finds and understands the largest face of a photo. Networks are loaded on first use."""
+    """Finds and understands the largest face of a photo. Networks are loaded on first use.
 
-    def __init__(self, device: str = "cpu") -> None:
-        self._device = device
+    landmarker: MediaPipe's file, where its opinion is wanted instead of perception's.
+    """
+
+    def __init__(self, device: str = "cpu", landmarker: Path | None = None) -> None:
+        self._device, self._landmarker = device, landmarker
 
     @cached_property
     def detector(self) -> Detector:
@@ -82,15 +87,35 @@ class Labeller:
         """The perception network."""
         return Perceiver(device=self._device)
 
+    @cached_property
+    def teacher(self) -> MediaPipeTeacher | None:
+        """Whose opinion counts, if it is not perception's."""
+        return MediaPipeTeacher(self._landmarker) if self._landmarker else None
+
+    def close(self) -> None:
+        """Give back what is not given back by itself."""
+        if "teacher" in vars(self) and self.teacher is not None:
+            self.teacher.close()
+
     def photo(self, path: Path) -> LabelledFace:
         """Raises MemegenError with the reason why a photo is of no use."""
         photo = read_photo(path)
         face = choose(photo, Choice(), self.detector)[0]
-        return labelled(path.name, photo.rgb, self.perceiver.look(photo.rgb, face.points))
+        return self.labelled(path.name, photo.rgb, self.perceiver.look(photo.rgb, face.points))
+
+    def labelled(self, name: str, rgb: Picture, seen: Perception) -> LabelledFace:
+        """A face that was seen, as data. Raises MemegenError if it is of no use."""
+        crop = useful_crop(rgb, seen)
+        landmarks, units = seen.landmarks.astype(np.float32), seen.action_units
+        if self.teacher is not None:
+            landmarks, units = self.teacher.look(crop, units)
+        data = io.BytesIO()
+        Image.fromarray(crop).save(data, "JPEG", quality=QUALITY)
+        return LabelledFace(name, data.getvalue(), landmarks, units)
 
 
-def labelled(name: str, rgb: Picture, seen: Perception) -> LabelledFace:
-    """A face that was seen, as data. Raises MemegenError if it is too small or turned too far."""
+def useful_crop(rgb: Picture, seen: Perception) -> Picture:
+    """The aligned crop. Raises MemegenError if the face is too small or turned too far."""
     gap = seen.alignment.width * IOD_IN_CROP
     if gap < SMALLEST:
         raise MemegenError(f"the face is too small: {gap:.0f} pixels between the eyes")
@@ -98,9 +123,7 @@ def labelled(name: str, rgb: Picture, seen: Perception) -> LabelledFace:
     if turn > TURNED:
         raise MemegenError(f"the head is turned by {turn:.0f} degrees")
     crop = read_crop(rgb, seen.alignment, CROP)[0].permute(1, 2, 0).clamp(0, 1).numpy()
-    data = io.BytesIO()
-    Image.fromarray((crop * 255 + 0.5).astype(np.uint8)).save(data, "JPEG", quality=QUALITY)
-    return LabelledFace(name, data.getvalue(), seen.landmarks.astype(np.float32), seen.action_units)
+    return (crop * 255 + 0.5).astype(np.uint8)
 
 
 def label(
@@ -109,19 +132,32 @@ def label(
     device: str = "cpu",
     workers: int | None = None,
     follow: Callable[[int, int], None] = lambda done, count: None,
+    landmarker: Path | None = None,
 ) -> Labelled:
     """The faces of a folder of photos (and its subfolders), of one photo, or of one clip.
 
     cache: where results are kept, `default_cache()` unless given. workers: processes; as many as
-    are of use unless given. follow: told how many of how many files are done.
+    are of use unless given. follow: told how many of how many files are done. landmarker:
+    MediaPipe's file, where its opinion is wanted instead of perception's.
     Raises UsageError if there is nothing to label, MemegenError if no face was found at all.
     """
     if not source.exists():
         raise UsageError(f"{source}: no such file or folder")
     if source.is_file() and picture_kind(source) != "still":
-        found = _of_clip(source, Labeller(device))
+        labeller = Labeller(device, landmarker)
+        found = _of_clip(source, labeller)
+        labeller.close()
     else:
-        found = _of_photos(source, Cache(cache or default_cache()), device, workers, follow)
+        if landmarker is not None:
+            # What is wrong with it is said once, not for each photo.
+            MediaPipeTeacher(landmarker).close()
+        workers = workers or (None if device == "cpu" else 1)  # one GPU is one GPU
+        kept = Cache(cache or default_cache(), landmarker)
+        try:
+            found = _of_photos(source, kept, partial(_attempt, device, landmarker), workers, follow)
+        finally:
+            _labeller(device, landmarker).close()
+            _labeller.cache_clear()
     if not found.faces:
         first = next(iter(found.bad.items()))
         raise MemegenError(f"{source}: no usable face in {len(found.bad)} files ({first[1]})")
@@ -145,9 +181,10 @@ def default_cache() -> Path:
 class Cache:
     """Labelled faces, and reasons for having none, by the hash of the photo."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, landmarker: Path | None = None) -> None:
         self._folder = folder
-        self._made_by = hashlib.sha256(weights.find("perception").read_bytes()).hexdigest()
+        made_by = [weights.find("perception"), *([landmarker] if landmarker else [])]
+        self._made_by = " ".join(hashlib.sha256(p.read_bytes()).hexdigest() for p in made_by)
 
     def key(self, path: Path) -> str:
         """What a photo's entry is called: changes with the photo and with perception."""
@@ -191,7 +228,7 @@ class Cache:
 def _of_photos(
     source: Path,
     cache: Cache,
-    device: str,
+    see: Callable[[Path], LabelledFace | str],
     workers: int | None,
     follow: Callable[[int, int], None],
 ) -> Labelled:
@@ -202,7 +239,7 @@ def _of_photos(
     known = {path: cache.get(keys[path], path.name) for path in paths}
     new = [path for path in paths if known[path] is None]
     follow(len(paths) - len(new), len(paths))
-    for done, (path, seen) in enumerate(_seen(new, device, workers), 1):
+    for done, (path, seen) in enumerate(_seen(new, see, workers), 1):
         cache.put(keys[path], seen)
         known[path] = seen
         follow(len(paths) - len(new) + done, len(paths))
@@ -220,31 +257,30 @@ def _of_photos(
 
 
 def _seen(
-    paths: list[Path], device: str, workers: int | None
+    paths: list[Path], see: Callable[[Path], LabelledFace | str], workers: int | None
 ) -> Iterator[tuple[Path, LabelledFace | str]]:
     """What is in each photo, in order; in several processes where that pays."""
-    count = workers or (1 if len(paths) < FEW or device != "cpu" else min(8, os.cpu_count() or 1))
-    see = partial(_attempt, device)
+    count = workers or (1 if len(paths) < FEW else min(8, os.cpu_count() or 1))
     if count == 1:
         yield from zip(paths, map(see, paths), strict=True)
         return
     # Spawned, not forked: threads of torch do not survive a fork.
-    alone = partial(torch.set_num_threads, 1)
-    with ProcessPoolExecutor(count, get_context("spawn"), alone) as pool:
+    single = partial(torch.set_num_threads, 1)
+    with ProcessPoolExecutor(count, get_context("spawn"), single) as pool:
         yield from zip(paths, pool.map(see, paths, chunksize=4), strict=True)
 
 
-def _attempt(device: str, path: Path) -> LabelledFace | str:
+def _attempt(device: str, landmarker: Path | None, path: Path) -> LabelledFace | str:
     try:
-        return _labeller(device).photo(path)
+        return _labeller(device, landmarker).photo(path)
     except MemegenError as error:
         return str(error).removeprefix(f"{path}: ")
 
 
 @lru_cache(maxsize=1)
-def _labeller(device: str) -> Labeller:
+def _labeller(device: str, landmarker: Path | None) -> Labeller:
     """One a process: its networks are loaded once."""
-    return Labeller(device)
+    return Labeller(device, landmarker)
 
 
 def held_out_of(contents: Iterable[bytes]) -> list[bool]:
@@ -270,7 +306,8 @@ def _of_clip(path: Path, labeller: Labeller) -> Labelled:
             name = f"{path.name} at {index / clip.fps:.2f} s"
             try:
                 near = found[index].alignment
-                faces.append(labelled(name, frame, labeller.perceiver.look_near(frame, near)))
+                again = labeller.perceiver.look_near(frame, near)
+                faces.append(labeller.labelled(name, frame, again))
             except MemegenError as error:
                 bad[name] = str(error)
     return Labelled(faces, bad)

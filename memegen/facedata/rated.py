@@ -21,10 +21,9 @@ from memegen import aus
 from memegen.arrays import Array, Picture
 from memegen.errors import MemegenError, UsageError
 from memegen.facedata.labels import action_units, load_basis
-from memegen.facedata.photos import held_out_of, label, pictures_under
+from memegen.facedata.photos import FEWEST, held_out_of, label, pictures_under
 from memegen.facedata.shards import is_shards, load_labels, read_jpegs
 
-FEWEST = 8  # pictures that training makes sense with
 SMALLEST = 32  # pixels
 UNITS = len(aus.OPENFACE)
 _COLUMNS = tuple(f"AU{au.number:02d}_r" for au in aus.OPENFACE)
@@ -74,20 +73,38 @@ def load_rated(
         return _of_photos(data, split, say)
     rows, train, held_out = rated
     wanted = {"train": train, "held out": held_out}[split]
-    names, files = [], []
+    usable: dict[str, bytes | Path] = {}
+    reasons = {name: _reason_against(path) for name, path in (train | held_out).items()}
+    if _is_tables(data) and any(reason and "square" in reason for reason in reasons.values()):
+        usable, reasons = _cut_out(data, wanted)  # photos as they are, not crops of faces
     for name, path in wanted.items():
-        reason = _reason_against(path)
-        if reason is None:
-            names.append(name)
-            files.append(path)
+        if reasons[name] is None:
+            usable.setdefault(name, path)
         else:
-            say(f"{path.name}: left out, {reason}")
+            say(f"{path.name}: left out, {reasons[name]}")
+    names = [name for name in wanted if name in usable]
     if len(names) < (FEWEST if split == "train" else 1):
         raise MemegenError(
             f"{data}: {len(names)} usable pictures are too few to learn from, of {len(wanted)}"
         )
     units = np.stack([rows[name] for name in names]) / aus.MAX_INTENSITY
-    return RatedPictures(names, list(files), np.clip(units, 0, 1).astype(np.float32))
+    files = [usable[name] for name in names]
+    return RatedPictures(names, files, np.clip(units, 0, 1).astype(np.float32))
+
+
+def _is_tables(data: Path) -> bool:
+    return not (data / "aus_openface.pkl").is_file() and not any(map(_listed, data.glob("*.txt")))
+
+
+def _cut_out(
+    data: Path, wanted: dict[str, Path]
+) -> tuple[dict[str, bytes | Path], dict[str, str | None]]:
+    """Aligned crops of rated photos by name, and why others have none."""
+    found = label(data)
+    crops = {data / face.name: face.jpeg for face in found.faces}
+    bad = {data / name: reason for name, reason in found.bad.items()}
+    usable: dict[str, bytes | Path] = {n: crops[p] for n, p in wanted.items() if p in crops}
+    return usable, {name: bad.get(path) for name, path in wanted.items()}
 
 
 def _of_shards(data: Path, split: Split) -> RatedPictures:

@@ -34,10 +34,7 @@ def generator_named(name: str, device: str = "cpu") -> Generator:
     Those are a .safetensors file, or the folder of a run that holds one. Raises UsageError naming
     the nearest registered name, WeightsError for a file that is none.
     """
-    path = Path(name)
-    if path.is_dir() and name not in _REGISTRY:
-        files = [path / f"{known}.safetensors" for known in _WITH_WEIGHTS]
-        path = next((file for file in files if file.is_file()), files[0])
+    path = _file_of(name)
     if path.suffix == ".safetensors":
         architecture = weights.architecture_of(path)
         if architecture not in _WITH_WEIGHTS:
@@ -49,3 +46,18 @@ def generator_named(name: str, device: str = "cpu") -> Generator:
             f"(known: {', '.join(generator_names())}, or what memegen train made)"
         )
     return _REGISTRY[name](device)
+
+
+def weights_named(name: str) -> Path:
+    """The file of weights that a name, a file or the folder of a run stands for."""
+    path = _file_of(name)
+    return path if path.suffix == ".safetensors" or path.exists() else weights.find(name)
+
+
+def _file_of(name: str) -> Path:
+    """A path as it is; for the folder of a run, the weights in it."""
+    path = Path(name)
+    if path.is_dir() and name not in _REGISTRY:
+        files = [path / f"{known}.safetensors" for known in _WITH_WEIGHTS]
+        path = next((file for file in files if file.is_file()), files[0])
+    return path

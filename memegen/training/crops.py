@@ -13,13 +13,12 @@ from memegen import aus, weights
 from memegen.arrays import Array, Integers
 from memegen.errors import MemegenError
 from memegen.facedata.labels import action_units, load_basis
-from memegen.facedata.photos import held_out_of, label
+from memegen.facedata.photos import FEWEST, held_out_of, label
 from memegen.facedata.shards import is_shards, load_labels, read_jpegs
 from memegen.geometry.anatomy import load_anatomy
 from memegen.geometry.shape import mirror_order
 
 OPENING = [aus.INDEX[c] for c in ("AU25", "AU26", "AU27")]  # channels that open a mouth
-FEWEST = 6  # of them that training makes sense with
 
 Split = Literal["train", "held out", "all"]
 

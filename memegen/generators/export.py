@@ -1,0 +1,172 @@
+"""Networks for other programs: ONNX, or safetensors in full precision.
+
+Every ONNX file takes batches of any length. Its metadata says what the numbers mean.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from memegen import aus, weights
+from memegen.errors import UsageError, WeightsError
+from memegen.generators.ganimation import UNITS, GanimationConfig, GanimationNet
+from memegen.generators.network import GeneratorConfig, GeneratorNet, WindowNet
+from memegen.perception.network import PerceptionConfig, PerceptionNet
+
+OPSET = 18
+_FLOW = 2
+_CHANNELS = " ".join(aus.CHANNELS)
+
+
+@dataclass(frozen=True)
+class Exported:
+    """One network as ONNX will know it."""
+
+    part: str  # added to the file's name where weights hold several networks
+    network: nn.Module
+    inputs: dict[str, Tensor]  # examples by name; the first axis is the batch
+    outputs: tuple[str, ...]
+    about: dict[str, str]  # metadata
+
+
+class OneWindow(nn.Module):
+    """A window network with the encoding of the photo inside."""
+
+    def __init__(self, network: WindowNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, photo: Tensor, frame: Tensor, units: Tensor) -> tuple[Tensor, ...]:
+        """See WindowNet.encode and WindowNet.forward."""
+        return tuple(self.network(frame, units, self.network.encode(photo)))
+
+
+class Seen(nn.Module):
+    """The perception network, its output as a plain tuple."""
+
+    def __init__(self, network: PerceptionNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
+        """See PerceptionNet.forward."""
+        return tuple(self.network(crops))
+
+
+def networks_of(file: Path) -> list[Exported]:
+    """What a weights file holds. Raises WeightsError for one that cannot be exported."""
+    architecture = weights.architecture_of(file)
+    make = {"ganimation": _ganimation, "anatomical": _anatomical, "perception": _perception}
+    if architecture not in make:
+        raise WeightsError(f"{file}: weights for '{architecture}' are no network")
+    found = weights.load(str(file), architecture)
+    try:
+        return make[architecture](found)
+    except TypeError as error:
+        raise WeightsError(f"{file}: unknown network sizes ({error})") from None
+
+
+def _ganimation(found: weights.Weights) -> list[Exported]:
+    config = GanimationConfig(**found.config)
+    network = GanimationNet(config)
+    weights.load_state(network, found)
+    side = config.size
+    inputs = {"photo": torch.rand(2, 3, side, side) * 2 - 1, "units": torch.rand(2, config.units)}
+    named = config.units == len(aus.OPENFACE)
+    order = f"{UNITS}: {' '.join(au.name for au in aus.OPENFACE)}" if named else "as trained"
+    about = {
+        "composition": "out = attention * photo + (1 - attention) * colour, all in -1..1",
+        "units": f"{order}, 0..1",
+    }
+    return [Exported("", network, inputs, ("attention", "colour"), about)]
+
+
+def _anatomical(found: weights.Weights) -> list[Exported]:
+    config = GeneratorConfig.of(found.config)
+    network = GeneratorNet(config)
+    weights.load_state(network, found)
+    exported = []
+    for name in ("face", "eye", "mouth"):
+        net = network.of(name)
+        side, seen = net.config.side, 3 + net.config.masks
+        inputs = {
+            "photo": torch.rand(2, seen, side, side),
+            "frame": torch.rand(2, seen + _FLOW, side, side),
+            "units": torch.rand(2, 2 * len(aus.CHANNELS)),
+        }
+        about = {
+            "composition": "out = attention * warp(moved, residual) + (1 - attention) * colour",
+            "photo": "RGB 0..1 and the drawn outlines of the window, of the photo",
+            "frame": "the same of the moved picture, and the mesh flow in window units",
+            "units": f"change, then wanted; each {_CHANNELS}, 0..1",
+        }
+        outputs = ("attention", "colour", "residual")
+        exported.append(Exported(name, OneWindow(net), inputs, outputs, about))
+    return exported
+
+
+def _perception(found: weights.Weights) -> list[Exported]:
+    config = PerceptionConfig(**found.config)
+    network = PerceptionNet(config)
+    weights.load_state(network, found)
+    inputs = {"crops": torch.rand(2, 3, config.size, config.size)}
+    about = {
+        "crops": "RGB 0..1; eyes at (0.5, 0.40), their distance 0.27 of the side",
+        "landmarks": "MediaPipe's 478 points in crop units",
+        "units": f"{_CHANNELS}, 0..1",
+        "angles": "turn, nod, tilt in degrees, toward the person's left, up, left",
+    }
+    return [Exported("", Seen(network), inputs, ("landmarks", "units", "angles"), about)]
+
+
+def export_onnx(file: Path, out: Path) -> list[Path]:
+    """Write the networks of a weights file as ONNX; returns what was written.
+
+    Weights of several networks become several files, `out-mouth.onnx` and so on.
+    Raises UsageError if the onnx packages are not installed.
+    """
+    try:
+        import onnx
+        import onnxscript  # noqa: F401  (what torch writes ONNX with)
+    except ImportError:
+        raise UsageError("ONNX needs its packages: pip install 'memegen[onnx]'") from None
+    written = []
+    for one in networks_of(file):
+        path = out.with_stem(f"{out.stem}-{one.part}") if one.part else out
+        batch = torch.export.Dim("batch")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # that all inputs share their batch
+            program = torch.onnx.export(
+                one.network.eval(),
+                tuple(one.inputs.values()),
+                input_names=list(one.inputs),
+                output_names=list(one.outputs),
+                opset_version=OPSET,
+                dynamic_shapes=tuple({0: batch} for _ in one.inputs),
+                dynamo=True,
+                verbose=False,
+            )
+        assert program is not None
+        model = program.model_proto
+        for name, value in {"source": file.name, **one.about}.items():
+            model.metadata_props.add(key=name, value=value)
+        partial = path.with_name(path.name + ".part")
+        onnx.save(model, partial)
+        partial.replace(path)
+        written.append(path)
+    return written
+
+
+def export_safetensors(file: Path, out: Path) -> list[Path]:
+    """Write weights in full precision, for programs that know no half; returns what was written."""
+    architecture = weights.architecture_of(file)
+    found = weights.load(str(file), architecture)
+    tensors = {n: t.float() if t.is_floating_point() else t for n, t in found.tensors.items()}
+    about = {name: text for name, text in found.metadata.items() if name != "format"}
+    weights.save(out, tensors, architecture, found.config, half=False, **about)
+    return [out]

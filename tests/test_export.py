@@ -1,0 +1,105 @@
+"""Networks for other programs give the same numbers there."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from test_anatomical import TINY
+
+from memegen import weights
+from memegen.cli import app as cli
+from memegen.errors import WeightsError
+from memegen.generators.export import export_onnx, export_safetensors, networks_of
+from memegen.generators.ganimation import GanimationConfig, GanimationNet
+from memegen.generators.network import GeneratorNet
+
+TOLERANCE = 1e-4  # of numbers in -1..1
+
+
+@pytest.fixture
+def tiny_ganimation(tmp_path: Path) -> Path:
+    network = GanimationNet(GanimationConfig(size=64, width=4, blocks=1))
+    path = tmp_path / "ganimation.safetensors"
+    weights.save(path, network.state_dict(), "ganimation", network.config.sizes())
+    return path
+
+
+@pytest.fixture
+def tiny_anatomical(tmp_path: Path) -> Path:
+    network = GeneratorNet(TINY)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, 0, 0.2)
+    path = tmp_path / "tiny.safetensors"
+    weights.save(path, network.state_dict(), "anatomical", TINY.sizes())
+    return path
+
+
+@pytest.mark.parametrize("which", ["tiny_ganimation", "tiny_anatomical"])
+def test_onnx_says_what_torch_says(
+    which: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    runtime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    file = request.getfixturevalue(which)
+    (tmp_path / "out").mkdir()
+    written = export_onnx(file, tmp_path / "out" / "net.onnx")
+    networks = networks_of(file)
+    assert len(written) == len(networks) == len(list((tmp_path / "out").iterdir()))
+    for path, one in zip(written, networks, strict=True):
+        session = runtime.InferenceSession(str(path))
+        assert [i.name for i in session.get_inputs()] == list(one.inputs)
+        assert [o.name for o in session.get_outputs()] == list(one.outputs)
+        assert one.about.items() <= session.get_modelmeta().custom_metadata_map.items()
+        for batch in (1, 3):
+            given = {name: torch.rand(batch, *t.shape[1:]) for name, t in one.inputs.items()}
+            with torch.inference_mode():
+                wanted = one.network.eval()(*given.values())
+            found = session.run(None, {name: t.numpy() for name, t in given.items()})
+            for said, true in zip(found, wanted, strict=True):
+                assert np.abs(said - true.numpy()).max() < TOLERANCE
+
+
+def test_safetensors_in_full_precision_are_the_same_weights(
+    tiny_ganimation: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "full.safetensors"
+    assert export_safetensors(tiny_ganimation, out) == [out]
+    with safe_open(out, "pt") as full, safe_open(tiny_ganimation, "pt") as half:
+        assert full.keys() == half.keys()
+        for name in full.keys():  # noqa: SIM118
+            assert full.get_tensor(name).dtype == torch.float32
+            assert torch.equal(full.get_tensor(name), half.get_tensor(name).float())
+        assert json.loads(full.metadata()["config"]) == json.loads(half.metadata()["config"])
+
+
+def test_weights_that_are_no_network_are_refused() -> None:
+    with pytest.raises(WeightsError, match="'anatomy' are no network"):
+        networks_of(weights.find("anatomy"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["anatomical", "--format", "tflite"], 2, "unknown"),
+        (["nowhere.safetensors"], 4, "not found"),
+        (["anatomical", "--out", "nowhere/net.onnx"], 2, "folder that exists"),
+        (["anatomical", "--out", "net.txt"], 2, "takes a .onnx"),
+        (
+            ["anatomical", "--format", "safetensors", "--out", str(weights.find("anatomical"))],
+            2,
+            "themselves",
+        ),
+    ],
+)
+def test_bad_exports_are_one_line(
+    arguments: list[str], code: int, says: str, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("sys.argv", ["memegen", "weights", "export", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    said = capsys.readouterr().err.strip()
+    assert stopped.value.code == code and says in said and "\n" not in said
