@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+
 import torch
 
 from memegen.errors import UsageError
@@ -21,3 +23,19 @@ def device_named(name: str) -> str:
     if not present[name]:
         raise UsageError(f"there is no {name} device on this machine; use --device cpu")
     return name
+
+
+def keep_freed_memory() -> None:
+    """Let this process keep memory that it frees, for the next step of a training.
+
+    glibc gives large blocks back to the system at once; a training asks for the same ones again a
+    moment later, and spends a quarter of its time on fresh pages. Elsewhere nothing happens.
+    """
+    mmap_threshold, trim_threshold, top_pad = -3, -1, -2  # names of malloc.h
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return
+    mallopt(mmap_threshold, 1 << 30)
+    mallopt(trim_threshold, -1)  # never
+    mallopt(top_pad, 1 << 26)

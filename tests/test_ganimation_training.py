@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from memegen.errors import MemegenError, UsageError
 from memegen.facedata.rated import load_rated
 from memegen.generators import generator_named
-from memegen.generators.ganimation import GanimationConfig, GanimationNet, PatchConv2d
+from memegen.generators.ganimation import GanimationConfig, GanimationNet, PatchConv2d, blend
 from memegen.training import ganimation
 from memegen.training.ganimation import SOURCES, Draws, GanimationTraining, ahead
 from memegen.training.processes import Alone, bare
@@ -157,9 +157,10 @@ def test_both_networks_learn_and_the_rate_falls(data: Path) -> None:
     run = ganimation.Run.new(replace(SETTINGS, lr=3e-3), Alone(CPU), None)
     batch = Draws(load_rated(data, "train"), SETTINGS, slice(4))(0)
     kept_aside = {n: t.clone() for n, t in run.critic.state_dict().items()}
-    run.learn_generator(batch)
+    attention, colour = run.generator(batch.photo, batch.wanted)
+    run.learn_generator(batch, blend(batch.photo, attention, colour), attention)
     assert all(torch.equal(t, kept_aside[n]) for n, t in run.critic.state_dict().items())
-    before = [run.learn_critic(batch)["units of real"].item() for _ in range(30)]
+    before = [run.learn(batch, both=False)["units of real"].item() for _ in range(30)]
     assert before[-1] < 0.5 * before[0]
     run.set_rates(0.5)
     assert run.optimizer.param_groups[0]["lr"] == pytest.approx(3e-3)
@@ -209,8 +210,8 @@ def test_numbers_that_are_not_finite_keep_the_last_good(
 ) -> None:
     learn = ganimation.Run.learn_generator
 
-    def later(run: ganimation.Run, batch: ganimation.Batch) -> dict[str, Tensor]:
-        found = learn(run, batch)
+    def later(run: ganimation.Run, *given: object) -> dict[str, Tensor]:
+        found = learn(run, *given)  # type: ignore[arg-type]
         with torch.no_grad():
             next(run.generator.parameters()).fill_(float("nan"))
         return found

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from memegen import weights
 from memegen.arrays import Picture
+from memegen.devices import keep_freed_memory
 from memegen.errors import MemegenError
 from memegen.facedata.rated import RatedPictures, load_rated
 from memegen.generators.ganimation import (
@@ -179,6 +180,7 @@ def train(
     if resume:
         checkpoint.required(out)
     torch.set_flush_denormal(True)
+    keep_freed_memory()
     torch.manual_seed(settings.seed)
     team = processes(device)
     first = team.rank == 0
@@ -201,9 +203,7 @@ def train(
             asked = time.monotonic()
             batch = next(batches).to(team.device)
             waited += time.monotonic() - asked
-            parts = run.learn_critic(batch)
-            if (step + 1) % settings.generator_every == 0:
-                parts |= run.learn_generator(batch)
+            parts = run.learn(batch, (step + 1) % settings.generator_every == 0)
             numbers = {name: float(team.mean(part.detach())) for name, part in parts.items()}
             if not all(map(math.isfinite, numbers.values())):
                 raise MemegenError(
@@ -292,15 +292,20 @@ class Run:
             for group in optimizer.param_groups:
                 group["lr"] = self.settings.lr * fall
 
-    def learn_critic(self, batch: Batch) -> dict[str, Tensor]:
+    def learn(self, batch: Batch, both: bool) -> dict[str, Tensor]:
+        """One step of the critic, and one of the generator if both are to learn."""
+        with self._precision(), torch.set_grad_enabled(both):
+            network = self.generator if both else self.painter
+            attention, colour = network(batch.photo, batch.wanted)
+            painted = blend(batch.photo, attention.float(), colour.float())
+        found = self.learn_critic(batch, painted.detach())
+        return found | (self.learn_generator(batch, painted, attention) if both else {})
+
+    def learn_critic(self, batch: Batch, painted: Tensor) -> dict[str, Tensor]:
         """One step of the critic: real above painted, its slope near 1, units of real photos."""
         w = self.settings.objective
-        with self._precision():
-            with torch.no_grad():
-                attention, colour = self.painter(batch.photo, batch.wanted)
-                painted = blend(batch.photo, attention, colour)
-            # Both in one pass: the weights are the larger part of the work.
-            verdicts, read = self.critic(torch.cat([batch.photo, painted.float()]))
+        with self._precision():  # both in one pass: the weights are the larger part of the work
+            verdicts, read = self.critic(torch.cat([batch.photo, painted]))
         count = len(batch.photo)
         real, fake = verdicts.float().split(count)
         distance = real.mean() - fake.mean()
@@ -310,12 +315,10 @@ class Run:
         self._descend(self.critic_optimizer, loss)
         return {"distance": distance, "units of real": miss, "penalty": penalty, "critic": loss}
 
-    def learn_generator(self, batch: Batch) -> dict[str, Tensor]:
-        """One step of the generator: there, judged, and back again."""
+    def learn_generator(self, batch: Batch, painted: Tensor, there: Tensor) -> dict[str, Tensor]:
+        """One step of the generator: what it painted (and its attention) judged, and back again."""
         w, critic = self.settings.objective, bare(self.critic).requires_grad_(False)
         with self._precision():
-            there, colour = self.generator(batch.photo, batch.wanted)
-            painted = blend(batch.photo, there.float(), colour.float())
             back, colour = self.generator(painted, batch.own)
             again = blend(painted, back.float(), colour.float())
             verdict, read = critic(painted)

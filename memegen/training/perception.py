@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from memegen import aus, weights
+from memegen.devices import keep_freed_memory
 from memegen.errors import MemegenError
 from memegen.facedata.labels import action_units, load_basis
 from memegen.facedata.shards import load_labels, read_crops
@@ -161,6 +162,7 @@ def train(
     """
     torch.manual_seed(settings.seed)
     torch.set_flush_denormal(True)
+    keep_freed_memory()
     if resume:
         checkpoint.required(out)
     faces, mean, components, mirrored = load_faces(data, settings.network.size, device)

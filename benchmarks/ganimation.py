@@ -1,0 +1,158 @@
+"""Training of GANimation beside a plain loop of the same networks, in one run.
+
+    python benchmarks/ganimation.py DATA [--rounds 3] [--device cpu]
+
+A round is five steps of the critic and one of the generator on batches of 25 at 128 px. The plain
+loop is the one of textbooks: float32, contiguous tensors, one process that reads its pictures
+itself, one pass of the critic for real and one for painted photos, Adam as it comes. Both see the
+same batches, in processes of their own that work in turn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from memegen.devices import keep_freed_memory
+from memegen.facedata.rated import load_rated
+from memegen.generators.ganimation import GanimationCritic, GanimationNet, PatchConv2d, blend
+from memegen.training.ganimation import Batch, Draws, GanimationTraining, Run, ahead
+from memegen.training.processes import Alone
+from memegen.training.wasserstein import expression_miss, gradient_penalty, kept, roughness
+
+LOOPS = ("plain", "memegen")
+WARM_UP = 2  # rounds
+
+
+class PlainNet(GanimationNet):
+    """The generator with a convolution for each head."""
+
+    def forward(self, photo: Tensor, units: Tensor) -> tuple[Tensor, Tensor]:
+        tiled = units[:, :, None, None].expand(-1, -1, *photo.shape[2:])
+        x = self.trunk(torch.cat([photo, tiled], 1))
+        return torch.sigmoid(self.attention(x)), torch.tanh(self.colour(x))
+
+
+def plain_critic() -> GanimationCritic:
+    critic = GanimationCritic()
+    for module in critic.modules():
+        if isinstance(module, PatchConv2d):
+            module.__class__ = nn.Conv2d
+    return critic
+
+
+class PlainLoop:
+    """Both networks, taught as directly as possible."""
+
+    def __init__(self, settings: GanimationTraining, device: torch.device) -> None:
+        self.weights = settings.objective
+        self.generator, self.critic = PlainNet().to(device), plain_critic().to(device)
+        self.optimizers = [
+            torch.optim.Adam(net.parameters(), settings.lr, settings.betas)
+            for net in (self.generator, self.critic)
+        ]
+
+    def learn(self, batch: Batch, both: bool) -> None:
+        self.critic_step(batch)
+        if both:
+            self.generator_step(batch)
+
+    def critic_step(self, batch: Batch) -> Tensor:
+        w, optimizer = self.weights, self.optimizers[1]
+        with torch.no_grad():
+            painted = blend(batch.photo, *self.generator(batch.photo, batch.wanted))
+        real, units = self.critic(batch.photo)
+        fake, _ = self.critic(painted)
+        penalty = gradient_penalty(self.critic, batch.photo, painted, batch.mix)
+        loss = fake.mean() - real.mean() + w.penalty * penalty
+        loss = loss + w.units * expression_miss(units, batch.own)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    def generator_step(self, batch: Batch) -> Tensor:
+        w, optimizer = self.weights, self.optimizers[0]
+        there, colour = self.generator(batch.photo, batch.wanted)
+        painted = blend(batch.photo, there, colour)
+        back, colour = self.generator(painted, batch.own)
+        again = blend(painted, back, colour)
+        verdict, units = self.critic(painted)
+        loss = w.units * expression_miss(units, batch.wanted) - verdict.mean()
+        loss = loss + w.cycle * (again - batch.photo).abs().mean()
+        for attention in (there, back):
+            loss = loss + w.kept * kept(attention, w.kept_squared) + w.rough * roughness(attention)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+
+def work(which: str, data: Path, device: torch.device) -> None:
+    """In a process of its own: a line for each round, one round for each line that is read."""
+    torch.set_flush_denormal(True)
+    torch.manual_seed(0)
+    settings = GanimationTraining()
+    draw = Draws(load_rated(data, "train"), settings, slice(settings.batch))
+    learn: Callable[[Batch, bool], object]
+    batches: Iterator[Batch]
+    if which == "plain":
+        learn, batches = PlainLoop(settings, device).learn, map(draw, count())
+    else:
+        keep_freed_memory()
+        learn = Run.new(settings, Alone(device), None).learn
+        batches = ahead(draw, 0, 10_000)
+    every = settings.generator_every
+    for _ in sys.stdin:
+        start = time.perf_counter()
+        for step in range(every):
+            learn(next(batches).to(device), step == every - 1)
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        print(every * settings.batch / (time.perf_counter() - start), flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--work", choices=LOOPS, help=argparse.SUPPRESS)
+    wanted = parser.parse_args()
+    if wanted.work:
+        work(wanted.work, wanted.data, torch.device(wanted.device))
+        return
+    workers = {
+        which: subprocess.Popen(
+            [sys.executable, *sys.argv, "--work", which],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )
+        for which in LOOPS
+    }  # fmt: skip
+    rates: dict[str, list[float]] = {which: [] for which in LOOPS}
+    for around in range(WARM_UP + wanted.rounds):
+        for which, worker in workers.items():
+            assert worker.stdin and worker.stdout
+            print(file=worker.stdin, flush=True)
+            rate = float(worker.stdout.readline())
+            if around >= WARM_UP:
+                rates[which].append(rate)
+    for worker in workers.values():
+        worker.kill()
+    middle = {which: float(np.median(found)) for which, found in rates.items()}
+    for which, rate in middle.items():
+        print(f"{which:8} {rate:7.2f} images a second")
+    print(f"ratio {middle['memegen'] / middle['plain']:.2f}")
+
+
+if __name__ == "__main__":
+    main()
