@@ -25,6 +25,7 @@ gallery: $(STAMP)
 
 bench: $(STAMP)
 	$(VENV)/bin/python benchmarks/speed.py --cold
+	$(VENV)/bin/python benchmarks/generators.py
 
 $(STAMP):
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)

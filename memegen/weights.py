@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import torch
 
 FORMAT = "1"
+SHIPPED = ("anatomical", "anatomy", "perception")
 DEFAULT_MODEL = "anatomical"  # the generator that is used unless another is asked for
 
 
@@ -67,7 +68,9 @@ def load(name: str, architecture: str) -> Weights:
 
     path = find(name)
     if not path.is_file():
-        raise WeightsError(f"weights not found: {path} (reinstall memegen, or set MEMEGEN_WEIGHTS)")
+        ours = architecture in SHIPPED
+        helps = "reinstall memegen, or set MEMEGEN_WEIGHTS" if ours else "train or import some"
+        raise WeightsError(f"weights not found: {path} ({helps})")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = dict(file.metadata() or {})

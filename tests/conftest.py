@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from memegen import aus
+from memegen.cli import app as cli
 from memegen.geometry.anatomy import Anatomy, load_anatomy
 from memegen.geometry.motion import FaceMotion
 from memegen.geometry.shape import Pose
@@ -56,3 +58,14 @@ def animator():  # type: ignore[no-untyped-def]
 def vector(**intensities: float) -> np.ndarray:
     """Channel vector of an expression given as AU12=4."""
     return aus.to_vector(intensities)
+
+
+@pytest.fixture
+def run_cli(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    def run(*args: str) -> int:
+        monkeypatch.setattr("sys.argv", ["memegen", *args])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        return int(left.value.code or 0)
+
+    return run

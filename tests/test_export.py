@@ -1,6 +1,7 @@
 """Networks for other programs give the same numbers there."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,6 @@ from safetensors import safe_open
 from test_anatomical import TINY
 
 from memegen import weights
-from memegen.cli import app as cli
 from memegen.errors import WeightsError
 from memegen.generators.export import export_onnx, export_safetensors, networks_of
 from memegen.generators.ganimation import GanimationConfig, GanimationNet
@@ -96,10 +96,8 @@ def test_weights_that_are_no_network_are_refused() -> None:
 )
 def test_bad_exports_are_one_line(
     arguments: list[str], code: int, says: str, capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    run_cli: Callable[..., int],
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("sys.argv", ["memegen", "weights", "export", *arguments])
-    with pytest.raises(SystemExit) as stopped:
-        cli.main()
+    assert run_cli("weights", "export", *arguments) == code
     said = capsys.readouterr().err.strip()
-    assert stopped.value.code == code and says in said and "\n" not in said
+    assert says in said and "\n" not in said

@@ -7,8 +7,10 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,7 +25,7 @@ from memegen.generators import generator_named
 from memegen.generators.ganimation import GanimationConfig, GanimationNet, PatchConv2d, blend
 from memegen.training import ganimation
 from memegen.training.ganimation import SOURCES, Draws, GanimationTraining, ahead
-from memegen.training.processes import Alone, bare
+from memegen.training.processes import Alone, Team, bare
 from memegen.training.wasserstein import gradient_penalty, kept, roughness
 
 CPU = torch.device("cpu")
@@ -278,3 +280,37 @@ def test_two_processes_learn_what_one_does(tmp_path: Path, data: Path) -> None:
 def test_a_wrapped_network_is_found_again() -> None:
     network = GanimationNet(TINY)
     assert bare(nn.DataParallel(network)) is network and bare(network) is network
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--size", "100"], "must be 128 or 256"),
+        (["--batch", "0"], "must be at least 1"),
+        (["--source", "nobody"], "known: paper, authors, replicate"),
+        (["--critic-from", "3"], "means nothing for --model ganimation"),
+        (["--model", "anatomical", "--batch", "4"], "means nothing for --model anatomical"),
+        (["--resume"], "no checkpoint to resume from"),
+        (["--init", "nowhere.safetensors"], "train or import some"),
+    ],
+)
+def test_bad_usage_is_one_line(
+    arguments: list[str], says: str, data: Path, tmp_path: Path, run_cli: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    out = tmp_path / "run"
+    code = run_cli("train", str(data), "--model", "ganimation", "--out", str(out), *arguments)
+    said = capsys.readouterr().err.strip()
+    assert code in (2, 4) and says in said and "\n" not in said
+    assert not list(out.glob("*"))
+
+
+def test_several_processes_train_ganimation_only(
+    data: Path, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert run_cli("train", str(data)) == 2
+    assert "several processes train --model ganimation" in capsys.readouterr().err
+    with pytest.raises(UsageError, match="not to be shared by 3"):
+        Team.share(SimpleNamespace(count=3, rank=0), 4)  # type: ignore[arg-type]

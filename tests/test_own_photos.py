@@ -16,7 +16,6 @@ from PIL import Image, ImageEnhance
 from test_anatomical import TINY, tiny_file
 
 from memegen import aus
-from memegen.cli import app as cli
 from memegen.errors import MemegenError, UsageError
 from memegen.evaluation import generators as evaluation
 from memegen.facedata import photos
@@ -166,17 +165,6 @@ def test_fine_tuning_keeps_the_best(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(MemegenError, match="no checkpoint of such a run"):
         (tmp_path / "run/checkpoint.pt").write_bytes(b"PK broken")
         generator.train(folder, tmp_path / "run", settings, CPU, resume=True, log=said.append)
-
-
-@pytest.fixture
-def run_cli(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
-    def run(*args: str) -> int:
-        monkeypatch.setattr("sys.argv", ["memegen", *args])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        return int(left.value.code or 0)
-
-    return run
 
 
 class FakeMediaPipe:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -108,6 +109,8 @@ def train(
     for option, value in given.items():
         if value is not None and option not in USED[model]:
             raise UsageError(f"{option} means nothing for --model {model}")
+    if model != "ganimation" and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UsageError(f"several processes train --model ganimation; --model {model} takes one")
     if model == "anatomy":
         from memegen.training import anatomy
 

@@ -115,9 +115,11 @@ class PatchConv2d(nn.Conv2d):
         if height * width > 64 or x.is_cuda:
             return super().forward(x)
         patches = F.unfold(x, self.kernel_size, padding=int(self.padding[0]), stride=self.stride)
-        rows = F.linear(patches.transpose(1, 2), self.weight.flatten(1), self.bias)
+        # Two axes, or the product would be one for each picture, with a copy of the weights.
+        rows = patches.transpose(1, 2).flatten(0, 1)
+        found = F.linear(rows, self.weight.flatten(1), self.bias)
         down = (height + 2 * int(self.padding[0]) - self.kernel_size[0]) // self.stride[0] + 1
-        return rows.transpose(1, 2).reshape(batch, self.out_channels, down, -1)
+        return found.view(batch, down, -1, self.out_channels).permute(0, 3, 1, 2)
 
 
 class GanimationCritic(nn.Module):
