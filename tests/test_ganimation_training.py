@@ -2,9 +2,7 @@
 
 import importlib.util
 import json
-import multiprocessing
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
+from killing import CPU, killed_and_resumed, same_weights
 from safetensors.torch import load_file
 from test_rated import pickled
 from torch import Tensor, nn
@@ -28,7 +26,6 @@ from memegen.training.ganimation import SOURCES, Draws, GanimationTraining, ahea
 from memegen.training.processes import Alone, Team, bare
 from memegen.training.wasserstein import gradient_penalty, kept, roughness
 
-CPU = torch.device("cpu")
 TINY = GanimationConfig(size=64, width=2, blocks=1)
 SETTINGS = GanimationTraining(
     steps=6, batch=4, generator_every=2, save_minutes=99, sheet_steps=4, log_steps=1,
@@ -43,11 +40,6 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def train(data: Path, out: Path, settings: GanimationTraining = SETTINGS, **how: bool) -> Path:
     return ganimation.train(data, out, settings, CPU, log=lambda _: None, **how)
-
-
-def same(one: Path, other: Path) -> bool:
-    wanted, found = load_file(one), load_file(other)
-    return all(torch.equal(wanted[name], found[name]) for name in wanted)
 
 
 def test_the_penalty_is_how_far_a_slope_is_from_one() -> None:
@@ -176,25 +168,8 @@ def test_a_run_that_is_killed_ten_times_ends_where_an_unbroken_one_does(
     settings = replace(SETTINGS, steps=12, save_minutes=0.0)
     whole = train(data, tmp_path / "whole", settings)
     out = tmp_path / "killed"
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["memegen.training.ganimation"])
-    random, kills = np.random.default_rng(0), 0
-    while kills < 10:
-        resume = (out / "checkpoint.pt").exists()
-        args = (data, out, settings, CPU, resume, None, str)
-        child = context.Process(target=ganimation.train, args=args)
-        child.start()
-        child.join(random.uniform(0.05, 0.6))
-        if child.exitcode is None:
-            assert child.pid is not None
-            os.kill(child.pid, signal.SIGKILL)
-            kills += 1
-        child.join()
-        if child.exitcode == 0:  # it was done already: the next begins anew
-            assert same(whole, out / "ganimation.safetensors")
-            (out / "checkpoint.pt").unlink()
-    last = ganimation.train(data, out, settings, CPU, (out / "checkpoint.pt").exists(), None, str)
-    assert same(whole, last)
+    last = killed_and_resumed(ganimation.train, data, out, settings, whole, 0.6)
+    assert same_weights(whole, last)
     lines = [json.loads(line)["step"] for line in (out / "log.jsonl").read_text().splitlines()]
     assert lines == sorted(set(lines)) and lines[-1] == 11
 
@@ -204,7 +179,7 @@ def test_max_minutes_ends_a_run_that_can_go_on(tmp_path: Path, data: Path) -> No
     out = tmp_path / "short"
     train(data, out, replace(SETTINGS, max_minutes=1e-9))
     assert len((out / "log.jsonl").read_text().splitlines()) == 1
-    assert same(whole, train(data, out, resume=True))
+    assert same_weights(whole, train(data, out, resume=True))
 
 
 def test_numbers_that_are_not_finite_keep_the_last_good(

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from killing import CPU, killed_and_resumed, same_weights
 from shards import make_shards
 from test_anatomical import TINY
 
@@ -22,7 +23,6 @@ from memegen.training.judge import View, judged
 from memegen.training.painting import paint, samples_of
 from memegen.training.pairs import PairConfig, PairMaker, Pool, PoolConfig
 
-CPU = torch.device("cpu")
 SOURCES = dict(PairConfig().sources)
 SETTINGS = generator.GeneratorTraining(
     steps=4, batch=4, unpaired=2, warmup=2, critic_from=1, save_minutes=99, sheet_steps=4,
@@ -223,10 +223,16 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(
         with pytest.raises(KeyboardInterrupt):
             generator.train(data, broken, often, CPU, log=lambda _: None)
     again = generator.train(data, broken, often, CPU, resume=True, log=lambda _: None)
-    from safetensors.torch import load_file
+    assert same_weights(whole, again)
 
-    wanted, found = load_file(whole), load_file(again)
-    assert all(torch.equal(wanted[name], found[name]) for name in wanted)
+
+def test_a_run_that_is_killed_ten_times_ends_where_an_unbroken_one_does(
+    tmp_path: Path, data: Path
+) -> None:
+    often = replace(SETTINGS, save_minutes=0.0)
+    whole = generator.train(data, tmp_path / "whole", often, CPU, log=lambda _: None)
+    out = tmp_path / "killed"
+    assert same_weights(whole, killed_and_resumed(generator.train, data, out, often, whole, 1.5))
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(
