@@ -111,6 +111,31 @@ def save(
     partial.replace(path)
 
 
+def mix(parts: list[tuple[str, float]]) -> Weights:
+    """The weighted mean of weights of one kind (a "model soup", Wortsman et al. 2022).
+
+    parts: names or files, and how much each counts. Runs that began with the same weights have
+    such a mean that is often better than each. Raises WeightsError where they do not fit together.
+    """
+    architecture = architecture_of(find(parts[0][0]))
+    found = [load(name, architecture) for name, _ in parts]
+    first = found[0]
+    for other in found[1:]:
+        shapes = ({n: t.shape for n, t in w.tensors.items()} for w in (first, other))
+        if other.config != first.config or next(shapes) != next(shapes):
+            raise WeightsError(f"{other.path}: of other sizes than {first.path}")
+    total = sum(share for _, share in parts)
+    mixed = {}
+    for name, tensor in first.tensors.items():
+        if tensor.is_floating_point():
+            mixed[name] = tensor.float() * (parts[0][1] / total)
+            for other, (_, share) in zip(found[1:], parts[1:], strict=True):
+                mixed[name] += other.tensors[name].float() * (share / total)
+        else:
+            mixed[name] = tensor
+    return Weights(first.path, architecture, first.config, first.metadata, mixed)
+
+
 def load_state(network: torch.nn.Module, weights: Weights) -> None:
     """Copy tensors into a network; WeightsError names the first that does not fit."""
     state = network.state_dict()

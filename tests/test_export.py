@@ -101,3 +101,28 @@ def test_bad_exports_are_one_line(
     assert run_cli("weights", "export", *arguments) == code
     said = capsys.readouterr().err.strip()
     assert says in said and "\n" not in said
+
+
+def test_mixed_weights_are_the_mean(
+    tmp_path: Path, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in (("one", 1.0), ("two", 4.0)):
+        weights.save(tmp_path / f"{name}.safetensors", {"a": torch.full((3,), value)}, "x", {})
+    weights.save(tmp_path / "other.safetensors", {"a": torch.zeros(4)}, "x", {})
+    one, two, other, out = (
+        str(tmp_path / f"{n}.safetensors") for n in ("one", "two", "other", "out")
+    )
+    assert run_cli("weights", "mix", one, f"{two}=2", "-o", out) == 0
+    found = weights.load(out, "x")
+    assert found.tensors["a"].tolist() == [3, 3, 3]
+    assert found.metadata["mixed"] == "one.safetensors 1, two.safetensors 2"
+    capsys.readouterr()
+    for arguments, code in (
+        ([one], 2),
+        ([one, f"{two}=much"], 2),
+        ([one, f"{two}=0"], 2),
+        ([one, other], 4),
+    ):
+        bad = tmp_path / "bad.safetensors"
+        assert run_cli("weights", "mix", *arguments, "-o", str(bad)) == code
+        assert capsys.readouterr().err.count("\n") == 1 and not bad.exists()

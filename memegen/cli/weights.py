@@ -43,6 +43,37 @@ def import_(
     result(str(path))
 
 
+@app.command()
+def mix(
+    parts: Annotated[
+        list[str], typer.Argument(help="Weights of one kind, each NAME, FILE or FILE=SHARE.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Safetensors file to write.")],
+) -> None:
+    """Average weights of runs that began with the same ones; often better than each of them."""
+    from memegen import weights
+
+    shares = []
+    for part in parts:
+        name, equals, share = part.rpartition("=")
+        try:
+            shares.append((name, float(share)) if equals else (part, 1.0))
+        except ValueError:
+            raise UsageError(f"{part}: the share behind = is no number") from None
+    if len(shares) < 2 or not all(0 < share < float("inf") for _, share in shares):
+        raise UsageError("at least two weights are to be mixed, with shares above 0")
+    if out.suffix != ".safetensors" or not out.parent.is_dir():
+        raise UsageError(f"{out}: --out takes a .safetensors in a folder that exists")
+    mixed = weights.mix(shares)
+    parts_said = ", ".join(f"{Path(name).name} {share:g}" for name, share in shares)
+    weights.save(
+        out, mixed.tensors, mixed.architecture, mixed.config, half=True,
+        **{n: t for n, t in mixed.metadata.items() if n not in ("format", "mixed")},
+        mixed=parts_said,
+    )  # fmt: skip
+    result(str(out))
+
+
 FORMATS = ("onnx", "safetensors")
 
 
