@@ -1,6 +1,7 @@
 """Photos of one's own: labelled, kept, and learnt from."""
 
 import csv
+import json
 import shutil
 import sys
 from collections.abc import Callable
@@ -145,7 +146,7 @@ def test_fine_tuning_keeps_the_best(folder: Path, tmp_path: Path) -> None:
     begin = tiny_file(tmp_path / "begin.safetensors")
     settings = replace(
         generator.fine_tuning(), steps=12, batch=4, unpaired=2, warmup=1, network=TINY, lr=2e-2,
-        check_steps=3, patience=2, pairs=PairConfig(canvas=48),
+        check_steps=3, patience=2, log_steps=1, pairs=PairConfig(canvas=48),
         pool=PoolConfig(size=8, first=6, fresh=2, workers=0),
     )  # fmt: skip
     said: list[str] = []
@@ -154,6 +155,8 @@ def test_fine_tuning_keeps_the_best(folder: Path, tmp_path: Path) -> None:
     )
     before, after = (float(line.split()[-1]) for line in said if line.startswith("held out, "))
     assert after <= before
+    lines = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
+    assert "held out" not in lines[0] and all("held out" in line for line in lines[2:])
     with safe_open(path, "pt") as file:
         assert file.metadata()["data"] == "photos"
     assert {"before.png", "after.png"} <= {p.name for p in (tmp_path / "run/sheets").iterdir()}

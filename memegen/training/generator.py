@@ -132,6 +132,7 @@ def train(
     saved_at = begun = time.monotonic()
     waited, start = 0.0, at.step
     history: dict[str, float] = {}
+    held: dict[str, float] = {}  # the last look at what is held out
     with Journal(out, start, tensorboard) as journal:
         for step in range(start, settings.steps):
             run.set_rates(step)
@@ -150,7 +151,7 @@ def train(
             at.step, at.made = step + 1, pool.made
             if checked is not None and at.step % settings.check_steps == 0:
                 miss = run.miss(judge, checked)
-                history["held out"] = miss
+                held = {"held out": miss}
                 at.worse = 0 if miss < at.best else at.worse + 1
                 if miss < at.best:
                     at.best = miss
@@ -158,7 +159,7 @@ def train(
             seconds = time.monotonic() - begun
             if step % settings.log_steps == 0:
                 rate = (at.step - start) * (settings.batch + settings.unpaired) / seconds
-                line = {"rate": rate, "starved": waited / seconds, **history}
+                line = {"rate": rate, "starved": waited / seconds, **history, **held}
                 journal.write(step, line)
                 log(_line(step, line))
             if step % settings.sheet_steps == 0:
