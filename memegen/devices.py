@@ -29,7 +29,7 @@ def keep_freed_memory() -> None:
     """Let this process keep memory that it frees, for the next step of a training.
 
     glibc gives large blocks back to the system at once; a training asks for the same ones again a
-    moment later, and spends a quarter of its time on fresh pages. Elsewhere nothing happens.
+    moment later, and spends about a fifth of its time on fresh pages. Elsewhere nothing happens.
     """
     mmap_threshold, trim_threshold, top_pad = -3, -1, -2  # names of malloc.h
     try:
