@@ -25,7 +25,8 @@ from torch import Tensor, nn
 from memegen.devices import keep_freed_memory
 from memegen.facedata.rated import load_rated
 from memegen.generators.ganimation import GanimationCritic, GanimationNet, PatchConv2d, blend
-from memegen.training.ganimation import Batch, Draws, GanimationTraining, Run, ahead
+from memegen.training.draws import Batch, ahead
+from memegen.training.ganimation import GanimationTraining, Run
 from memegen.training.processes import Alone
 from memegen.training.wasserstein import expression_miss, gradient_penalty, kept, roughness
 
@@ -102,7 +103,7 @@ def work(which: str, data: Path, device: torch.device) -> None:
     torch.set_flush_denormal(True)
     torch.manual_seed(0)
     settings = GanimationTraining()
-    draw = Draws(load_rated(data, "train"), settings, slice(settings.batch))
+    draw = settings.draws(load_rated(data).train, slice(settings.batch))
     learn: Callable[[Batch, bool], object]
     batches: Iterator[Batch]
     if which == "plain":

@@ -2,7 +2,7 @@
 
 import importlib.util
 import json
-import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -22,7 +22,8 @@ from memegen.facedata.rated import load_rated
 from memegen.generators import generator_named
 from memegen.generators.ganimation import GanimationConfig, GanimationNet, PatchConv2d, blend
 from memegen.training import ganimation
-from memegen.training.ganimation import SOURCES, Draws, GanimationTraining, ahead
+from memegen.training.draws import ahead
+from memegen.training.ganimation import SOURCES, GanimationTraining
 from memegen.training.processes import Alone, Team, bare
 from memegen.training.wasserstein import gradient_penalty, kept, roughness
 
@@ -104,9 +105,9 @@ def test_small_convolutions_are_convolutions() -> None:
 
 
 def test_draws_depend_on_the_step_alone_and_show_everything(data: Path) -> None:
-    pictures = load_rated(data, "train")
-    draw = Draws(pictures, SETTINGS, slice(4))
-    first, again = draw(3), Draws(pictures, SETTINGS, slice(4))(3)
+    pictures = load_rated(data).train
+    draw = SETTINGS.draws(pictures, slice(4))
+    first, again = draw(3), SETTINGS.draws(pictures, slice(4))(3)
     assert all(
         torch.equal(a, b) for a, b in zip(vars(first).values(), vars(again).values(), strict=True)
     )
@@ -120,15 +121,15 @@ def test_draws_depend_on_the_step_alone_and_show_everything(data: Path) -> None:
 
 
 def test_processes_share_what_one_would_draw(data: Path) -> None:
-    pictures = load_rated(data, "train")
-    whole = Draws(pictures, SETTINGS, slice(4))(2)
-    parts = [Draws(pictures, SETTINGS, slice(i, i + 2))(2) for i in (0, 2)]
+    pictures = load_rated(data).train
+    whole = SETTINGS.draws(pictures, slice(4))(2)
+    parts = [SETTINGS.draws(pictures, slice(i, i + 2))(2) for i in (0, 2)]
     for name, wanted in vars(whole).items():
         assert torch.equal(torch.cat([getattr(part, name) for part in parts]), wanted)
 
 
 def test_batches_come_in_order_from_threads(data: Path) -> None:
-    draw = Draws(load_rated(data, "train"), SETTINGS, slice(4))
+    draw = SETTINGS.draws(load_rated(data).train, slice(4))
     found = list(ahead(draw, 2, 9))
     assert len(found) == 7
     assert all(torch.equal(batch.photo, draw(step).photo) for step, batch in enumerate(found, 2))
@@ -149,7 +150,7 @@ def test_training_writes_weights_log_and_sheets(tmp_path: Path, data: Path) -> N
 
 def test_both_networks_learn_and_the_rate_falls(data: Path) -> None:
     run = ganimation.Run.new(replace(SETTINGS, lr=3e-3), Alone(CPU), None)
-    batch = Draws(load_rated(data, "train"), SETTINGS, slice(4))(0)
+    batch = SETTINGS.draws(load_rated(data).train, slice(4))(0)
     kept_aside = {n: t.clone() for n, t in run.critic.state_dict().items()}
     attention, colour = run.generator(batch.photo, batch.wanted)
     run.learn_generator(batch, blend(batch.photo, attention, colour), attention)
@@ -237,9 +238,13 @@ def test_two_processes_learn_what_one_does(tmp_path: Path, data: Path) -> None:
     script = tmp_path / "shared.py"
     tests = str(Path(__file__).parent)
     script.write_text(SHARED.format(tests=tests, data=str(data), out=str(tmp_path / "two")))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2",
-               "--master-port", str(20000 + os.getpid() % 20000), str(script)]  # fmt: skip
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
+               "--master-port", str(port), str(script)]  # fmt: skip
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 0, ran.stderr
     curves = [
         [json.loads(line) for line in (tmp_path / name / "log.jsonl").read_text().splitlines()]
         for name in ("alone", "two")

@@ -255,7 +255,7 @@ def test_rated_photos_are_cut_out(folder: Path, tmp_path: Path) -> None:
     columns = [f"AU{au.number:02d}_r" for au in aus.OPENFACE]
     rows = [f"{name},{','.join([str(i % 5)] * 17)}" for i, name in enumerate(names)]
     (data / "labels.csv").write_text("\n".join([f"file,{','.join(columns)}", *rows]))
-    train, held_out = load_rated(data, "train"), load_rated(data, "held out")
+    train, held_out = load_rated(data)
     assert {*train.names, *held_out.names} == set(names)
     assert all(isinstance(file, bytes) for file in train.files)
     row = train.names.index(names[-1]) if names[-1] in train.names else 0

@@ -61,7 +61,7 @@ def one_table_each(data: Path) -> Path:
 
 
 def everything(data: Path) -> dict[str, np.ndarray]:
-    parts = [load_rated(data, "train"), load_rated(data, "held out")]
+    parts = load_rated(data)
     assert all(len(part) > 0 for part in parts)
     assert not set(parts[0].names) & set(parts[1].names)
     return {Path(n).stem: u for part in parts for n, u in zip(part.names, part.units, strict=True)}
@@ -84,13 +84,13 @@ def test_every_layout_says_the_same(layout: str, tmp_path: Path) -> None:
 
 def test_a_split_that_is_given_is_kept(tmp_path: Path) -> None:
     data = pickled(tmp_path / "data")
-    assert load_rated(data, "train").names == [Path(name).stem for name in NAMES[:16]]
-    assert load_rated(data, "held out").names == [Path(name).stem for name in NAMES[16:]]
+    assert load_rated(data).train.names == [Path(name).stem for name in NAMES[:16]]
+    assert load_rated(data).held_out.names == [Path(name).stem for name in NAMES[16:]]
 
 
 def test_shards_are_rated_pictures_too(tmp_path: Path, anatomy: Anatomy, face: np.ndarray) -> None:
     data = make_shards(tmp_path / "data", anatomy, face)
-    train, held_out = load_rated(data, "train"), load_rated(data, "held out")
+    train, held_out = load_rated(data)
     assert (len(train), len(held_out)) == (18, 6)
     assert train.units.shape == (18, 17) and 0 < train.units.max() <= 1
     assert train.picture(3, 32).shape == (32, 32, 3)
@@ -104,7 +104,7 @@ def test_pictures_of_no_use_are_named(tmp_path: Path) -> None:
     (data / "imgs" / NAMES[3]).write_bytes(b"no picture")
     (data / "imgs" / NAMES[4]).unlink()
     said: list[str] = []
-    found = load_rated(data, "train", said.append)
+    found = load_rated(data, said.append).train
     assert len(found) == 12 and found.picture(0, 64).shape == (64, 64, 3)
     assert found.names[0] == Path(NAMES[1]).stem
     reasons = ["64x48 is not square", "20 pixels are too few", "is no picture", "no such picture"]
@@ -115,33 +115,33 @@ def test_bad_folders_are_one_line(tmp_path: Path) -> None:
     data = pickled(tmp_path / "unrated")
     (data / "train_ids.csv").write_text("p99.jpg\n")
     with pytest.raises(MemegenError, match=r"'p99' is not rated"):
-        load_rated(data, "train")
+        load_rated(data)
     (data / "train_ids.csv").unlink()
     with pytest.raises(UsageError, match=r"no train_ids.csv"):
-        load_rated(data, "train")
+        load_rated(data)
 
     data = table(tmp_path / "column", "file")
     path = data / "faces.csv"
     path.write_text(path.read_text().replace("AU12_r", "AU12_x"))
     with pytest.raises(MemegenError, match="column AU12_r is missing"):
-        load_rated(data, "train")
+        load_rated(data)
     path.write_text(f"file, {', '.join(COLUMNS)}\np00.jpg, {', '.join(['0'] * 16)}, much\n")
     with pytest.raises(MemegenError, match="row 2 does not hold 17 action units"):
-        load_rated(data, "train")
+        load_rated(data)
     path.write_text(f"{', '.join(COLUMNS)}\n{', '.join(['0'] * 17)}\n")
     with pytest.raises(MemegenError, match="1 rows for 20 pictures"):
-        load_rated(data, "train")
+        load_rated(data)
 
     data = listed(tmp_path / "short")
     (data / "aus.txt").write_text("p00.jpg 1 2 3\n")
     with pytest.raises(MemegenError, match="line 1 does not hold 17 action units"):
-        load_rated(data, "train")
+        load_rated(data)
     (data / "aus.txt").write_text(f"missing.jpg {'0 ' * 17}\n")
     with pytest.raises(MemegenError, match=r"no picture 'missing.jpg'"):
-        load_rated(data, "train")
+        load_rated(data)
     (data / "aus.txt").write_text("\n".join(f"{name} {'0 ' * 17}" for name in NAMES[:5]))
     with pytest.raises(MemegenError, match="too few to learn from"):
-        load_rated(data, "train")
+        load_rated(data)
 
 
 class Hostile:

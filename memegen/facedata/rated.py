@@ -12,7 +12,7 @@ import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -29,7 +29,6 @@ UNITS = len(aus.OPENFACE)
 _COLUMNS = tuple(f"AU{au.number:02d}_r" for au in aus.OPENFACE)
 _FILE_COLUMNS = ("file", "filename", "name", "image")
 
-Split = Literal["train", "held out"]
 Rows = dict[str, Array]  # name of a picture -> its intensities, 0..5
 
 
@@ -58,42 +57,48 @@ class RatedPictures:
         return np.asarray(rgb)
 
 
-def load_rated(
-    data: Path, split: Split, say: Callable[[str], None] = lambda line: None
-) -> RatedPictures:
-    """Training or held-out pictures of any folder that is understood.
+class Rated(NamedTuple):
+    """What a folder holds, apart."""
+
+    train: RatedPictures
+    held_out: RatedPictures
+
+
+def load_rated(data: Path, say: Callable[[str], None] = lambda line: None) -> Rated:
+    """Training and held-out pictures of any folder that is understood.
 
     `say` is told which pictures are of no use, and why. Raises UsageError or MemegenError where
     there is nothing to learn from.
     """
     if is_shards(data):
-        return _of_shards(data, split)
-    rated = _rated_elsewhere(data)
-    if rated is None:
-        return _of_photos(data, split, say)
-    rows, train, held_out = rated
-    wanted = {"train": train, "held out": held_out}[split]
+        return _of_shards(data)
+    found = _rated_elsewhere(data)
+    return _of_photos(data, say) if found is None else _usable(data, found, say)
+
+
+def _usable(data: Path, rated: _Ratings, say: Callable[[str], None]) -> Rated:
+    """Those of the rated pictures that can be learnt from."""
+    wanted = rated.train | rated.held_out
     usable: dict[str, bytes | Path] = {}
-    reasons = {name: _reason_against(path) for name, path in (train | held_out).items()}
-    if _is_tables(data) and any(reason and "square" in reason for reason in reasons.values()):
+    reasons = {name: _reason_against(path) for name, path in wanted.items()}
+    if rated.from_tables and any(reason and "square" in reason for reason in reasons.values()):
         usable, reasons = _cut_out(data, wanted)  # photos as they are, not crops of faces
     for name, path in wanted.items():
         if reasons[name] is None:
             usable.setdefault(name, path)
         else:
             say(f"{path.name}: left out, {reasons[name]}")
-    names = [name for name in wanted if name in usable]
-    if len(names) < (FEWEST if split == "train" else 1):
-        raise MemegenError(
-            f"{data}: {len(names)} usable pictures are too few to learn from, of {len(wanted)}"
-        )
-    units = np.stack([rows[name] for name in names]) / aus.MAX_INTENSITY
-    files = [usable[name] for name in names]
-    return RatedPictures(names, files, np.clip(units, 0, 1).astype(np.float32))
-
-
-def _is_tables(data: Path) -> bool:
-    return not (data / "aus_openface.pkl").is_file() and not any(map(_listed, data.glob("*.txt")))
+    parts = []
+    for listed, fewest in ((rated.train, FEWEST), (rated.held_out, 1)):
+        names = [name for name in listed if name in usable]
+        if len(names) < fewest:
+            raise MemegenError(
+                f"{data}: {len(names)} usable pictures are too few to learn from, of {len(listed)}"
+            )
+        units = np.stack([rated.rows[name] for name in names]) / aus.MAX_INTENSITY
+        files = [usable[name] for name in names]
+        parts.append(RatedPictures(names, files, np.clip(units, 0, 1).astype(np.float32)))
+    return Rated(*parts)
 
 
 def _cut_out(
@@ -107,16 +112,18 @@ def _cut_out(
     return usable, {name: bad.get(path) for name, path in wanted.items()}
 
 
-def _of_shards(data: Path, split: Split) -> RatedPictures:
+def _of_shards(data: Path) -> Rated:
     labels = load_labels(data)
     units = aus.to_openface(action_units(labels, load_basis(data))) / aus.MAX_INTENSITY
-    kept = np.flatnonzero(labels.is_val == (split == "held out"))
-    labels = labels.take(kept)
-    files: list[bytes | Path] = list(read_jpegs(data, labels))
-    return RatedPictures([str(i) for i in labels.ids], files, units[kept].astype(np.float32))
+    parts = []
+    for kept in (~labels.is_val, labels.is_val):
+        part = labels.take(kept)
+        names, files = [str(i) for i in part.ids], list(read_jpegs(data, part))
+        parts.append(RatedPictures(names, [*files], units[kept].astype(np.float32)))
+    return Rated(*parts)
 
 
-def _of_photos(data: Path, split: Split, say: Callable[[str], None]) -> RatedPictures:
+def _of_photos(data: Path, say: Callable[[str], None]) -> Rated:
     found = label(data)
     for name, reason in found.bad.items():
         say(f"{name}: left out, {reason}")
@@ -126,16 +133,26 @@ def _of_photos(data: Path, split: Split, say: Callable[[str], None]) -> RatedPic
             f"{FEWEST} are the least"
         )
     held = held_out_of([face.jpeg for face in found.faces])
-    faces = [f for f, h in zip(found.faces, held, strict=True) if h == (split == "held out")]
-    units = aus.to_openface(np.stack([face.units for face in faces])) / aus.MAX_INTENSITY
-    files: list[bytes | Path] = [face.jpeg for face in faces]
-    return RatedPictures([face.name for face in faces], files, units.astype(np.float32))
+    units = aus.to_openface(np.stack([face.units for face in found.faces])) / aus.MAX_INTENSITY
+    parts = []
+    for apart in (False, True):
+        rows = [row for row, h in enumerate(held) if h == apart]
+        faces = [found.faces[row] for row in rows]
+        names, files = [face.name for face in faces], [face.jpeg for face in faces]
+        parts.append(RatedPictures(names, [*files], units[rows].astype(np.float32)))
+    return Rated(*parts)
 
 
-Sorted = tuple[Rows, dict[str, Path], dict[str, Path]]  # ratings, training and held-out pictures
+class _Ratings(NamedTuple):
+    """Ratings by somebody else, and where their pictures are."""
+
+    rows: Rows
+    train: dict[str, Path]
+    held_out: dict[str, Path]
+    from_tables: bool  # of OpenFace, which rates photos as they are; else crops of faces
 
 
-def _rated_elsewhere(data: Path) -> Sorted | None:
+def _rated_elsewhere(data: Path) -> _Ratings | None:
     """Ratings that lie beside pictures, None where there are none."""
     if not data.is_dir():
         return None
@@ -144,12 +161,14 @@ def _rated_elsewhere(data: Path) -> Sorted | None:
     for path in sorted(data.glob("*.txt")):
         rows = _listed(path)
         if rows:
-            return _split_by_content(data, rows, path)
+            return _Ratings(rows, *_split_by_content(data, rows, path), from_tables=False)
     rows = _tables(data)
-    return _split_by_content(data, rows, data) if rows else None
+    if not rows:
+        return None
+    return _Ratings(rows, *_split_by_content(data, rows, data), from_tables=True)
 
 
-def _pickled(data: Path) -> Sorted:
+def _pickled(data: Path) -> _Ratings:
     """`imgs/`, `aus_openface.pkl` and `train_ids.csv`, `test_ids.csv`."""
     rows = read_ratings(data / "aus_openface.pkl")
     found: list[dict[str, Path]] = []
@@ -166,7 +185,8 @@ def _pickled(data: Path) -> Sorted:
         unrated = next((name for name in found[-1] if name not in rows), None)
         if unrated is not None:
             raise MemegenError(f"{path}: '{unrated}' is not rated in aus_openface.pkl")
-    return rows, found[0], found[1]
+    train, held_out = found
+    return _Ratings(rows, train, held_out, from_tables=False)
 
 
 def _file_name(name: str) -> str:
@@ -233,8 +253,10 @@ def _numbers(values: list[str], where: str) -> Array:
     return found
 
 
-def _split_by_content(data: Path, rows: Rows, where: Path) -> Sorted:
-    """Pictures of the ratings, in `imgs/`, `images/` or the folder itself."""
+def _split_by_content(
+    data: Path, rows: Rows, where: Path
+) -> tuple[dict[str, Path], dict[str, Path]]:
+    """Pictures to learn from and held out, in `imgs/`, `images/` or the folder itself."""
     places = [data, data / "imgs", data / "images"]
     paths = {}
     for name in rows:
@@ -247,7 +269,7 @@ def _split_by_content(data: Path, rows: Rows, where: Path) -> Sorted:
     apart: tuple[dict[str, Path], dict[str, Path]] = ({}, {})
     for (name, path), out in zip(paths.items(), held, strict=True):
         apart[out][name] = path
-    return rows, *apart
+    return apart
 
 
 def _reason_against(path: Path) -> str | None:

@@ -15,11 +15,10 @@ from torch import Tensor, nn
 from memegen import aus, weights
 from memegen.errors import UsageError, WeightsError
 from memegen.generators.ganimation import UNITS, GanimationConfig, GanimationNet
-from memegen.generators.network import GeneratorConfig, GeneratorNet, WindowNet
+from memegen.generators.network import FLOW, GeneratorConfig, GeneratorNet, WindowNet
 from memegen.perception.network import PerceptionConfig, PerceptionNet
 
 OPSET = 18
-_FLOW = 2
 _CHANNELS = " ".join(aus.CHANNELS)
 
 
@@ -96,7 +95,7 @@ def _anatomical(found: weights.Weights) -> list[Exported]:
         side, seen = net.config.side, 3 + net.config.masks
         inputs = {
             "photo": torch.rand(2, seen, side, side),
-            "frame": torch.rand(2, seen + _FLOW, side, side),
+            "frame": torch.rand(2, seen + FLOW, side, side),
             "units": torch.rand(2, 2 * len(aus.CHANNELS)),
         }
         about = {

@@ -18,7 +18,7 @@ from memegen import aus
 from memegen.generators.windows import fade
 
 RESIDUAL_REACH = 0.12  # half widths of a window that the residual flow moves a pixel at most
-_FLOW = 2  # channels of the mesh flow, in window units
+FLOW = 2  # channels of the mesh flow, in window units
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class WindowNet(nn.Module):
             ]
         )
         self.read = nn.Sequential(nn.Linear(2 * len(aus.CHANNELS), condition), nn.SiLU())
-        self.stem = _conv(4 * (3 + config.masks + _FLOW), fine)
+        self.stem = _conv(4 * (3 + config.masks + FLOW), fine)
         self.fine_in, self.fine_out = Block(fine, condition), Block(fine, condition)
         self.down1 = _conv(fine, middle, 2)
         self.middle_in, self.middle_out = Block(middle, condition), Block(middle, condition)

@@ -5,20 +5,16 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Generator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 from memegen import weights
-from memegen.arrays import Picture
-from memegen.devices import keep_freed_memory
+from memegen.devices import ready_to_train
 from memegen.errors import MemegenError
 from memegen.facedata.rated import RatedPictures, load_rated
 from memegen.generators.ganimation import (
@@ -29,8 +25,10 @@ from memegen.generators.ganimation import (
     blend,
 )
 from memegen.training import checkpoint
+from memegen.training.draws import Batch, Draws, ahead, for_sheet
 from memegen.training.journal import Journal
 from memegen.training.processes import Processes, bare, processes
+from memegen.training.sheets import write_columns
 from memegen.training.wasserstein import expression_miss, gradient_penalty, kept, roughness
 
 WEIGHTS = "ganimation.safetensors"  # what a run makes, in its folder
@@ -84,6 +82,10 @@ class GanimationTraining:
     seed: int = 0
     network: GanimationConfig = field(default_factory=GanimationConfig)
 
+    def draws(self, pictures: RatedPictures, rows: slice) -> Draws:
+        """Batches of such pictures; rows: those of this process."""
+        return Draws(pictures, self.network.size, self.batch, self.noise, self.seed, rows)
+
     @property
     def objective(self) -> ObjectiveWeights:
         """How much each term counts."""
@@ -93,71 +95,6 @@ class GanimationTraining:
         """The published network for crops of that many pixels: 6 residual blocks, 9 from 256 on."""
         config = replace(self.network, size=size, blocks=9 if size >= 256 else 6)
         return replace(self, network=config)
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Photos, what they do, and what they shall do."""
-
-    photo: Tensor  # (B, 3, S, S) -1..1
-    own: Tensor  # (B, U)
-    wanted: Tensor  # (B, U)
-    mix: Tensor  # (B, 1, 1, 1) for the gradient penalty
-
-    def to(self, device: torch.device) -> Batch:
-        """Where the networks are."""
-        moved = (t.to(device, non_blocking=True) for t in vars(self).values())
-        return Batch(*moved)
-
-
-class Draws:
-    """Batches by step: the same whoever asks, so that a run goes on exactly where it was."""
-
-    def __init__(self, pictures: RatedPictures, settings: GanimationTraining, rows: slice) -> None:
-        self._pictures, self._settings, self._rows = pictures, settings, rows
-
-    def __call__(self, step: int) -> Batch:
-        """This process' rows of the batch of a step. Every epoch shows every picture once."""
-        s, count = self._settings, len(self._pictures)
-        places = step * s.batch + np.arange(s.batch)
-        orders = {e: np.random.default_rng((s.seed, 1, e)).permutation(count)
-                  for e in np.unique(places // count)}  # fmt: skip
-        chosen = np.array([orders[place // count][place % count] for place in places])
-        random = np.random.default_rng((s.seed, 2, step))
-        others = random.integers(0, count, s.batch)
-        noise = random.uniform(-s.noise, s.noise, (s.batch, s.network.units))
-        flips = random.random(s.batch) < 0.5  # OpenFace's units have no sides
-        mix = random.random((s.batch, 1, 1, 1))
-        mine, units = self._rows, self._pictures.units
-        own = units[chosen[mine]]
-        wanted = np.clip(units[others[mine]] + noise[mine], 0, 1)
-        crops = np.stack([self._pictures.picture(int(row), s.network.size) for row in chosen[mine]])
-        crops[flips[mine]] = crops[flips[mine], :, ::-1]
-        return Batch(
-            as_photos(crops),
-            *(torch.from_numpy(a.astype(np.float32)) for a in (own, wanted, mix[mine])),
-        )
-
-
-def ahead(
-    draw: Callable[[int], Batch], start: int, stop: int, depth: int = 4
-) -> Generator[Batch, None, None]:
-    """Batches of steps, drawn by other threads while the networks learn."""
-    with ThreadPoolExecutor(2, "draw") as threads:
-        waiting: list[Future[Batch]] = []
-        try:
-            for step in range(start, stop):
-                while len(waiting) < depth and step + len(waiting) < stop:
-                    waiting.append(threads.submit(draw, step + len(waiting)))
-                yield waiting.pop(0).result()
-        finally:
-            for future in waiting:
-                future.cancel()
-
-
-def as_photos(crops: Picture) -> Tensor:
-    """(B, S, S, 3) of 0..255 -> (B, 3, S, S) of -1..1."""
-    return torch.from_numpy(np.ascontiguousarray(crops.transpose(0, 3, 1, 2))).float() / 127.5 - 1
 
 
 def train(
@@ -179,58 +116,56 @@ def train(
     """
     if resume:
         checkpoint.required(out)
-    torch.set_flush_denormal(True)
-    keep_freed_memory()
-    torch.manual_seed(settings.seed)
-    team = processes(device)
-    first = team.rank == 0
-    say = log if first else _silent
-    pictures = load_rated(data, "train", say)
-    shown = _shown(load_rated(data, "held out"), settings).to(team.device)
-    if first:
-        out.mkdir(parents=True, exist_ok=True)
-    run = Run.new(settings, team, init)
-    start = run.restore(out) if resume else 0
-    steps = settings.steps or math.ceil(settings.epochs * len(pictures) / settings.batch)
-    draw = Draws(pictures, settings, team.share(settings.batch))
-    saved_at = begun = time.monotonic()
-    waited, done = 0.0, start
-    history: dict[str, float] = {}
-    with Journal(out if first else None, start, tensorboard) as journal:
-        batches = ahead(draw, start, steps)
-        for step in range(start, steps):
-            run.set_rates(step / steps)
-            asked = time.monotonic()
-            batch = next(batches).to(team.device)
-            waited += time.monotonic() - asked
-            parts = run.learn(batch, (step + 1) % settings.generator_every == 0)
-            numbers = {name: float(team.mean(part.detach())) for name, part in parts.items()}
-            if not all(map(math.isfinite, numbers.values())):
-                raise MemegenError(
-                    f"the loss is not finite at step {step}; try a lower --lr, and --resume from "
-                    "the last checkpoint"
-                )
-            history = {n: history.get(n, v) + 0.1 * (v - history.get(n, v))
-                       for n, v in (history | numbers).items()}  # fmt: skip
-            if step >= settings.watch_from:
-                refuse_collapse(history, step)
-            done, seconds = step + 1, time.monotonic() - begun
-            if done % settings.log_steps == 0:
-                rate = (done - start) * settings.batch / seconds
-                journal.write(step, {"rate": rate, "starved": waited / seconds} | history)
-                say(_line(step, history, rate))
-            if first and step % settings.sheet_steps == 0:
-                write_sheet(out / "sheets" / f"{step:06d}.png", run.painter, shown)
-            if first and time.monotonic() - saved_at > settings.save_minutes * 60:
-                run.save(out, done, data)
-                saved_at = time.monotonic()
-            if float(team.mean(torch.tensor(seconds))) > settings.max_minutes * 60:
-                say(f"stopped at step {step}: {settings.max_minutes:g} minutes are over")
-                break
-        batches.close()
-    if first:
-        run.save(out, done, data)
-        write_sheet(out / "sheets" / "after.png", run.painter, shown)
+    ready_to_train(settings.seed)
+    with processes(device) as team:
+        first = team.rank == 0
+        say = log if first else _silent
+        pictures, held_out = load_rated(data, say)
+        shown = for_sheet(held_out, settings.network.size, SHOWN).to(team.device)
+        if first:
+            out.mkdir(parents=True, exist_ok=True)
+        run = Run.new(settings, team, init)
+        start = run.restore(out) if resume else 0
+        steps = settings.steps or math.ceil(settings.epochs * len(pictures) / settings.batch)
+        draw = settings.draws(pictures, team.share(settings.batch))
+        saved_at = begun = time.monotonic()
+        waited, done = 0.0, start
+        history: dict[str, float] = {}
+        with Journal(out if first else None, start, tensorboard) as journal:
+            batches = ahead(draw, start, steps)
+            for step in range(start, steps):
+                run.set_rates(step / steps)
+                asked = time.monotonic()
+                batch = next(batches).to(team.device)
+                waited += time.monotonic() - asked
+                parts = run.learn(batch, (step + 1) % settings.generator_every == 0)
+                numbers = {name: float(team.mean(part.detach())) for name, part in parts.items()}
+                if not all(map(math.isfinite, numbers.values())):
+                    raise MemegenError(
+                        f"the loss is not finite at step {step}; try a lower --lr, and --resume "
+                        "from the last checkpoint"
+                    )
+                history = {n: history.get(n, v) + 0.1 * (v - history.get(n, v))
+                           for n, v in (history | numbers).items()}  # fmt: skip
+                if step >= settings.watch_from:
+                    refuse_collapse(history, step)
+                done, seconds = step + 1, time.monotonic() - begun
+                if done % settings.log_steps == 0:
+                    rate = (done - start) * settings.batch / seconds
+                    journal.write(step, {"rate": rate, "starved": waited / seconds} | history)
+                    say(_line(step, history, rate))
+                if first and step % settings.sheet_steps == 0:
+                    write_sheet(out / "sheets" / f"{step:06d}.png", run.painter, shown)
+                if first and time.monotonic() - saved_at > settings.save_minutes * 60:
+                    run.save(out, done, data)
+                    saved_at = time.monotonic()
+                if float(team.mean(torch.tensor(seconds))) > settings.max_minutes * 60:
+                    say(f"stopped at step {step}: {settings.max_minutes:g} minutes are over")
+                    break
+            batches.close()
+        if first:
+            run.save(out, done, data)
+            write_sheet(out / "sheets" / "after.png", run.painter, shown)
     return out / WEIGHTS
 
 
@@ -385,16 +320,6 @@ def refuse_collapse(history: Mapping[str, float], step: int) -> None:
     )
 
 
-def _shown(held_out: RatedPictures, settings: GanimationTraining) -> Batch:
-    """Held-out photos and expressions of others, strong ones, for the sheets."""
-    rows = np.argsort(-held_out.units.sum(1), kind="stable")
-    strong, calm = np.resize(rows, SHOWN), np.resize(rows[::-1], SHOWN)
-    chosen = [*calm, *strong]  # the second half of the photos are those whose units are wanted
-    crops = np.stack([held_out.picture(int(row), settings.network.size) for row in chosen])
-    units = torch.from_numpy(held_out.units[chosen])
-    return Batch(as_photos(crops), units, units.roll(SHOWN, 0), units.new_zeros(len(chosen)))
-
-
 def write_sheet(path: Path, network: GanimationNet, shown: Batch) -> None:
     """One row a photo: as it is, on the way to another's expression, attention there, the other."""
     photo, other = shown.photo.chunk(2)
@@ -407,6 +332,4 @@ def write_sheet(path: Path, network: GanimationNet, shown: Batch) -> None:
             columns.append(blend(photo, attention, colour))
     network.train()
     columns += [(attention * 2 - 1).expand_as(photo), other]
-    rows = torch.cat(columns, 3).permute(0, 2, 3, 1).flatten(0, 1).clamp(-1, 1).cpu().numpy()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray((rows * 127.5 + 128).clip(0, 255).astype(np.uint8)).save(path)
+    write_columns(path, [(column + 1) / 2 for column in columns])

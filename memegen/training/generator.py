@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from memegen import aus, weights
-from memegen.devices import keep_freed_memory
+from memegen.devices import ready_to_train
 from memegen.errors import MemegenError
 from memegen.generators.anatomical import Looked
 from memegen.generators.network import GeneratorConfig, GeneratorNet
@@ -106,9 +106,7 @@ def train(
     """
     if resume:
         checkpoint.required(out)
-    torch.set_flush_denormal(True)
-    keep_freed_memory()
-    torch.manual_seed(settings.seed)
+    ready_to_train(settings.seed)
     sources, sides = dict(settings.pairs.sources), settings.network.sides
     crops = load_crops(data, sources, "train", log)
     held_out = PairMaker(load_crops(data, sources, "held out"), settings.pairs, sides, seed=1)

@@ -27,10 +27,8 @@ class Journal(AbstractContextManager["Journal"]):
         if out is None:
             return
         self._board = _board(out / "tensorboard", start) if tensorboard else None
-        before = _lines_before(out / NAME, start)
-        self._file = (out / NAME).open("w")
-        self._file.writelines(before)
-        self._file.flush()
+        _keep_before(out / NAME, start)
+        self._file = (out / NAME).open("a")
 
     def write(self, step: int, figures: Mapping[str, float]) -> None:
         """One line, on disk when this returns."""
@@ -55,8 +53,8 @@ class Journal(AbstractContextManager["Journal"]):
             self._board.close()
 
 
-def _lines_before(path: Path, start: int) -> list[str]:
-    """Whole lines of an earlier part of the run."""
+def _keep_before(path: Path, start: int) -> None:
+    """Leave only whole lines of steps before `start`. Killed at any moment, it loses none."""
     kept = []
     for line in path.read_text().splitlines(keepends=True) if start and path.exists() else []:
         try:
@@ -64,7 +62,9 @@ def _lines_before(path: Path, start: int) -> list[str]:
                 kept.append(line)
         except (ValueError, KeyError, TypeError):
             continue  # cut off by whatever killed it
-    return kept
+    beside = path.with_name(f"{NAME}.part")
+    beside.write_text("".join(kept))
+    beside.replace(path)
 
 
 def _board(folder: Path, start: int) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import torch
@@ -12,11 +13,17 @@ from memegen.errors import UsageError
 
 
 class Processes(Protocol):
-    """Everyone who learns the same networks together."""
+    """Everyone who learns the same networks together, until the `with` block ends."""
 
     rank: int  # number of this one; the first writes files
     count: int
     device: torch.device
+
+    def __enter__(self) -> Processes:
+        """Itself."""
+
+    def __exit__(self, *error: object) -> None:
+        """Nobody waits for anybody any more."""
 
     def setup(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[Any, Any]:
         """The network and its optimiser, so that gradients are averaged over all processes.
@@ -34,13 +41,16 @@ class Processes(Protocol):
         """The rows of a batch that are this one's."""
 
 
-class Alone:
+class Alone(AbstractContextManager["Alone"]):
     """The one process that there usually is."""
 
     rank, count = 0, 1
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
+
+    def __exit__(self, *error: object) -> None:
+        """See Processes.__exit__."""
 
     def setup(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[Any, Any]:
         """As they are."""
@@ -59,7 +69,7 @@ class Alone:
         return slice(batch)
 
 
-class Team:
+class Team(AbstractContextManager["Team"]):
     """Processes of `torchrun`, one a GPU, or several on one CPU."""
 
     def __init__(self, device: torch.device) -> None:
@@ -69,13 +79,19 @@ class Team:
             raise UsageError(
                 "several processes need Lightning Fabric: pip install 'memegen[train]'"
             ) from None
-        local, count = (int(os.environ.get(n, 1)) for n in ("LOCAL_WORLD_SIZE", "WORLD_SIZE"))
+        local = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
         self._fabric = Fabric(
-            accelerator=device.type, devices=local, num_nodes=count // local, strategy="ddp"
+            accelerator=device.type, devices=local, num_nodes=started() // local, strategy="ddp"
         )
         self._fabric.launch()
         self.rank, self.count = self._fabric.global_rank, self._fabric.world_size
         self.device = self._fabric.device
+
+    def __exit__(self, *error: object) -> None:
+        """See Processes.__exit__. Without it, threads of gloo sometimes abort the interpreter."""
+        if error[0] is None:  # else the others may never come here
+            self._fabric.barrier()
+            torch.distributed.destroy_process_group()
 
     def setup(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[Any, Any]:
         """See Processes.setup."""
@@ -101,7 +117,12 @@ class Team:
 
 def processes(device: torch.device) -> Processes:
     """Those that torchrun started, else this one alone."""
-    return Team(device) if int(os.environ.get("WORLD_SIZE", "1")) > 1 else Alone(device)
+    return Team(device) if started() > 1 else Alone(device)
+
+
+def started() -> int:
+    """How many processes torchrun started, on all machines; 1 without it."""
+    return int(os.environ.get("WORLD_SIZE", 1))
 
 
 def bare(network: Any) -> Any:

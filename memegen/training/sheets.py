@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
 
 from memegen.generators.anatomical import changed
 from memegen.generators.network import GeneratorNet
@@ -25,6 +27,11 @@ def write_sheet(path: Path, network: GeneratorNet, samples: Samples) -> None:
             changed(looks, samples.moved).expand(-1, 3, -1, -1),
             torch.cat([samples.target, blank]),
         ]
+    write_columns(path, columns)
+
+
+def write_columns(path: Path, columns: Sequence[Tensor]) -> None:
+    """Columns (B, 3, H, W) of 0..1 beside each other, one row for each of B, as a picture."""
     rows = torch.cat([column.float() for column in columns], 3)
     picture = rows.permute(0, 2, 3, 1).flatten(0, 1).clamp(0, 1).cpu().numpy()
     path.parent.mkdir(parents=True, exist_ok=True)
