@@ -163,6 +163,22 @@ def parse_expression(text: str) -> Expression:
     return expression
 
 
+def parse_factors(text: str, option: str, most: float = 5) -> dict[str, float]:
+    """Read `AU12=1.5,AU4=0`, given to an option, into factors 0..most by channel."""
+    factors = {}
+    for part in filter(None, (piece.strip() for piece in text.split(","))):
+        name, _, value = part.replace(":", "=").partition("=")
+        try:
+            factor = float(value)
+        except ValueError:
+            raise UsageError(f"{option} {part}: write NAME=FACTOR, for example AU12=1.5") from None
+        if not 0 <= factor <= most:
+            raise UsageError(f"{option} {part}: a factor is 0..{most:g}")
+        for channel in channels_of(name):
+            factors[channel] = factor
+    return factors
+
+
 def to_vector(expression: Mapping[str, float]) -> Array:
     """Expression (names, 0..5) to a channel vector (K,), 0..1; channels not named are 0."""
     vector = np.zeros(len(CHANNELS), np.float32)

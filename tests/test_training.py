@@ -170,6 +170,18 @@ def test_resume_gives_the_weights_of_an_unbroken_run(data: Path, tmp_path: Path)
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+def test_emphasis_weighs_its_channels_alone(data: Path) -> None:
+    faces, *_ = perception.load_faces(data, 48, torch.device("cpu"))
+    plain = perception.au_weights(faces.action_units, {})
+    more = perception.au_weights(faces.action_units, aus.parse_factors("AU45L=4", "--emphasis"))
+    ratio = torch.nan_to_num(more / plain, nan=1.0)
+    wanted = torch.ones(len(aus.CHANNELS))
+    wanted[aus.INDEX["AU45L"]] = 4
+    assert torch.equal(ratio, wanted)
+    with pytest.raises(UsageError, match=r"--emphasis AU45=30: a factor is 0\.\.20"):
+        aus.parse_factors("AU45=30", "--emphasis", 20)
+
+
 def test_init_takes_what_fits(data: Path, tmp_path: Path) -> None:
     path = perception.train(
         data, tmp_path / "a", replace(TINY, steps=1), torch.device("cpu"), log=lambda _: None

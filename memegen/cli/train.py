@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from memegen import aus
 from memegen.cli import options
 from memegen.cli.console import result, say
 from memegen.errors import UsageError, nearest
@@ -20,7 +20,7 @@ USED = {
     "anatomical": _RUN | {"--critic-from"},
     "anatomy": set[str](),
     "ganimation": _RUN | {"--size", "--batch", "--source", "--compile"},
-    "perception": _RUN | {"--au-weight", "--augment"},
+    "perception": _RUN | {"--au-weight", "--augment", "--emphasis"},
     "reach": {"--steps"},
 }
 FROM_PHOTOS = ("anatomical", "ganimation")  # models that need no shards
@@ -48,6 +48,9 @@ def train(
     lr: Annotated[float | None, typer.Option("--lr", help="Peak learning rate.")] = None,
     au_weight: Annotated[
         float | None, typer.Option("--au-weight", help="Weight of the action units in the loss.")
+    ] = None,
+    emphasis: Annotated[
+        str | None, typer.Option("--emphasis", help='More weight on some: "AU45=4"; perception.')
     ] = None,
     augment: Annotated[
         float | None, typer.Option("--augment", help="Strength of the augmentation; 1 is usual.")
@@ -96,6 +99,7 @@ def train(
         "--init": init,
         "--lr": lr,
         "--au-weight": au_weight,
+        "--emphasis": emphasis,
         "--augment": augment,
         "--resume": resume or None,
         "--critic-from": critic_from,
@@ -109,7 +113,9 @@ def train(
     for option, value in given.items():
         if value is not None and option not in USED[model]:
             raise UsageError(f"{option} means nothing for --model {model}")
-    if model != "ganimation" and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    from memegen.training.processes import started
+
+    if model != "ganimation" and started() > 1:
         raise UsageError(f"several processes train --model ganimation; --model {model} takes one")
     if model == "anatomy":
         from memegen.training import anatomy
@@ -158,6 +164,9 @@ def train(
         from memegen.training import perception
 
         wanted = replace(perception.PerceptionTraining(), **changed)
+        if emphasis is not None:
+            more = aus.parse_factors(emphasis, "--emphasis", 20)
+            wanted = replace(wanted, emphasis=more)
         if augment is not None:
             wanted = replace(wanted, augment=wanted.augment.scaled(augment))
         path = perception.train(data, out, wanted, where, resume, init, say, tensorboard)

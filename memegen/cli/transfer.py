@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from memegen import aus
 from memegen.cli import options
 from memegen.cli.console import progress, result, say, write_text
 from memegen.errors import UsageError
@@ -89,7 +90,7 @@ def transfer(
     from memegen.media.encode import target_for
     from memegen.media.formats import format_of, parse_size, representable_fps
     from memegen.performance.clip import open_clip
-    from memegen.performance.drive import Driving, parse_gains, parse_parts
+    from memegen.performance.drive import Driving, parse_parts
     from memegen.photo import read_photo
 
     recipes.check_ranges(intensity, fps, None)
@@ -110,7 +111,7 @@ def transfer(
         neutral_frame,
         parse_parts(only),
         smooth,
-        parse_gains(gain) if gain else {},
+        aus.parse_factors(gain, "--gain") if gain else {},
         detail,
     )
     photo = read_photo(source)  # say so before loading networks

@@ -56,22 +56,6 @@ def parse_parts(text: str) -> tuple[str, ...]:
     return parts
 
 
-def parse_gains(text: str) -> dict[str, float]:
-    """Read `AU12=1.5,AU4=0`. Raises UsageError."""
-    gains = {}
-    for part in filter(None, (piece.strip() for piece in text.split(","))):
-        name, _, value = part.replace(":", "=").partition("=")
-        try:
-            gain = float(value)
-        except ValueError:
-            raise UsageError(f"--gain {part}: write NAME=FACTOR, for example AU12=1.5") from None
-        if not 0 <= gain <= 5:
-            raise UsageError(f"--gain {part}: a factor is 0..5")
-        for channel in aus.channels_of(name):
-            gains[channel] = gain
-    return gains
-
-
 def neutral_frames(performance: Performance, frame: int | None = None) -> Integers:
     """The performer's calm frames: the given one, or those with little expression, eyes open.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from memegen import aus, weights
-from memegen.devices import keep_freed_memory
+from memegen.devices import ready_to_train
 from memegen.errors import MemegenError
 from memegen.facedata.labels import action_units, load_basis
 from memegen.facedata.shards import load_labels, read_crops
@@ -44,6 +44,7 @@ class PerceptionTraining:
     ema: float = 0.999  # decay of the averaged weights that are shipped
     landmark_weight: float = 1.0  # per 0.01 IOD of mean landmark error
     au_weight: float = 10.0  # per squared AU error, each AU scaled by its spread
+    emphasis: Mapping[str, float] = field(default_factory=dict)  # times more, by channel
     pose_weight: float = 0.3  # per degree
     save_minutes: float = 3.0  # between checkpoints
     max_minutes: float = math.inf  # then the run stops as if it were done
@@ -94,6 +95,19 @@ def landmark_weights(mean: Tensor) -> Tensor:
     return weight / weight.mean()
 
 
+def au_weights(units: Tensor, emphasis: Mapping[str, float]) -> Tensor:
+    """(K,) one over the variance of each channel of (N, K), times its emphasis.
+
+    Channels that are never labelled count nothing, nor do those that the pose already says.
+    """
+    spread = units.std(0)
+    weight = torch.where(spread > 0, 1 / spread.clamp(min=0.05) ** 2, 0.0)
+    for channel, factor in emphasis.items():
+        weight[aus.INDEX[channel]] *= factor
+    weight[[aus.INDEX[c] for pair in aus.OPPOSITES[:3] for c in pair]] = 0
+    return weight
+
+
 def draw(faces: Faces, batch: int, mirrored: Tensor, config: AugmentConfig, size: int) -> Faces:
     """A random augmented batch; crops (B, 3, size, size) in 0..1."""
     device = faces.crops.device
@@ -125,7 +139,7 @@ class PerceptionLoss:
     """Landmarks in IOD, action units in units of their spread, pose in degrees."""
 
     point_weight: Tensor  # (478,)
-    au_weight: Tensor  # (K,) 0 for channels that are never labelled or read from the pose
+    au_weight: Tensor  # (K,) of `au_weights`
     settings: PerceptionTraining
 
     def __call__(self, said: Perceived, true: Faces) -> tuple[Tensor, dict[str, float]]:
@@ -160,11 +174,9 @@ def train(
     Writes `out/log.jsonl` and `out/checkpoint.pt` while it runs; `resume` goes on from there,
     `init` begins with what fits of other weights (a name or a file).
     """
-    torch.manual_seed(settings.seed)
-    torch.set_flush_denormal(True)
-    keep_freed_memory()
     if resume:
         checkpoint.required(out)
+    ready_to_train(settings.seed)
     faces, mean, components, mirrored = load_faces(data, settings.network.size, device)
     out.mkdir(parents=True, exist_ok=True)
     network = PerceptionNet(settings.network).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -179,10 +191,8 @@ def train(
     optimizer = torch.optim.AdamW(
         network.parameters(), settings.lr, weight_decay=settings.weight_decay
     )
-    spread = faces.action_units.std(0)
-    au_weight = torch.where(spread > 0, 1 / spread.clamp(min=0.05) ** 2, 0.0)
-    au_weight[[aus.INDEX[c] for pair in aus.OPPOSITES[:3] for c in pair]] = 0
-    loss_of = PerceptionLoss(landmark_weights(mean).to(device), au_weight, settings)
+    weighed = au_weights(faces.action_units, settings.emphasis)
+    loss_of = PerceptionLoss(landmark_weights(mean).to(device), weighed, settings)
     parts_kept = {"network": network, "average": average, "optimizer": optimizer}
     start = int(checkpoint.restore(out, parts_kept)["step"]) if resume else 0
 
