@@ -1,5 +1,8 @@
 """What `memegen evaluate` measures with: regions, distances, identity, whole reports."""
 
+import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +11,7 @@ import torch
 from shards import make_shards
 from test_anatomical import tiny_file
 
-from memegen import aus
+from memegen import aus, weights
 from memegen.evaluation import generators, identity
 from memegen.evaluation.measures import (
     REGIONS,
@@ -101,6 +104,21 @@ def test_models_are_reported_side_by_side(
     assert report[tiny]["attention of the photo's own expression"] == 1
     assert all(np.isfinite(v) for found in report.values() for v in found.values())
     assert sheet.exists()
+
+
+def test_perception_of_a_run_is_measured(
+    tmp_path: Path, anatomy: Anatomy, face: np.ndarray, run_cli: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    data = make_shards(tmp_path / "data", anatomy, face, 16)
+    run = tmp_path / "run"
+    run.mkdir()
+    shutil.copy(weights.find("perception"), run / "perception.safetensors")
+    for named in (run, run / "perception.safetensors"):
+        assert run_cli("evaluate", str(data), "--model", str(named), "--json") == 0
+        assert {"landmarks", "pearson", "pose"} <= json.loads(capsys.readouterr().out).keys()
+    assert run_cli("evaluate", str(data), "--model", str(run), "--model", "mesh") == 2
+    assert "perception is measured alone" in capsys.readouterr().err
 
 
 def test_kinds_of_pairs(face: np.ndarray, anatomy: Anatomy) -> None:

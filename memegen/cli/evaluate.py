@@ -23,7 +23,8 @@ def evaluate(
         list[str] | None,
         typer.Option(
             "--model",
-            help="Generators to compare (repeat it), or perception. [default: mesh, anatomical]",
+            help="Generators to compare (repeat it), or perception; files and folders of runs too. "
+            "[default: mesh, anatomical]",
         ),
     ] = None,
     pairs: Annotated[int, typer.Option("--pairs", help="Held-out pairs to compare on.")] = 400,
@@ -69,12 +70,12 @@ def evaluate(
         else:
             for clip, figures in found.items():
                 _show(figures, as_json, heading=clip)
-    elif "perception" in models:
+    elif perceived := [file for name in models if (file := _perception_named(name))]:
         if len(models) > 1 or reach or sheet:
-            raise UsageError("--model perception is measured alone")
+            raise UsageError("perception is measured alone")
         from memegen.evaluation import perception
 
-        _show(perception.evaluate(data), as_json)
+        _show(perception.evaluate(data, perceived[0]), as_json)
     elif reach:
         from memegen.evaluation import reach as reached
 
@@ -88,6 +89,16 @@ def evaluate(
             result(json.dumps(report, indent=2))
         else:
             _side_by_side(report)
+
+
+def _perception_named(name: str) -> str | None:
+    """Weights of perception that a name, a file or the folder of a run stands for, if any."""
+    from memegen.weights import architecture_of
+
+    path = Path(name) / "perception.safetensors" if Path(name).is_dir() else Path(name)
+    if name == "perception":
+        return name
+    return str(path) if path.is_file() and architecture_of(path) == "perception" else None
 
 
 def _has_clips(data: Path) -> bool:
