@@ -20,6 +20,7 @@ from memegen.faces.align import Alignment
 from memegen.faces.choose import Choice, choose, parse_choice
 from memegen.faces.detect import Detector, Face
 from memegen.generators import Painter, Scene, generator_named
+from memegen.generators.tone import TonedPainter, tone_of
 from memegen.geometry.anatomy import load_anatomy
 from memegen.geometry.flow import Box, ring_points
 from memegen.geometry.motion import FaceMotion
@@ -177,6 +178,9 @@ class Animator:
         affine = alignment.affine - np.array([[0, 0, box.left], [0, 0, box.top]], np.float32)
         scene = Scene(np.ascontiguousarray(canvas[box.slices]), affine, motion)
         painter = self._generator.prepare(scene)
+        tone = tone_of(scene.picture)
+        if tone is not None:
+            painter = TonedPainter(painter, tone)
         local = Box(0, 0, box.right - box.left, box.bottom - box.top)
         inside = np.where(fill(painter.outline(), local) > 0.5, 255, 0).astype(np.uint8)
         channels = np.repeat(inside[..., None], canvas.shape[2], 2)

@@ -1,0 +1,77 @@
+"""Black-and-white and tinted photos: what is painted into them has no other colours than they have.
+
+Networks learnt from colour photos, and the drawn mouth is red: without this, a grey face yawns red.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from memegen.arrays import Array, Picture
+from memegen.generators.base import Painter
+from memegen.tracks import Detail
+
+PLAIN = 2.0  # levels, root mean square, that colours may stray from one tint: noise, compression
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
+_ENOUGH = 250_000  # pixels that tell
+_BINS = 16  # of lightness, in each of which a tint is one colour
+
+
+@dataclass(frozen=True)
+class Tone:
+    """The one colour that each lightness has."""
+
+    chroma: Array  # (256, 3) what to add to a lightness
+    stray: float  # levels that a channel may be off
+
+    def keep(self, picture: Array) -> Array:
+        """(H, W, 3 or 4) 0..255 with colours brought back to the tone; lightness stays."""
+        lightness = picture[..., :3] @ _LUMA
+        wanted = self.chroma[np.clip(lightness + 0.5, 0, 255).astype(np.uint8)]
+        off = picture[..., :3] - lightness[..., None] - wanted
+        kept = picture.copy()
+        kept[..., :3] -= off - np.clip(off, -self.stray, self.stray)
+        return kept
+
+
+def tone_of(picture: Picture) -> Tone | None:
+    """The tone of a picture (H, W, 3 or 4); None if it has colours."""
+    step = max(1, int(np.sqrt(picture.shape[0] * picture.shape[1] / _ENOUGH)))
+    picture = picture[::step, ::step]
+    pixels = picture[..., :3].reshape(-1, 3).astype(np.float32)
+    if picture.shape[2] == 4:
+        pixels = pixels[picture[..., 3].ravel() > 0]
+    if not len(pixels):
+        return None
+    lightness = pixels @ _LUMA
+    place = np.minimum(lightness * (_BINS / 256), _BINS - 1).astype(int)
+    count = np.bincount(place, minlength=_BINS)
+    filled = count > 0
+    centre = np.bincount(place, lightness, _BINS)[filled] / count[filled]
+    chroma = [
+        np.interp(np.arange(256), centre, np.bincount(place, off, _BINS)[filled] / count[filled])
+        for off in (pixels - lightness[:, None]).T
+    ]
+    tint = np.stack(chroma, -1).astype(np.float32)
+    off = pixels - lightness[:, None] - tint[np.clip(lightness + 0.5, 0, 255).astype(np.uint8)]
+    stray = float(np.sqrt(np.square(off).mean()))
+    return Tone(tint, max(1.0, 4 * stray)) if stray <= PLAIN else None
+
+
+@dataclass(frozen=True)
+class TonedPainter:
+    """A painter whose pictures keep the photo's tone."""
+
+    painter: Painter
+    tone: Tone
+
+    def outline(self) -> Array:
+        """See Painter.outline."""
+        return self.painter.outline()
+
+    def paint(self, targets: Array, detail: Detail | None = None) -> Iterator[Array]:
+        """See Painter.paint."""
+        return map(self.tone.keep, self.painter.paint(targets, detail))
