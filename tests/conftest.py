@@ -48,6 +48,14 @@ def motion(face: np.ndarray, anatomy: Anatomy) -> FaceMotion:
 
 
 @pytest.fixture(scope="session")
+def photo():  # type: ignore[no-untyped-def]
+    """The sample photo."""
+    from memegen.photo import read_photo
+
+    return read_photo(SAMPLE)
+
+
+@pytest.fixture(scope="session")
 def animator():  # type: ignore[no-untyped-def]
     """One animator with the shipped weights for the whole session."""
     import memegen

@@ -4,19 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SAMPLE
 from PIL import Image
 
 import memegen
 from memegen import aus, recipes
 from memegen.faces.align import align, five_points
 from memegen.generators import generator_named, generator_names
-from memegen.photo import Photo, read_photo
-
-
-@pytest.fixture(scope="module")
-def photo() -> Photo:
-    return read_photo(SAMPLE)
+from memegen.photo import Photo
 
 
 def frames_of(animator: memegen.Animator, photo: Photo, **options: object) -> list[np.ndarray]:

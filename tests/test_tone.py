@@ -4,21 +4,13 @@ import io
 
 import numpy as np
 import pytest
-from conftest import SAMPLE
 from PIL import Image
 
 import memegen
 from memegen import recipes
-from memegen.arrays import Picture
+from memegen.arrays import LUMA, Picture
 from memegen.generators.tone import tone_of
-from memegen.photo import Photo, read_photo
-
-LUMA = np.array([0.299, 0.587, 0.114])
-
-
-@pytest.fixture(scope="module")
-def photo() -> Photo:
-    return read_photo(SAMPLE)
+from memegen.photo import Photo
 
 
 def grey(picture: Picture) -> Picture:

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from memegen.arrays import Array
+from memegen.arrays import LUMA, Array
 from memegen.geometry.flow import Box
 from memegen.geometry.outline import fill, smooth_ring
 from memegen.geometry.topology import (
@@ -21,7 +21,6 @@ from memegen.geometry.topology import (
 )
 
 REGIONS = ("mouth", "lips", "eyes", "skin", "background")
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _EYE_MARGIN = 1.25  # an eye's region is its outline so much enlarged, lashes and lid edges included
 
 
@@ -68,7 +67,7 @@ def psnr(painted: Array, true: Array, share: Array) -> float:
 
 def structure(painted: Array, true: Array) -> Array:
     """(H, W, 3) pictures 0..255 to (H, W) structural similarity of luma (Wang et al. 2004)."""
-    x, y = (torch.from_numpy(p @ _LUMA)[None, None] for p in (painted, true))
+    x, y = (torch.from_numpy(p @ LUMA)[None, None] for p in (painted, true))
     mean_x, mean_y = _smooth(x), _smooth(y)
     var_x, var_y = _smooth(x * x) - mean_x**2, _smooth(y * y) - mean_y**2
     both = _smooth(x * y) - mean_x * mean_y

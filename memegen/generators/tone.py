@@ -10,12 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memegen.arrays import Array, Picture
+from memegen.arrays import LUMA, Array, Picture
 from memegen.generators.base import Painter
 from memegen.tracks import Detail
 
 PLAIN = 2.0  # levels, root mean square, that colours may stray from one tint: noise, compression
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 _ENOUGH = 250_000  # pixels that tell
 _BINS = 16  # of lightness, in each of which a tint is one colour
 
@@ -29,9 +28,7 @@ class Tone:
 
     def keep(self, picture: Array) -> Array:
         """(H, W, 3 or 4) 0..255 with colours brought back to the tone; lightness stays."""
-        lightness = picture[..., :3] @ _LUMA
-        wanted = self.chroma[np.clip(lightness + 0.5, 0, 255).astype(np.uint8)]
-        off = picture[..., :3] - lightness[..., None] - wanted
+        off = _off(picture[..., :3], self.chroma)
         kept = picture.copy()
         kept[..., :3] -= off - np.clip(off, -self.stray, self.stray)
         return kept
@@ -46,7 +43,7 @@ def tone_of(picture: Picture) -> Tone | None:
         pixels = pixels[picture[..., 3].ravel() > 0]
     if not len(pixels):
         return None
-    lightness = pixels @ _LUMA
+    lightness = pixels @ LUMA
     place = np.minimum(lightness * (_BINS / 256), _BINS - 1).astype(int)
     count = np.bincount(place, minlength=_BINS)
     filled = count > 0
@@ -56,9 +53,15 @@ def tone_of(picture: Picture) -> Tone | None:
         for off in (pixels - lightness[:, None]).T
     ]
     tint = np.stack(chroma, -1).astype(np.float32)
-    off = pixels - lightness[:, None] - tint[np.clip(lightness + 0.5, 0, 255).astype(np.uint8)]
-    stray = float(np.sqrt(np.square(off).mean()))
+    stray = float(np.sqrt(np.square(_off(pixels, tint)).mean()))
     return Tone(tint, max(1.0, 4 * stray)) if stray <= PLAIN else None
+
+
+def _off(pixels: Array, chroma: Array) -> Array:
+    """(..., 3) how far colours are from those of a tone, chroma (256, 3)."""
+    lightness = pixels @ LUMA
+    wanted = chroma[np.clip(lightness + 0.5, 0, 255).astype(np.uint8)]
+    return pixels - lightness[..., None] - wanted
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from memegen.arrays import LUMA
 from memegen.generators.anatomical import Looked
 from memegen.perception.network import PerceptionNet
 
 FEATURES = 8  # layers of the perception network whose output is compared: to 1/4 of its input
-_LUMA = (0.299, 0.587, 0.114)
 
 
 def reconstruction(painted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
@@ -22,7 +22,7 @@ def reconstruction(painted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     critic alone leaves coloured fringes.
     """
     miss = painted - target
-    luma = (miss * miss.new_tensor(_LUMA)[:, None, None]).sum(1, keepdim=True)
+    luma = (miss * miss.new_tensor(LUMA)[:, None, None]).sum(1, keepdim=True)
     chroma = miss - luma
     error = (luma.abs() + 2 * chroma.abs().mean(1, keepdim=True)) * weight
     across = (miss[..., 1:] - miss[..., :-1]).abs() * weight[..., 1:]
