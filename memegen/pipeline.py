@@ -180,7 +180,7 @@ class Animator:
         painter = self._generator.prepare(scene)
         tone = tone_of(scene.picture)
         if tone is not None:
-            painter = TonedPainter(painter, tone)
+            painter = TonedPainter(painter, tone, scene.picture)
         local = Box(0, 0, box.right - box.left, box.bottom - box.top)
         inside = np.where(fill(painter.outline(), local) > 0.5, 255, 0).astype(np.uint8)
         channels = np.repeat(inside[..., None], canvas.shape[2], 2)

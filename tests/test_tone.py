@@ -46,6 +46,16 @@ def test_a_tone_takes_its_own_pixels_as_they_are_and_no_others(made, photo: Phot
     assert np.abs(kept - kept @ LUMA[:, None] - tint).max() <= 2 * tone.stray
 
 
+@pytest.mark.parametrize("made", [grey, sepia])
+def test_nothing_asked_is_the_toned_photo_itself(  # type: ignore[no-untyped-def]
+    made, animator: memegen.Animator, photo: Photo
+) -> None:
+    source = Photo(made(photo.rgb), None)
+    still = recipes.of_expression({"AU12": 0}).track()
+    frame = next(iter(animator.animate(source, still)))
+    assert np.abs(frame.astype(int) - source.rgb).max() <= 1
+
+
 @pytest.mark.parametrize("model", ["mesh", "anatomical"])
 def test_a_grey_face_yawns_grey(model: str, photo: Photo) -> None:
     track = recipes.load_track("yawn")

@@ -66,10 +66,11 @@ def _off(pixels: Array, chroma: Array) -> Array:
 
 @dataclass(frozen=True)
 class TonedPainter:
-    """A painter whose pictures keep the photo's tone."""
+    """A painter whose changes keep the photo's tone."""
 
     painter: Painter
     tone: Tone
+    photo: Picture  # (H, W, 3 or 4) what it paints on
 
     def outline(self) -> Array:
         """See Painter.outline."""
@@ -77,4 +78,6 @@ class TonedPainter:
 
     def paint(self, targets: Array, detail: Detail | None = None) -> Iterator[Array]:
         """See Painter.paint."""
-        return map(self.tone.keep, self.painter.paint(targets, detail))
+        for painted in self.painter.paint(targets, detail):
+            changed = np.abs(painted - self.photo).max(-1, keepdims=True) > 1
+            yield np.where(changed, self.tone.keep(painted), painted)
