@@ -54,7 +54,7 @@ def tone_of(picture: Picture) -> Tone | None:
     ]
     tint = np.stack(chroma, -1).astype(np.float32)
     stray = float(np.sqrt(np.square(_off(pixels, tint)).mean()))
-    return Tone(tint, max(1.0, 4 * stray)) if stray <= PLAIN else None
+    return Tone(tint, max(1.0, stray)) if stray <= PLAIN else None
 
 
 def _off(pixels: Array, chroma: Array) -> Array:
