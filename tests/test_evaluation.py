@@ -121,6 +121,20 @@ def test_perception_of_a_run_is_measured(
     assert "perception is measured alone" in capsys.readouterr().err
 
 
+def test_figures_of_few_pairs_have_a_standard_error() -> None:
+    tally = generators.Tally()
+    for value in (1.0, 3.0):
+        tally.add("mouth L1", value)
+        tally.add("mouth L1, opening", value)
+    tally.add("eyes L1, closing", 5.0)  # one says nothing of its spread
+    assert tally.means() == {
+        "mouth L1": 2.0,
+        "mouth L1, opening": 2.0,
+        "mouth L1, opening (se)": pytest.approx(1.0),
+        "eyes L1, closing": 5.0,
+    }
+
+
 def test_kinds_of_pairs(face: np.ndarray, anatomy: Anatomy) -> None:
     shut = np.zeros(len(aus.CHANNELS), np.float32)
     motion = FaceMotion.of(face, shut, anatomy)

@@ -45,6 +45,7 @@ MOUTH_SHUT = 0.012  # IOD up to which it counts as shut
 LIDS_SHUT = 0.5  # blink from which an eye counts as closing
 GAZE_TURN = 8.0  # degrees of gaze change from which a pair counts for gaze
 SPEED_SIDE, SPEED_FRAMES = 512, 24  # the crop and frames that are timed
+KIND = ", "  # between the name of a figure and the kind of pairs that it is of
 _SIDES = {"mouth": 64, "eye": 48, "face": 96}  # of the windows that Perceptual compares
 
 Report = dict[str, dict[str, float]]
@@ -72,8 +73,13 @@ class Tally:
         self.values.setdefault(name, []).append(value)
 
     def means(self) -> dict[str, float]:
-        """Every figure's mean."""
-        return {name: float(np.mean(found)) for name, found in self.values.items()}
+        """Every figure's mean; of kinds of pairs, which are few, its standard error (se) too."""
+        means = {}
+        for name, found in self.values.items():
+            means[name] = float(np.mean(found))
+            if KIND in name and len(found) > 1:
+                means[f"{name} (se)"] = float(np.std(found, ddof=1) / np.sqrt(len(found)))
+        return means
 
 
 def pairs(data: Path, count: int, seed: int = 7) -> Iterator[Pair]:
@@ -113,7 +119,8 @@ def evaluate(data: Path, models: list[str], count: int, sheet: Path | None = Non
 
     Per region: L1 (levels of 255), PSNR (decibels), SSIM; per window a perceptual distance; for
     the whole face the action units (0..5), landmarks (IOD) and identity that are seen in the
-    painted picture against those seen in the real one; mean attention, time and size.
+    painted picture against those seen in the real one; mean attention, time and size. Figures of
+    one kind of pairs come with their standard error.
     `data` holds shards, of which the held-out part is used (and people of the rest make the ruler
     of identity), or photos. `sheet` gets a picture: input, every model, the attention of the last
     one, target.
@@ -179,7 +186,7 @@ def _compare(
         tally.add(f"{region} SSIM", mean_over(alike, share[region]))
         for kind, of in (("opening", "mouth"), ("closing", "eyes"), ("gaze", "eyes")):
             if of == region and pair.kinds[kind]:
-                tally.add(f"{region} L1, {kind}", level)
+                tally.add(f"{region} L1{KIND}{kind}", level)
     side = true.shape[0]
     both = _tensor(np.stack([picture, true]))
     scale = float(pair.scene.motion.pose.scale)
@@ -193,7 +200,7 @@ def _compare(
         distance = ruler(said, real)
         tally.add(f"{window.network} perceptual", distance)
         if window.network == "mouth" and pair.kinds["opening"]:
-            tally.add("mouth perceptual, opening", distance)
+            tally.add(f"mouth perceptual{KIND}opening", distance)
 
 
 def _attention(
