@@ -270,6 +270,8 @@ def test_a_wrapped_network_is_found_again() -> None:
         (["--source", "nobody"], "known: paper, authors, replicate"),
         (["--critic-from", "3"], "means nothing for --model ganimation"),
         (["--model", "anatomical", "--batch", "4"], "means nothing for --model anatomical"),
+        (["--only", "mouth"], "means nothing for --model ganimation"),
+        (["--model", "anatomical", "--only", "eye"], "only mouth can be finished alone"),
         (["--resume"], "no checkpoint to resume from"),
         (["--init", "nowhere.safetensors"], "train or import some"),
     ],
