@@ -62,11 +62,14 @@ def architecture_of(path: Path) -> str:
 def load(name: str, architecture: str) -> Weights:
     """Read weights and check that they are for `architecture`.
 
+    `name` is a name, a file, or the folder of a run that holds such weights.
     Raises WeightsError, in one line, if the file is missing, damaged or for another network.
     """
     from safetensors import SafetensorError, safe_open
 
     path = find(name)
+    if name not in SHIPPED and Path(name).is_dir():
+        path = Path(name) / f"{architecture}.safetensors"
     if not path.is_file():
         ours = architecture in SHIPPED
         helps = "reinstall memegen, or set MEMEGEN_WEIGHTS" if ours else "train or import some"

@@ -239,7 +239,7 @@ def test_only_the_mouth_learns(tmp_path: Path, data: Path) -> None:
     before = generator.train(data, tmp_path / "all", SETTINGS, CPU, log=lambda _: None)
     mouths = replace(SETTINGS, parts=("mouth",), opening=1, lr=1e-2)
     after = generator.train(
-        data, tmp_path / "mouth", mouths, CPU, init=str(before), log=lambda _: None
+        data, tmp_path / "mouth", mouths, CPU, init=str(before.parent), log=lambda _: None
     )
     one, other = (weights.load(str(path), "anatomical").tensors for path in (before, after))
     learnt = [n for n in one if not n.endswith("num_batches_tracked")]
