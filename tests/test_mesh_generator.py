@@ -166,6 +166,19 @@ def test_stretch_is_a_jaw_drop_carried_on_and_a_wink_a_blink_with_help() -> None
     assert winked[aus.INDEX["AU6L"]] > 0
 
 
+def test_upper_lips_keep_their_height(anatomy: Anatomy) -> None:
+    """Nose wrinkler and upper lip raiser pull at one lip: together little more than one alone."""
+
+    def height(**units: float) -> float:
+        face = anatomy.canonical + anatomy.displacement(1.25 * vector(**units))
+        return float(face[2, 1] - face[0, 1])  # from under the nose to the lip
+
+    rest = height()
+    assert height(AU9=5) < 0.8 * rest and height(AU10=5) < 0.7 * rest
+    assert height(AU9=5, AU10=5) > 0.4 * rest
+    assert compose_channels(vector(AU9=2, AU10=3)) == pytest.approx(vector(AU9=2, AU10=3))
+
+
 def test_gains_reach_beyond_the_own_expression_only(anatomy: Anatomy) -> None:
     from dataclasses import replace
 

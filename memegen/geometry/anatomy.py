@@ -15,6 +15,10 @@ from memegen.geometry.blendshapes import AU_TO_SHAPES
 _JAW_STRETCH = AU_TO_SHAPES[27]["jawOpen"] / AU_TO_SHAPES[26]["jawOpen"]
 
 
+# Upper lips of real faces keep 45% of their height (first percentile of crops that raise them most).
+_SPENT = 0.7  # share of AU9 and AU10 beyond 1 that AU10 has no strength left for
+
+
 @dataclass(frozen=True)
 class Anatomy:
     """Displacements in face coordinates (x right, y up, z to the camera) and IOD.
@@ -53,15 +57,20 @@ class Anatomy:
 
 
 def compose_channels(vectors: Array) -> Array:
-    """Express AU27 and AU46 by the channels whose motion is measured on people.
+    """Express AU27 and AU46 by the channels whose motion is measured on people, and share AU9's.
 
     A mouth stretch is a jaw drop carried on; a wink is a blink with help from cheek and mouth.
+    Nose wrinkler and upper lip raiser are heads of one muscle (levator labii superioris): what they
+    lift together beyond the strength of one hardly goes further, or no upper lip would be left.
     """
     driven = np.array(vectors, np.float32)
     driven[..., aus.INDEX["AU26"]] += _JAW_STRETCH * driven[..., aus.INDEX["AU27"]]
     np.minimum(driven[..., aus.INDEX["AU26"]], _JAW_STRETCH, out=driven[..., aus.INDEX["AU26"]])
     wink = AU_TO_SHAPES[46]
     for side in "LR":
+        raised = driven[..., aus.INDEX["AU10" + side]]
+        beyond = np.maximum(driven[..., aus.INDEX["AU9" + side]] + raised - 1, 0)
+        driven[..., aus.INDEX["AU10" + side]] = raised - np.minimum(_SPENT * beyond, raised)
         strength = driven[..., aus.INDEX["AU46" + side]]
         closing = driven[..., aus.INDEX["AU45" + side]]
         np.maximum(closing, strength, out=driven[..., aus.INDEX["AU45" + side]])
