@@ -15,7 +15,7 @@ from memegen.geometry.blendshapes import AU_TO_SHAPES
 _JAW_STRETCH = AU_TO_SHAPES[27]["jawOpen"] / AU_TO_SHAPES[26]["jawOpen"]
 
 
-# Upper lips of real faces keep 45% of their height (first percentile of crops that raise them most).
+# Upper lips of real faces keep 45% of their height: first percentile of crops that raise them most.
 _SPENT = 0.7  # share of AU9 and AU10 beyond 1 that AU10 has no strength left for
 
 
