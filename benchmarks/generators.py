@@ -119,8 +119,7 @@ def training(data: Path, steps: int = 12) -> None:
     batch = {name: torch.stack([d[name] for d in draws]) for name in draws[0]}
     for half in (False, True):
         run = g.Run.new(replace(settings, half=half), device, None)
-        judge = g.Judge(g._perception(device), g._au_weight(crops, device), run.critics,
-                        settings.weights)  # fmt: skip
+        judge = g.judge_of(crops, run, device)
         times = []
         for _ in range(steps):
             start = time.perf_counter()

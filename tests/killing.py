@@ -21,12 +21,16 @@ def same_weights(one: Path, other: Path) -> bool:
 def killed_and_resumed(
     train: Callable[..., Path], data: Path, out: Path, settings: object, whole: Path, longest: float
 ) -> Path:
-    """Weights of a run that kill -9 ended ten times, after up to `longest` seconds each."""
+    """Weights of a run that kill -9 ended ten times, after up to `longest` seconds each.
+
+    Where a run does not even come to its first checkpoint in that time, the next gets longer.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["memegen.training.ganimation", "memegen.training.generator"])
-    random, kills = np.random.default_rng(0), 0
+    random, kills, resumed = np.random.default_rng(0), 0, 0
     checkpoint = out / "checkpoint.pt"
-    while kills < 10:
+    while kills < 10 or not resumed:
+        resumed += checkpoint.exists()
         args = (data, out, settings, CPU, checkpoint.exists(), None, str)
         child = context.Process(target=train, args=args)
         child.start()
@@ -36,6 +40,7 @@ def killed_and_resumed(
             os.kill(child.pid, signal.SIGKILL)
             kills += 1
         child.join()
+        longest *= 1 if checkpoint.exists() else 1.3
         if child.exitcode == 0:  # it was done already: the next begins anew
             assert same_weights(whole, out / whole.name)
             checkpoint.unlink()

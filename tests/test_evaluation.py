@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from shards import make_shards
 from test_anatomical import tiny_file
 
 from memegen import aus, weights
-from memegen.evaluation import generators, identity
+from memegen.evaluation import generators, identity, reenactment
 from memegen.evaluation.measures import (
     REGIONS,
     Perceptual,
@@ -25,6 +26,7 @@ from memegen.evaluation.measures import (
 from memegen.geometry.anatomy import Anatomy
 from memegen.geometry.motion import FaceMotion
 from memegen.geometry.topology import LOWER_LIP_EDGE, UPPER_LIP_EDGE
+from memegen.photo import Photo
 
 
 def picture(seed: int = 0, side: int = 64) -> np.ndarray:
@@ -119,6 +121,50 @@ def test_perception_of_a_run_is_measured(
         assert {"landmarks", "pearson", "pose"} <= json.loads(capsys.readouterr().out).keys()
     assert run_cli("evaluate", str(data), "--model", str(run), "--model", "mesh") == 2
     assert "perception is measured alone" in capsys.readouterr().err
+
+
+def test_reach_of_several_models_is_one_report(
+    tmp_path: Path, anatomy: Anatomy, face: np.ndarray, run_cli: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    data = make_shards(tmp_path / "data", anatomy, face, 8)
+    tiny = str(tiny_file(tmp_path / "tiny.safetensors"))
+    asked = ("evaluate", str(data), "--reach", "--faces", "1", "--model", "mesh", "--model", tiny)
+    assert run_cli(*asked, "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert set(report) == {"mesh", tiny} and {"slope"} <= report["mesh"]["AU12"].keys()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--reach", "--sheet", "x.png"], "--sheet means nothing for --reach"),
+        (["--photos", ".", "--clips", ".", "--reach"], "--reach means nothing for --photos"),
+        (["--photos", ".", "--clips", ".", "--model", "mesh", "--model", "anatomical"], "one --model"),
+    ],
+)  # fmt: skip
+def test_options_that_mean_nothing_are_said(
+    arguments: list[str], says: str, tmp_path: Path, anatomy: Anatomy, face: np.ndarray,
+    run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    data = make_shards(tmp_path / "data", anatomy, face, 8)
+    assert run_cli("evaluate", str(data), *arguments) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_photos_are_no_clips(
+    tmp_path: Path, photo: Photo, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    still = tmp_path / "photo.webp"
+    Image.fromarray(photo.rgb).resize((128, 128)).save(still)
+    assert not reenactment.is_clip(still)
+    moving = [Image.new("RGB", (8, 8), color) for color in ("red", "blue")]
+    moving[0].save(tmp_path / "clip.gif", save_all=True, append_images=moving[1:])
+    (tmp_path / "clip.mp4").write_bytes(b"whatever")
+    assert reenactment.is_clip(tmp_path / "clip.gif")
+    assert reenactment.is_clip(tmp_path / "clip.mp4")
+    assert run_cli("evaluate", str(still), "--model", "mesh") == 1
+    assert "too few frames with a face" in capsys.readouterr().err
 
 
 def test_figures_of_few_pairs_have_a_standard_error() -> None:

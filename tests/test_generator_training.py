@@ -70,7 +70,7 @@ def test_the_target_is_the_real_crop_and_no_change_moves_nothing(crops: Crops) -
     assert draw["flow_back"].abs().max() < 1e-3
 
 
-def test_closed_mouths_are_closed_and_opened_again(face: np.ndarray, crops: Crops) -> None:
+def test_closed_mouths_are_closed_and_heads_stay(crops: Crops) -> None:
     maker = maker_of(crops, closed=1.0, shut_eyes=0.0, one_part=0.0, same=0.0, turned=0.0)
     own = aus.to_vector({"AU25": 3, "AU26": 2})
     other = maker.other(own, own, np.random.default_rng(0))
@@ -282,6 +282,25 @@ def test_a_loss_that_is_not_finite_stops_the_run(
     monkeypatch.setattr(losses, "reconstruction", broken)
     with pytest.raises(MemegenError, match="not finite at step 0"):
         generator.train(data, tmp_path / "run", SETTINGS, CPU, log=lambda _: None)
+
+
+def test_a_run_goes_on_as_it_began(tmp_path: Path, data: Path) -> None:
+    generator.train(data, tmp_path, SETTINGS, CPU, log=lambda _: None)
+    with pytest.raises(UsageError, match="this run began with --seed 0; --resume goes on"):
+        generator.train(data, tmp_path, replace(SETTINGS, seed=3), CPU, resume=True)
+    with pytest.raises(UsageError, match="this run began without --only"):
+        generator.train(data, tmp_path, replace(SETTINGS, parts=("mouth",)), CPU, resume=True)
+    (tmp_path / "checkpoint.pt").write_bytes(b"")
+    with pytest.raises(MemegenError, match="no checkpoint of such a run"):
+        generator.train(data, tmp_path, SETTINGS, CPU, resume=True)
+
+
+def test_crops_that_are_not_there_are_said(tmp_path: Path, data: Path) -> None:
+    with pytest.raises(MemegenError, match=r"no train crops of the kinds .*\(utk\)"):
+        load_crops(data, {"utk": 1.0}, "train")
+    (data / "celeba-00.zip").unlink()
+    with pytest.raises(UsageError, match="18 labelled crops in no shard, first celeba/00001"):
+        load_crops(data, SOURCES, "train")
 
 
 def test_resuming_nothing_is_said(tmp_path: Path, data: Path) -> None:

@@ -127,6 +127,7 @@ def test_bad_folders_are_one_line(tmp_path: Path, folder: Path) -> None:
         image.save(tmp_path / "one.png")
     with pytest.raises(MemegenError, match="1 usable faces are too few"):
         load_crops(tmp_path, {}, "train", lambda _: None)
+    assert len(load_crops(tmp_path, {}, "held out")) == 1  # nothing was learnt from it
 
 
 def test_photos_are_split_by_what_they_are(folder: Path) -> None:

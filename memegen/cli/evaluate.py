@@ -60,8 +60,14 @@ def evaluate(
     if (photos is None) != (clips is None):
         raise UsageError("--photos and --clips go together")
     if photos is not None and clips is not None:
+        if model and len(model) > 1:
+            raise UsageError("--photos and --clips take one --model")
+        if reach:
+            raise UsageError("--reach means nothing for --photos and --clips")
         _crossing(data, photos, clips, models, sheet, as_json)
     elif _has_clips(data):
+        if reach or sheet:
+            raise UsageError(f"{data}: --reach and --sheet mean nothing for clips")
         from memegen.evaluation import reenactment
 
         found = reenactment.evaluate(reenactment.clips_in(data), models)
@@ -77,10 +83,16 @@ def evaluate(
 
         _show(perception.evaluate(data, perceived[0]), as_json)
     elif reach:
+        if sheet:
+            raise UsageError("--sheet means nothing for --reach")
         from memegen.evaluation import reach as reached
 
-        for name in models:
-            _show(reached.evaluate(data, name, faces), as_json, heading=name)
+        reports = {name: reached.evaluate(data, name, faces) for name in models}
+        if as_json:
+            result(json.dumps(reports, indent=2))
+        else:
+            for name, reached_by in reports.items():
+                _show(reached_by, as_json, heading=name)
     else:
         from memegen.evaluation import generators
 
@@ -102,11 +114,12 @@ def _perception_named(name: str) -> str | None:
 
 
 def _has_clips(data: Path) -> bool:
-    from memegen.evaluation.reenactment import SUFFIXES
+    from memegen.evaluation.reenactment import is_clip
+    from memegen.facedata.shards import is_shards
 
     if data.is_file():
         return True
-    return any(path.suffix.lower() in SUFFIXES for path in data.iterdir())
+    return not is_shards(data) and any(is_clip(path) for path in data.iterdir())
 
 
 def _crossing(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from memegen import aus
+from memegen import aus, weights
 from memegen.cli import options
 from memegen.cli.console import result, say
 from memegen.errors import UsageError, nearest
@@ -88,14 +89,21 @@ def train(
         )
     if not data.exists():
         raise UsageError(f"{data}: no such folder or clip")
-    photos = not (data / "labels.npz").is_file()
+    from memegen.facedata.shards import is_shards
+
+    photos = not is_shards(data)
     if photos and model not in FROM_PHOTOS:
         raise UsageError(f"{data}: no labels.npz in this folder; --model {model} needs shards")
     if max_minutes is not None and not max_minutes > 0:
         raise UsageError(f"--max-minutes {max_minutes:g}: must be more than 0")
-    for name, count in {"--steps": steps, "--batch": batch}.items():
-        if count is not None and count < 1:
-            raise UsageError(f"{name} must be at least 1")
+    for name, least, count in (("--steps", 1, steps), ("--batch", 1, batch), ("--seed", 0, seed)):
+        if count is not None and count < least:
+            raise UsageError(f"{name} must be at least {least}")
+    if lr is not None and not 0 < lr < math.inf:
+        raise UsageError(f"--lr {lr:g}: must be more than 0")
+    for name, share in {"--au-weight": au_weight, "--augment": augment}.items():
+        if share is not None and not 0 <= share < math.inf:
+            raise UsageError(f"{name} {share:g}: must be 0 or more")
     if size is not None and size not in SIZES:
         raise UsageError(f"--size {size}: must be {' or '.join(map(str, SIZES))}")
     given = {
@@ -118,6 +126,10 @@ def train(
     for option, value in given.items():
         if value is not None and option not in USED[model]:
             raise UsageError(f"{option} means nothing for --model {model}")
+    if resume and init is not None:
+        raise UsageError("--resume goes on from the checkpoint in --out; --init begins anew")
+    if init is not None:
+        weights.load(init, model)  # now, not after all data is read
     if only is not None:
         if only != "mouth":
             raise UsageError(f"--only {only}: only mouth can be finished alone")

@@ -88,11 +88,11 @@ def evaluate(
         photo = _small(read_photo(path))
         place = animator.see(photo)[0].perception.alignment
         own = _face(photo.rgb, place, animator.perceiver)
-        shown, report[path.stem] = [own[0]], {}
+        shown, report[path.name] = [own[0]], {}
         for name, performer in acted.items():
             frames = animator.animate(photo, performer.track(driving))
             faces = torch.cat([_face(frame, place, animator.perceiver) for frame in frames])
-            report[path.stem][name] = _gone(person, faces, own)
+            report[path.name][name] = _gone(person, faces, own)
             report["from performer"][name] += _gone(person, faces, performer.calm) / len(photos)
             shown.append(faces[performer.height])
         rows.append(_row(shown))

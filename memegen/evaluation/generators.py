@@ -18,6 +18,7 @@ from torch import Tensor
 
 from memegen import aus
 from memegen.arrays import Array, Mask, Picture
+from memegen.errors import MemegenError
 from memegen.evaluation import identity
 from memegen.evaluation.measures import (
     REGIONS,
@@ -30,7 +31,7 @@ from memegen.evaluation.measures import (
 )
 from memegen.facedata.shards import is_shards
 from memegen.generators import Generator, Scene, generator_named
-from memegen.generators.anatomical import AnatomicalGenerator, AnatomicalPainter, changed
+from memegen.generators.anatomical import AnatomicalPainter, changed
 from memegen.generators.windows import WINDOWS, place, read, to_pixels
 from memegen.geometry.outline import opening
 from memegen.geometry.shape import iod
@@ -46,6 +47,7 @@ LIDS_SHUT = 0.5  # blink from which an eye counts as closing
 GAZE_TURN = 8.0  # degrees of gaze change from which a pair counts for gaze
 SPEED_SIDE, SPEED_FRAMES = 512, 24  # the crop and frames that are timed
 KIND = ", "  # between the name of a figure and the kind of pairs that it is of
+SHOWN = 16  # pairs on a contact sheet
 _SIDES = {"mouth": 64, "eye": 48, "face": 96}  # of the windows that Perceptual compares
 
 Report = dict[str, dict[str, float]]
@@ -85,7 +87,7 @@ class Tally:
 def pairs(data: Path, count: int, seed: int = 7) -> Iterator[Pair]:
     """`count` held-out questions, always the same ones."""
     config = PairConfig(landmark_noise=0, worn=0, same=0)
-    crops = load_crops(data, dict(config.sources), "held out" if is_shards(data) else "all")
+    crops = load_crops(data, dict(config.sources), "held out")
     maker = PairMaker(crops, config, {}, seed)
     for index in range(count):
         rng = np.random.default_rng([seed, index])
@@ -121,17 +123,19 @@ def evaluate(data: Path, models: list[str], count: int, sheet: Path | None = Non
     the whole face the action units (0..5), landmarks (IOD) and identity that are seen in the
     painted picture against those seen in the real one; mean attention, time and size. Figures of
     one kind of pairs come with their standard error.
-    `data` holds shards, of which the held-out part is used (and people of the rest make the ruler
-    of identity), or photos. `sheet` gets a picture: input, every model, the attention of the last
-    one, target.
+    `data` holds shards or photos, of which the part is used that training leaves out (all photos
+    where they are too few to train on); people of the rest make the ruler of identity, where any
+    are known. `sheet` gets a picture: input, every model, the attention of the last one, target.
     """
     ruler, perceiver = Perceptual(), Perceiver()
-    person = identity.fit(data, perceiver.network) if is_shards(data) else None
+    person = _ruler_of_identity(data, perceiver)
     generators = {name: generator_named(name) for name in models}
     tallies = {name: Tally() for name in models}
     painted: dict[str, list[Array]] = {name: [] for name in models}
     asked: list[Pair] = list(pairs(data, count))
     rows: list[Array] = []
+    telling = [pair for pair in asked if any(pair.kinds.values())] or asked
+    shown = {id(pair) for pair in telling[:SHOWN]}
     for pair in asked:
         true = pair.true.astype(np.float32)
         share = regions(pair.landmarks, true.shape[0])
@@ -145,7 +149,7 @@ def evaluate(data: Path, models: list[str], count: int, sheet: Path | None = Non
             _compare(tallies[name], pair, picture, true, share, ruler)
             if isinstance(painter, AnatomicalPainter):
                 mask = _attention(tallies[name], painter, pair, share)
-        if sheet is not None and len(rows) < 16 and (any(pair.kinds.values()) or count <= 16):
+        if sheet is not None and id(pair) in shown:
             rows.append(np.concatenate([*columns, mask, true], 1))
     if sheet is not None:
         Image.fromarray((np.concatenate(rows) + 0.5).astype(np.uint8)).save(sheet)
@@ -166,6 +170,15 @@ def evaluate(data: Path, models: list[str], count: int, sheet: Path | None = Non
         common["identity verification"] = person.verification
     report["pairs"] = common
     return report
+
+
+def _ruler_of_identity(data: Path, perceiver: Perceiver) -> identity.Identity | None:
+    if not is_shards(data):
+        return None
+    try:
+        return identity.fit(data, perceiver.network)
+    except MemegenError:  # nobody is known twice: all other figures can be had
+        return None
 
 
 def _compare(
@@ -264,9 +277,8 @@ def _cost(generator: Generator, pair: Pair) -> dict[str, float]:
     start = time.perf_counter()
     frames = sum(1 for _ in painter.paint(targets))
     spent = (time.perf_counter() - start) / frames
-    parameters = 0
-    if isinstance(generator, AnatomicalGenerator):
-        parameters = sum(p.numel() for p in generator.network.parameters())
+    network = getattr(generator, "network", None)
+    parameters = sum(p.numel() for p in network.parameters()) if network is not None else 0
     return {
         f"ms a frame, {SPEED_SIDE} px": spent * 1000,
         "parameters, millions": parameters / 1e6,

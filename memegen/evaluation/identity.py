@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from memegen.arrays import Array, Integers, Mask
+from memegen.errors import MemegenError
 from memegen.facedata.shards import FaceLabels, load_labels, read_crops
 from memegen.perception.network import PerceptionNet
 
@@ -45,13 +46,18 @@ class Identity:
 
 
 def fit(data: Path, network: PerceptionNet) -> Identity:
-    """Fit on the training split of a shard folder, judge on its `val` split."""
+    """Fit on the training split of a shard folder, judge on its `val` split.
+
+    Raises MemegenError where a split shows nobody twice.
+    """
     labels = load_labels(data)
-    people = _several(labels, ~labels.is_val)
+    people, held_out = _several(labels, ~labels.is_val), _several(labels, labels.is_val)
+    for split, rows in (("train", people), ("val", held_out)):
+        if not len(rows):
+            raise MemegenError(f"{data}: nobody is seen twice in the {split} split")
     people = people[np.isin(labels.identity[people], np.unique(labels.identity[people])[:PEOPLE])]
     features = _read(data, labels, people, network)
     mean, directions = discriminant(features, labels.identity[people], DIRECTIONS)
-    held_out = _several(labels, labels.is_val)
     tested = (_read(data, labels, held_out, network) - mean) @ directions
     tested /= np.linalg.norm(tested, axis=1, keepdims=True)
     share = verification(tested, labels.identity[held_out])

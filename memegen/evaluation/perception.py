@@ -26,7 +26,7 @@ def evaluate(data: Path, name: str = "perception") -> Report:
 
     Landmark errors are mean distances in IOD (2-D by region, and 3-D over all), AU figures are
     Pearson correlations with the labels, pose figures mean absolute degrees. `several looks` is
-    what a photo gets: five slightly different crops, averaged.
+    what a photo gets: ten, of five slightly different crops and their mirror images, averaged.
     """
     labels, basis = load_labels(data), load_basis(data)
     truth = action_units(labels, basis)

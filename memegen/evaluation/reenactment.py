@@ -16,7 +16,7 @@ from memegen.perception.perceive import Perceiver, read_crop
 from memegen.performance.clip import open_clip, read_clip
 from memegen.performance.drive import Driving, track_of
 from memegen.performance.follow import Follower, Seen, performance_of
-from memegen.photo import read_photo
+from memegen.photo import picture_kind, read_photo
 from memegen.pipeline import Animator
 
 EVERY = 5  # frames between those compared
@@ -43,11 +43,16 @@ def ways_of(models: list[str]) -> list[Way]:
     return found
 
 
+def is_clip(path: Path) -> bool:
+    """Whether a file is a video or an animated picture."""
+    return path.suffix.lower() in SUFFIXES and picture_kind(path) != "still"
+
+
 def clips_in(source: Path) -> list[Path]:
     """A clip, or all clips of a folder. Raises UsageError if there is none."""
     if source.is_file():
         return [source]
-    found = sorted(p for p in source.iterdir() if p.suffix.lower() in SUFFIXES)
+    found = sorted(path for path in source.iterdir() if is_clip(path))
     if not found:
         raise UsageError(f"{source}: neither face data nor clips in this folder")
     return found
@@ -83,6 +88,8 @@ def _one(clip: Path, ways: list[Way], animators: dict[str, Animator], first: Ani
     if found[0] is None:
         raise MemegenError(f"{clip}: no face in the first frame")
     shown = [i for i in range(EVERY, len(frames), EVERY) if found[i] is not None]
+    if not shown:
+        raise MemegenError(f"{clip}: too few frames with a face, every {EVERY}th is compared")
     photo = read_photo(frames[0])
     report: Report = {}
     for way in ways:

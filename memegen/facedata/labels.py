@@ -156,3 +156,9 @@ def _project_dead(vectors: Array, labels: FaceLabels, basis: IctBasis) -> None:
         }.items():
             column = aus.INDEX[name]
             vectors[:, column] = np.clip(np.maximum(vectors[:, column], hint), 0, 1)
+
+
+def rarity(units: Array) -> Array:
+    """(N,) from 0 to 20: how rare the rarest strong action unit of each expression (N, K) is."""
+    strong = units > 0.3
+    return np.asarray(np.minimum((strong / (0.02 + strong.mean(0))).max(1), 20), np.float32)

@@ -87,12 +87,13 @@ def load_labels(folder: Path) -> FaceLabels:
 
 
 def read_jpegs(data: Path, labels: FaceLabels) -> list[bytes]:
-    """The compressed crops of all labelled ids, in order."""
+    """The compressed crops of all labelled ids, in order. Raises UsageError if one is missing."""
     found: dict[str, bytes] = {}
     wanted = {f"{crop_id}.jpg" for crop_id in labels.ids}
     for path in sorted(data.glob("*.zip")):
         with zipfile.ZipFile(path) as archive:
             found |= {n: archive.read(n) for n in archive.namelist() if n in wanted}
+    _refuse_missing(data, [name for name in sorted(wanted) if name not in found])
     return [found[f"{crop_id}.jpg"] for crop_id in labels.ids]
 
 
@@ -100,9 +101,7 @@ def read_crops(folder: Path, ids: npt.NDArray[np.str_], size: int) -> Picture:
     """(N, size, size, 3) crops of the named ids, resized where the shard holds another size."""
     archives = {name: path for path in sorted(folder.glob("*.zip")) for name in _names(path)}
     wanted = [f"{crop_id}.jpg" for crop_id in ids]
-    missing = [name for name in wanted if name not in archives]
-    if missing:
-        raise UsageError(f"{folder}: {len(missing)} labelled crops in no shard, first {missing[0]}")
+    _refuse_missing(folder, [name for name in wanted if name not in archives])
     crops = np.empty((len(ids), size, size, 3), np.uint8)
     rows_of: dict[Path, list[int]] = {}
     for row, name in enumerate(wanted):
@@ -112,6 +111,11 @@ def read_crops(folder: Path, ids: npt.NDArray[np.str_], size: int) -> Picture:
             for row in rows:
                 crops[row] = _decode(archive.read(wanted[row]), size)
     return crops
+
+
+def _refuse_missing(folder: Path, names: list[str]) -> None:
+    if names:
+        raise UsageError(f"{folder}: {len(names)} labelled crops in no shard, first {names[0]}")
 
 
 def _names(path: Path) -> Iterator[str]:

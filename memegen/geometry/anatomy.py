@@ -81,7 +81,7 @@ def compose_channels(vectors: Array) -> Array:
 
 @lru_cache(maxsize=4)
 def load_anatomy(name: str = "anatomy") -> Anatomy:
-    """Read the calibrated basis that `memegen train anatomy` wrote (shipped as `anatomy`)."""
+    """Read the calibrated basis of `memegen train DATA --model anatomy` (shipped as `anatomy`)."""
     file = weights.load(name, "anatomy")
     if file.metadata.get("au_order") != " ".join(aus.CHANNELS):
         raise WeightsError(f"{file.path}: made for another list of action units")

@@ -1,4 +1,4 @@
-"""Calibration of the anatomical basis on real people: `memegen train anatomy DATA`.
+"""Calibration of the anatomical basis on real people: `memegen train DATA --model anatomy`.
 
 For two near-frontal crops of one person, the change of the pose-free shape is regressed on the
 change of the action units, mirrored pairs included so that left and right agree. The prior is the
@@ -16,6 +16,7 @@ import torch
 
 from memegen import aus, weights
 from memegen.arrays import Array, Integers, Mask
+from memegen.errors import MemegenError
 from memegen.facedata.labels import PROJECTED, IctBasis, action_units, face_shapes, load_basis
 from memegen.facedata.shards import FaceLabels, load_labels
 from memegen.geometry.anatomy import Anatomy
@@ -42,7 +43,8 @@ def person_pairs(labels: FaceLabels, rows: Mask, max_angle: float) -> Integers:
     chosen = np.flatnonzero(rows & frontal & (labels.identity >= 0))
     chosen = chosen[np.argsort(labels.identity[chosen], kind="stable")]
     people = np.split(chosen, np.flatnonzero(np.diff(labels.identity[chosen])) + 1)
-    return np.array([pair for rows_ in people for pair in itertools.combinations(rows_, 2)])
+    pairs = [pair for rows_ in people for pair in itertools.combinations(rows_, 2)]
+    return np.array(pairs, np.int64).reshape(-1, 2)
 
 
 def calibrated_channels() -> list[int]:
@@ -150,15 +152,21 @@ def region_errors(
 def train(
     data: Path, out: Path, settings: Calibration | None = None
 ) -> dict[str, dict[str, float]]:
-    """Calibrate on a shard folder, write `out/anatomy.safetensors`, return the errors on `val`."""
+    """Calibrate on a shard folder, write `out/anatomy.safetensors`, return the errors on `val`.
+
+    Raises MemegenError where a split shows nobody twice.
+    """
     settings = settings or Calibration()
     labels, basis = load_labels(data), load_basis(data)
     vectors, shapes = action_units(labels, basis), face_shapes(labels, basis)
     pairs = person_pairs(labels, ~labels.is_val, settings.max_angle)
+    held_out = person_pairs(labels, labels.is_val, settings.max_angle)
+    for split, found in (("train", pairs), ("val", held_out)):
+        if not len(found):
+            raise MemegenError(f"{data}: nobody is seen twice from the front in the {split} split")
     anatomy = calibrate(vectors, shapes, pairs, basis, settings)
     out.mkdir(parents=True, exist_ok=True)
     save(out / "anatomy.safetensors", anatomy)
-    held_out = person_pairs(labels, labels.is_val, settings.max_angle)
     return {
         "static": region_errors(_still(anatomy), vectors, shapes, held_out),
         "uncalibrated": region_errors(uncalibrated(basis), vectors, shapes, held_out),

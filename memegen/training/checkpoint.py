@@ -33,9 +33,15 @@ def required(out: Path) -> Path:
     return path
 
 
-def save(out: Path, parts: Mapping[str, Stateful], progress: Mapping[str, Any]) -> None:
+def save(
+    out: Path,
+    parts: Mapping[str, Stateful],
+    progress: Mapping[str, Any],
+    begun_with: Mapping[str, Any],
+) -> None:
     """Write beside, flush to disk, rename: whoever kills this process finds the last one whole.
 
+    begun_with: options that `restore` wants the same.
     Raises MemegenError, and keeps the last one, if a part holds numbers that are not finite.
     """
     state: dict[str, Any] = {name: part.state_dict() for name, part in parts.items()}
@@ -45,13 +51,31 @@ def save(out: Path, parts: Mapping[str, Stateful], progress: Mapping[str, Any]) 
                 f"{out / NAME}: not written, the {name} is not finite any more; what was saved "
                 "last is kept, --resume from it with a lower --lr"
             )
-    state |= {"random": torch.get_rng_state(), "progress": dict(progress)}
+    state |= {"random": _random_state(), "progress": dict(progress), "begun": dict(begun_with)}
     partial = out / "checkpoint.part"
     with partial.open("wb") as file:
         torch.save(state, file)
         file.flush()
         os.fsync(file.fileno())
     partial.replace(out / NAME)
+
+
+def _random_state() -> dict[str, Any]:
+    """Of every device that training may draw random numbers on."""
+    state: dict[str, Any] = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        state["cuda"] = torch.cuda.get_rng_state_all()
+    if torch.backends.mps.is_available():
+        state["mps"] = torch.mps.get_rng_state()
+    return state
+
+
+def _set_random_state(state: Mapping[str, Any]) -> None:
+    torch.set_rng_state(state["cpu"])
+    if "cuda" in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(state["cuda"])
+    if "mps" in state and torch.backends.mps.is_available():
+        torch.mps.set_rng_state(state["mps"])
 
 
 def _tensors(state: Any) -> Iterator[torch.Tensor]:
@@ -63,20 +87,33 @@ def _tensors(state: Any) -> Iterator[torch.Tensor]:
             yield from _tensors(value)
 
 
-def restore(out: Path, parts: Mapping[str, Stateful]) -> dict[str, Any]:
+def restore(
+    out: Path, parts: Mapping[str, Stateful], begun_with: Mapping[str, Any]
+) -> dict[str, Any]:
     """Load all parts and torch's random state; returns the progress that was saved.
 
-    Raises UsageError if there is no checkpoint, MemegenError if it is of another kind of run.
+    Raises UsageError if there is no checkpoint or the run began with other options, MemegenError if
+    it is of another kind of run.
     """
     path = required(out)
     try:
         saved = torch.load(path, weights_only=True, map_location="cpu")
+        _refuse_others(path, saved["begun"], begun_with)
         for name, part in parts.items():
             part.load_state_dict(saved[name])
-        torch.set_rng_state(saved["random"])
+        _set_random_state(saved["random"])
         return dict(saved["progress"])
+    except UsageError:
+        raise
     except (
         KeyError, RuntimeError, TypeError, ValueError, EOFError, pickle.UnpicklingError,
     ) as error:  # fmt: skip
-        reason = str(error).splitlines()[0]
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise MemegenError(f"{path}: no checkpoint of such a run ({reason})") from None
+
+
+def _refuse_others(path: Path, begun: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    for option, value in wanted.items():
+        if option in begun and begun[option] != value:
+            was = f"without {option}" if begun[option] is None else f"with {option} {begun[option]}"
+            raise UsageError(f"{path}: this run began {was}; --resume goes on as it began")

@@ -12,7 +12,7 @@ import numpy as np
 from memegen import aus, weights
 from memegen.arrays import Array, Integers
 from memegen.errors import MemegenError
-from memegen.facedata.labels import action_units, load_basis
+from memegen.facedata.labels import action_units, load_basis, rarity
 from memegen.facedata.photos import FEWEST, held_out_of, label
 from memegen.facedata.shards import is_shards, load_labels, read_jpegs
 from memegen.geometry.anatomy import load_anatomy
@@ -57,6 +57,9 @@ def _of_shards(data: Path, sources: Mapping[str, float], split: Split) -> Crops:
     if split != "all":
         wanted &= labels.is_val == (split == "held out")
     kept = np.flatnonzero(wanted)
+    if not len(kept):
+        known = ", ".join(sources)
+        raise MemegenError(f"{data}: no {split} crops of the kinds that are learnt from ({known})")
     labels, units = labels.take(kept), units[kept]
     weight = _rarity(units) * np.array([sources[name] for name in labels.source])
     return Crops(
@@ -74,11 +77,13 @@ def _of_photos(data: Path, split: Split, say: Callable[[str], None]) -> Crops:
     if split == "train":
         for name, reason in found.bad.items():
             say(f"{name}: left out, {reason}")
-    if split != "all" and len(found.faces) < FEWEST:
+    if split == "train" and len(found.faces) < FEWEST:
         raise MemegenError(
             f"{data}: {len(found.faces)} usable faces are too few to learn from, "
             f"{FEWEST} are the least and 20 to 200 are good"
         )
+    if len(found.faces) < FEWEST:
+        split = "all"  # nothing can be learnt from these, so nothing has been
     held_out = held_out_of(face.jpeg for face in found.faces)
     faces = [
         face
@@ -99,7 +104,5 @@ def _of_photos(data: Path, split: Split, say: Callable[[str], None]) -> Crops:
 
 def _rarity(units: Array) -> Array:
     """(N,) more for rare expressions, and for open mouths, which show what is to be learnt."""
-    strong = units > 0.3
-    rarity = np.minimum((strong / (0.02 + strong.mean(0))).max(1), 20)
     parted = np.clip(units[:, OPENING].max(1) * 3, 0, 1)
-    return np.asarray(1 + 0.1 * rarity + 4 * parted, np.float32)
+    return np.asarray(1 + 0.1 * rarity(units) + 4 * parted, np.float32)

@@ -285,13 +285,17 @@ class Run:
             "optimizer": self.optimizer, "critic_optimizer": self.critic_optimizer,
         }  # fmt: skip
 
+    def _begun(self) -> dict[str, Any]:
+        s = self.settings
+        return {"--seed": s.seed, "--batch": s.batch, "--source": s.source}
+
     def restore(self, out: Path) -> int:
         """Load the checkpoint of `out`; returns how many steps it has done."""
-        return int(checkpoint.restore(out, self._parts())["step"])
+        return int(checkpoint.restore(out, self._parts(), self._begun())["step"])
 
     def save(self, out: Path, step: int, data: Path) -> None:
         """Write the checkpoint and the weights."""
-        checkpoint.save(out, self._parts(), {"step": step})
+        checkpoint.save(out, self._parts(), {"step": step}, self._begun())
         weights.save(
             out / WEIGHTS,
             self.painter.state_dict(),

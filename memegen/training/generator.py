@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +27,7 @@ from memegen.training.journal import Journal
 from memegen.training.judge import Critics, Judge, LossWeights, views_of
 from memegen.training.painting import Samples, paint, samples_of
 from memegen.training.pairs import PairConfig, PairMaker, Pool, PoolConfig
+from memegen.training.perception import au_weights
 from memegen.training.sheets import write_sheet
 
 COLLAPSED = 0.02  # mean change inside mouths below which attention has closed up
@@ -135,7 +137,7 @@ def train(
     )
     shown = _draws(held_out, SHOWN, SHOWN, device)
     checked = _draws(held_out, CHECKED, 0, device) if settings.check_steps else None
-    judge = Judge(_perception(device), _au_weight(crops, device), run.critics, settings.weights)
+    judge = judge_of(crops, run, device)
     if checked is not None and not resume:
         at.best = run.miss(judge, checked)
         log(f"held out, before: {at.best:.4f}")
@@ -281,7 +283,7 @@ class Run:
         return network
 
     def set_rates(self, step: int) -> None:
-        """Linear warm-up, then a cosine to zero; the critics begin later and warm up then."""
+        """Linear warm-up, then a cosine to zero; the critics begin later, without a warm-up."""
         s = self.settings
         fall = 0.5 * (1 + math.cos(math.pi * step / s.steps))
         for group in self.optimizer.param_groups:
@@ -300,13 +302,18 @@ class Run:
         names = ("network", "average", "critics", "optimizer", "critic_optimizer")
         return {name: getattr(self, name) for name in names}
 
+    def _begun(self) -> dict[str, Any]:
+        parts = self.settings.parts
+        only = None if parts == PARTS else ", ".join(parts)
+        return {"--seed": self.settings.seed, "--only": only}
+
     def restore(self, out: Path) -> Progress:
         """Load the checkpoint of `out`; returns how far it was."""
-        return Progress(**checkpoint.restore(out, self._parts()))
+        return Progress(**checkpoint.restore(out, self._parts(), self._begun()))
 
     def save(self, out: Path, at: Progress, data: Path) -> Path:
         """Write the checkpoint, and the weights unless the best are kept."""
-        checkpoint.save(out, self._parts(), asdict(at))
+        checkpoint.save(out, self._parts(), asdict(at), self._begun())
         if self.settings.check_steps:
             return out / WEIGHTS
         return self.write_weights(out, at.step, data)
@@ -388,14 +395,12 @@ def _draws(maker: PairMaker, count: int, unpaired: int, device: torch.device) ->
     return samples_of(batch, flat, unpaired)
 
 
+def judge_of(crops: Crops, run: Run, device: torch.device) -> Judge:
+    """What judges the pictures of a run on such crops."""
+    weight = au_weights(torch.from_numpy(crops.units), {}).to(device)
+    return Judge(_perception(device), weight, run.critics, run.settings.weights)
+
+
 def _perception(device: torch.device) -> PerceptionNet:
     network = Perceiver(device=str(device)).network.requires_grad_(False)
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
-
-
-def _au_weight(crops: Crops, device: torch.device) -> Tensor:
-    """(K,) so that every action unit counts by its own spread; none for the head."""
-    spread = torch.from_numpy(crops.units).std(0)
-    weight = torch.where(spread > 0, 1 / spread.clamp(min=0.05) ** 2, 0.0)
-    weight[[aus.INDEX[c] for pair in aus.OPPOSITES[:3] for c in pair]] = 0
-    return weight.to(device)

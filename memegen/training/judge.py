@@ -31,7 +31,7 @@ class LossWeights:
     features: float = 0.3  # distance in the critics' features
     expression: float = 0.005  # action units that perception reads in unpaired pictures
     skin: float = 1.0  # colour of unpaired skin outside lips and lids
-    still: float = 0.5  # any other change of unpaired pictures there
+    still: float = 0.5  # any change of theirs: outside lips and lids of windows, and of the whole
     sparse: float = 0.01  # mean square of what attention changes
     rough: float = 0.05  # its steps
     residual: float = 0.5  # size and steps of the residual flow

@@ -1,4 +1,4 @@
-"""Training of the perception network: `memegen train perception DATA`."""
+"""Training of the perception network: `memegen train DATA --model perception`."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from memegen import aus, weights
 from memegen.devices import ready_to_train
 from memegen.errors import MemegenError
-from memegen.facedata.labels import action_units, load_basis
+from memegen.facedata.labels import action_units, load_basis, rarity
 from memegen.facedata.shards import load_labels, read_crops
 from memegen.geometry.shape import mirror_order
 from memegen.perception.network import Perceived, PerceptionConfig, PerceptionNet
@@ -61,7 +60,7 @@ class Faces:
     landmarks: Tensor  # (N, 478, 3)
     action_units: Tensor  # (N, K)
     rotation: Tensor  # (N, 3, 3)
-    weight: Tensor  # (N,) how often a crop is drawn
+    weight: Tensor  # (N,) how often a crop is drawn; in a batch, whether it was mirrored
 
 
 def load_faces(data: Path, size: int, device: torch.device) -> tuple[Faces, Tensor, Tensor, Tensor]:
@@ -69,9 +68,7 @@ def load_faces(data: Path, size: int, device: torch.device) -> tuple[Faces, Tens
     labels, basis = load_labels(data), load_basis(data)
     units = action_units(labels, basis)
     train = ~labels.is_val
-    # Rare expressions are drawn more often: a crop counts by its rarest strong action unit.
-    rarity = (units > 0.3) / (0.02 + (units > 0.3).mean(0))
-    weight = 1 + 0.15 * np.minimum(rarity.max(1), 20)
+    weight = 1 + 0.15 * rarity(units)  # rare expressions are drawn more often
     faces = Faces(
         torch.from_numpy(read_crops(data, labels.ids[train], size)).permute(0, 3, 1, 2),
         torch.from_numpy(labels.landmarks[train]),
@@ -194,10 +191,11 @@ def train(
     weighed = au_weights(faces.action_units, settings.emphasis)
     loss_of = PerceptionLoss(landmark_weights(mean).to(device), weighed, settings)
     parts_kept = {"network": network, "average": average, "optimizer": optimizer}
-    start = int(checkpoint.restore(out, parts_kept)["step"]) if resume else 0
+    begun = {"--seed": settings.seed}
+    start = int(checkpoint.restore(out, parts_kept, begun)["step"]) if resume else 0
 
     def save(step: int) -> Path:
-        checkpoint.save(out, parts_kept, {"step": step})
+        checkpoint.save(out, parts_kept, {"step": step}, begun)
         path = out / "perception.safetensors"
         weights.save(
             path,
