@@ -270,8 +270,6 @@ def test_a_wrapped_network_is_found_again() -> None:
         (["--source", "nobody"], "known: paper, authors, replicate"),
         (["--critic-from", "3"], "means nothing for --model ganimation"),
         (["--model", "anatomical", "--batch", "4"], "means nothing for --model anatomical"),
-        (["--only", "mouth"], "means nothing for --model ganimation"),
-        (["--model", "anatomical", "--only", "eye"], "only mouth can be finished alone"),
         (["--seed", "-1"], "--seed must be at least 0"),
         (["--lr", "nan"], "must be more than 0"),
         (["--model", "anatomical", "--resume", "--init", "anatomical"], "--init begins anew"),

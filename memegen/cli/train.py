@@ -18,7 +18,7 @@ from memegen.weights import DEFAULT_MODEL
 _RUN = {"--steps", "--lr", "--init", "--resume", "--tensorboard", "--max-minutes"}
 # Options that a model has a use for, beside those that all have.
 USED = {
-    "anatomical": _RUN | {"--critic-from", "--only"},
+    "anatomical": _RUN | {"--critic-from"},
     "anatomy": set[str](),
     "ganimation": _RUN | {"--size", "--batch", "--source", "--compile"},
     "perception": _RUN | {"--au-weight", "--augment", "--emphasis"},
@@ -58,10 +58,6 @@ def train(
     ] = None,
     critic_from: Annotated[
         int | None, typer.Option("--critic-from", help="Step at which the critics join.")
-    ] = None,
-    only: Annotated[
-        str | None,
-        typer.Option("--only", help="Finish one network of anatomical: mouth; needs --init."),
     ] = None,
     max_minutes: Annotated[
         float | None, typer.Option("--max-minutes", help="Stop in time, with what was learnt.")
@@ -115,7 +111,6 @@ def train(
         "--augment": augment,
         "--resume": resume or None,
         "--critic-from": critic_from,
-        "--only": only,
         "--max-minutes": max_minutes,
         "--size": size,
         "--batch": batch,
@@ -130,13 +125,6 @@ def train(
         raise UsageError("--resume goes on from the checkpoint in --out; --init begins anew")
     if init is not None:
         weights.load(init, model)  # now, not after all data is read
-    if only is not None:
-        if only != "mouth":
-            raise UsageError(f"--only {only}: only mouth can be finished alone")
-        if photos:
-            raise UsageError("--only needs face-data shards; photos fine-tune all networks")
-        if init is None and not resume:
-            raise UsageError("--only mouth: name the weights to begin with by --init")
     from memegen.training.processes import started
 
     if model != "ganimation" and started() > 1:
@@ -172,8 +160,6 @@ def train(
         from memegen.training import generator
 
         usual = generator.fine_tuning() if photos else generator.GeneratorTraining()
-        if only is not None:
-            usual = generator.finishing_mouths()
         begin = init or (DEFAULT_MODEL if photos and not resume else None)
         settings = replace(usual, **changed)
         path = generator.train(data, out, settings, where, resume, begin, say, tensorboard)

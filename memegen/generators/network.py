@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from memegen import aus
 from memegen.generators.windows import fade
 
-PARTS = ("face", "eye", "mouth")  # kinds of windows, each with a network of its own
 RESIDUAL_REACH = 0.12  # half widths of a window that the residual flow moves a pixel at most
 FLOW = 2  # channels of the mesh flow, in window units
 

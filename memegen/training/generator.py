@@ -17,12 +17,12 @@ from memegen import aus, weights
 from memegen.devices import ready_to_train
 from memegen.errors import MemegenError
 from memegen.generators.anatomical import Looked
-from memegen.generators.network import PARTS, GeneratorConfig, GeneratorNet
+from memegen.generators.network import GeneratorConfig, GeneratorNet
 from memegen.perception.network import PerceptionNet
 from memegen.perception.perceive import Perceiver
 from memegen.training import checkpoint
 from memegen.training.augment import AugmentConfig, recolour
-from memegen.training.crops import OPENING, Crops, load_crops
+from memegen.training.crops import Crops, load_crops
 from memegen.training.journal import Journal
 from memegen.training.judge import Critics, Judge, LossWeights, views_of
 from memegen.training.painting import Samples, paint, samples_of
@@ -44,8 +44,6 @@ class GeneratorTraining:
     steps: int = 6_000  # optimiser steps
     batch: int = 20  # draws a step, each a pair
     unpaired: int = 8  # of them also used without a target
-    opening: int = 0  # of these, how many are those of the batch whose mouth opens most
-    parts: tuple[str, ...] = PARTS  # networks that learn; the others stay as they are
     lr: float = 1e-3  # peak learning rate of Adam, after a linear warm-up, cosine to zero
     warmup: int = 200  # steps
     critic_lr: float = 4e-4  # learning rate of the critics, on the same schedule
@@ -79,20 +77,6 @@ def fine_tuning() -> GeneratorTraining:
         steps=400, lr=3e-4, warmup=20, critic_from=1_000_000, ema=0.98, save_minutes=1.0,
         sheet_steps=100, log_steps=20, check_steps=20, frozen_norms=True,
         pairs=PairConfig(wider=0.15), pool=PoolConfig(size=1024, first=160),
-    )  # fmt: skip
-
-
-def finishing_mouths() -> GeneratorTraining:
-    """Settings for the mouth's network alone, from weights that are good already.
-
-    Shut mouths that open, which no warp can make, are every third pair instead of every seventh,
-    and what lies between the lips counts more. Among photos that are to change without a target
-    mouths that open become rare then: they are looked for in each batch.
-    """
-    return GeneratorTraining(
-        steps=4_000, lr=8e-4, critic_from=100, parts=("mouth",), opening=4,
-        weights=LossWeights(inside=14),
-        pairs=PairConfig(closed=0.85, tight=4.0, wider=0.1, one_part=0.15),
     )  # fmt: skip
 
 
@@ -212,12 +196,11 @@ def learn(
 ) -> tuple[dict[str, Tensor], list[Looked]]:
     """One step of the networks, and of the critics: losses by name, and what was painted."""
     settings = run.settings
-    batch = opening_first(batch, settings.opening)
     samples = samples_of(batch, canvases(batch, settings.colour), settings.unpaired)
     device = samples.photo.device
     with torch.autocast(device.type, torch.bfloat16, enabled=settings.half):
         painted, looks = paint(run.network, samples)
-        views = views_of(samples, looks, painted, settings.parts)
+        views = views_of(samples, looks, painted)
         parts = judge.supervised(samples, painted, views)
         parts |= judge.unsupervised(samples, painted, views)
         parts |= judge.attention(looks)
@@ -256,9 +239,6 @@ class Run:
             for module in network.modules():
                 if isinstance(module, nn.BatchNorm2d):
                     module.eval()
-        for name in PARTS:
-            if name not in settings.parts:
-                network.of(name).requires_grad_(False).eval()
         network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         critics = Critics().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         average = torch.optim.swa_utils.AveragedModel(
@@ -303,9 +283,7 @@ class Run:
         return {name: getattr(self, name) for name in names}
 
     def _begun(self) -> dict[str, Any]:
-        parts = self.settings.parts
-        only = None if parts == PARTS else ", ".join(parts)
-        return {"--seed": self.settings.seed, "--only": only}
+        return {"--seed": self.settings.seed}
 
     def restore(self, out: Path) -> Progress:
         """Load the checkpoint of `out`; returns how far it was."""
@@ -342,21 +320,8 @@ class Run:
             torch.autocast(samples.photo.device.type, torch.bfloat16, half),
         ):
             painted, looks = paint(self.averaged, samples)
-            views = views_of(samples, looks, painted, self.settings.parts)
-            parts = judge.supervised(samples, painted, views)
+            parts = judge.supervised(samples, painted, views_of(samples, looks, painted))
         return float(torch.stack(list(parts.values())).sum())
-
-
-def opening_first(batch: dict[str, Tensor], count: int) -> dict[str, Tensor]:
-    """A batch with the `count` draws in front whose mouth opens most from X to X'."""
-    if not count:
-        return batch
-    opened = (batch["wanted"] - batch["own"])[:, OPENING].sum(1)
-    front = opened.topk(count).indices
-    behind = torch.ones_like(opened, dtype=torch.bool)
-    behind[front] = False
-    order = torch.cat([front, behind.nonzero()[:, 0]])
-    return {name: values[order] for name, values in batch.items()}
 
 
 def canvases(batch: Mapping[str, Tensor], colour: AugmentConfig) -> dict[str, Tensor]:

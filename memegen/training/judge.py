@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -58,14 +57,10 @@ class View(NamedTuple):
     target: Tensor  # (P, 3, S, S) the same place of the first P samples' targets
 
 
-def views_of(
-    samples: Samples, looks: list[Looked], painted: Tensor, parts: Collection[str]
-) -> list[View]:
-    """The windows of some networks in finished canvases (T, 3, S, S), and in their targets."""
+def views_of(samples: Samples, looks: list[Looked], painted: Tensor) -> list[View]:
+    """Face, eyes and mouth of finished canvases (T, 3, S, S), and of their targets."""
     side, found = samples.target.shape[-1], []
     for looked in looks:
-        if looked.window.network not in parts:
-            continue
         size = looked.seen.shape[-1]
         affine = pixels(samples.places[f"{looked.window.name}/affine"], side)
         found.append(

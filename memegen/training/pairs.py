@@ -47,7 +47,6 @@ class PairConfig:
 
     canvas: int = 192  # pixels of the crops that are moved
     closed: float = 0.55  # share of y' whose mouth is shut
-    tight: float = 1.0  # power of the random share of smiles, sneers etc. that these keep
     wider: float = 0.3  # share of open mouths that the mesh opens further before all else
     shut_eyes: float = 0.12  # share of y' with one or both eyes shut
     one_part: float = 0.25  # share of y' that differs from y in one part of the face only
@@ -184,7 +183,7 @@ class PairMaker(Dataset[dict[str, Tensor]]):
         wanted = drawn.copy()
         if rng.random() < c.closed:
             wanted[OPENING] = 0
-            wanted[_PARTING] *= rng.random() ** c.tight
+            wanted[_PARTING] *= rng.random()
         if rng.random() < c.shut_eyes:
             lids = _LIDS if rng.random() < 0.6 else [_LIDS[rng.integers(2)]]
             wanted[lids] = 1
