@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,6 +46,15 @@ def find(name: str) -> Path:
     return (Path(override) if override else folder()) / f"{name}.safetensors"
 
 
+def in_run(name: str, architectures: Iterable[str]) -> Path:
+    """A path as it is; for the folder of a run, the first such weights that it holds."""
+    path = Path(name)
+    if not path.is_dir() or name in SHIPPED:
+        return path
+    files = [path / f"{known}.safetensors" for known in architectures]
+    return next((file for file in files if file.is_file()), files[0])
+
+
 def architecture_of(path: Path) -> str:
     """What network a weights file is for. Raises WeightsError if it is none."""
     from safetensors import SafetensorError, safe_open
@@ -67,9 +76,7 @@ def load(name: str, architecture: str) -> Weights:
     """
     from safetensors import SafetensorError, safe_open
 
-    path = find(name)
-    if name not in SHIPPED and Path(name).is_dir():
-        path = Path(name) / f"{architecture}.safetensors"
+    path = find(str(in_run(name, [architecture])))
     if not path.is_file():
         ours = architecture in SHIPPED
         helps = "reinstall memegen, or set MEMEGEN_WEIGHTS" if ours else "train or import some"

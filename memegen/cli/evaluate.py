@@ -105,9 +105,9 @@ def evaluate(
 
 def _perception_named(name: str) -> str | None:
     """Weights of perception that a name, a file or the folder of a run stands for, if any."""
-    from memegen.weights import architecture_of
+    from memegen.weights import architecture_of, in_run
 
-    path = Path(name) / "perception.safetensors" if Path(name).is_dir() else Path(name)
+    path = in_run(name, ["perception"])
     if name == "perception":
         return name
     return str(path) if path.is_file() and architecture_of(path) == "perception" else None

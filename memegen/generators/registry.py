@@ -55,9 +55,4 @@ def weights_named(name: str) -> Path:
 
 
 def _file_of(name: str) -> Path:
-    """A path as it is; for the folder of a run, the weights in it."""
-    path = Path(name)
-    if path.is_dir() and name not in _REGISTRY:
-        files = [path / f"{known}.safetensors" for known in _WITH_WEIGHTS]
-        path = next((file for file in files if file.is_file()), files[0])
-    return path
+    return Path(name) if name in _REGISTRY else weights.in_run(name, _WITH_WEIGHTS)

@@ -115,5 +115,5 @@ def restore(
 def _refuse_others(path: Path, begun: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
     for option, value in wanted.items():
         if option in begun and begun[option] != value:
-            was = f"without {option}" if begun[option] is None else f"with {option} {begun[option]}"
-            raise UsageError(f"{path}: this run began {was}; --resume goes on as it began")
+            was = f"{option} {begun[option]}"
+            raise UsageError(f"{path}: this run began with {was}; --resume goes on as it began")
