@@ -20,6 +20,7 @@ _RUN = {"--steps", "--lr", "--init", "--resume", "--tensorboard", "--max-minutes
 USED = {
     "anatomical": _RUN | {"--critic-from"},
     "anatomy": set[str](),
+    "appearance": set[str](),
     "ganimation": _RUN | {"--size", "--batch", "--source", "--compile"},
     "perception": _RUN | {"--au-weight", "--augment", "--emphasis"},
     "reach": {"--steps"},
@@ -136,6 +137,14 @@ def train(
             line = "  ".join(f"{region} {value:.4f}" for region, value in errors.items())
             say(f"{name:14}{line}")
         result(str(out / "anatomy.safetensors"))
+        return
+    if model == "appearance":
+        from memegen.training import appearance
+
+        for name, figures in appearance.train(data, out, log=say).items():
+            line = "  ".join(f"{figure} {value:.3f}" for figure, value in figures.items())
+            say(f"{name:18}{line}")
+        result(str(out / "appearance.safetensors"))
         return
     if model == "reach":
         from memegen.training import reach

@@ -23,6 +23,7 @@ class FaceLabels:
     ids: npt.NDArray[np.str_]  # (N,) "celeba/00000"
     is_val: Mask  # (N,)
     identity: Integers  # (N,) person number, -1 unknown
+    kind: npt.NDArray[np.str_]  # (N,) of large crops: grey, web, official, generated, free; else ""
     landmarks: Array  # (N, 478, 3) crop units
     scores: dict[str, Array]  # blendshape name -> (N,) 0..1
     rotation: Array  # (N, 3, 3) head rotation, face axes
@@ -44,6 +45,7 @@ class FaceLabels:
             self.ids[rows],
             self.is_val[rows],
             self.identity[rows],
+            self.kind[rows],
             self.landmarks[rows],
             {name: score[rows] for name, score in self.scores.items()},
             self.rotation[rows],
@@ -73,6 +75,7 @@ def load_labels(folder: Path) -> FaceLabels:
             raw["id"],
             raw["split"] == "val",
             raw["identity"],
+            raw.get("hires_kind", np.full(len(raw["id"]), "")),
             landmarks.astype(np.float32),
             {str(name): column for name, column in zip(raw["score_names"], scores, strict=True)},
             raw["pose"][:, :3, :3],

@@ -12,9 +12,11 @@ from torch import Tensor
 from memegen import aus
 from memegen.arrays import Array
 from memegen.generators.base import Scene
+from memegen.generators.creases import CreaseLayer
 from memegen.generators.eyes import EyeLayer
 from memegen.generators.inpaint import fill_unknown
 from memegen.generators.mouth import Drawn, MouthFrame, MouthLayer, light_of
+from memegen.geometry.appearance import load_appearance
 from memegen.geometry.flow import COARSE, Box, DenseFlow, warp
 from memegen.geometry.outline import fill, opening
 from memegen.geometry.shape import LEFT_IRIS, RIGHT_IRIS
@@ -82,6 +84,7 @@ class MeshPainter:
         self._rest_points = points
         cell = max(1, round(scene.unit / COARSE))
         self._flow = DenseFlow(points, motion.anatomy.triangles, height, width, cell, device)
+        self._creases = CreaseLayer(self._picture, points, motion, load_appearance(), cell)
         iod = float(motion.pose.scale) * scene.unit
         self._eyes = {
             side: EyeLayer(picture, points[list(ring), :2], points[iris, :2], iod)
@@ -126,7 +129,7 @@ class MeshPainter:
             moved = self._scene.pixels(motion.move(chunk, detail.rows(rows) if detail else None))
             with torch.inference_mode():
                 flow = self._flow(moved, self._texture(moved))
-                warped = warp(self._picture, flow)
+                warped = warp(self._creases.apply(chunk), flow)
             images = warped.permute(0, 2, 3, 1).cpu().contiguous().numpy()
             jaws = self._jaw(chunk)
             mouths = [

@@ -1,0 +1,143 @@
+"""Creases and shading of skin, put onto a photo before the mesh moves it.
+
+Two things change the light on skin that moves. Folds and cheeks that every face has come from the
+appearance basis. Lines that this face has already deepen where the mesh compresses skin, and fade
+where it stretches: their contrast is scaled by the change of area.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from memegen.arrays import LUMA, Array, Integers
+from memegen.generators.furrows import draw_furrows, raised
+from memegen.geometry.anatomy import Anatomy
+from memegen.geometry.appearance import FLOOR, AppearanceBasis
+from memegen.geometry.flow import Box, ring_points, ring_triangles
+from memegen.geometry.motion import FaceMotion
+from memegen.geometry.raster import rasterize, source_positions
+from memegen.geometry.shape import MESH_POINTS
+from memegen.geometry.unwrap import HEIGHT, WIDTH, Unwrapping, sides, texture_points
+
+STRENGTH = 1.3  # of the maps: regression on noisy labels makes them weaker than real creases
+# Largest log ratios: skin gets at most so much darker or lighter. Folds are deep and narrow; a
+# shine that spreads would look like another lamp.
+DARKEST, LIGHTEST = 0.75, 0.3
+LINES = 0.045  # IOD: finer than this is a line of skin, broader is shading
+LINE_LIMIT = 0.22  # log ratio of the strongest line that is deepened: beyond are hairs and moles
+DEEPENING = 2.2  # relative contrast that a line gains where skin shrinks to nothing
+
+
+class CreaseLayer:
+    """The skin of one photo.
+
+    picture (1, C, H, W) 0..255; points (478, 2+) landmarks in its pixels; `cell` the spacing in
+    pixels at which positions in the texture are computed.
+    """
+
+    def __init__(
+        self, picture: Tensor, points: Array, motion: FaceMotion, basis: AppearanceBasis, cell: int
+    ) -> None:
+        self._picture, self._basis, self._motion = picture, basis, motion
+        reach = np.concatenate([points[:MESH_POINTS, :2], ring_points(points)])
+        self._box = Box.around(reach, 1, *picture.shape[2:])
+        self._visible = min(self._box.size) > 3
+        if not self._visible:
+            return
+        anatomy = motion.anatomy
+        self._grid = self._positions(points, anatomy, cell)
+        self._unwrapping = Unwrapping.of(anatomy.canonical, anatomy.triangles)
+        iod = float(np.linalg.norm(points[473, :2] - points[468, :2]))
+        rows, columns = self._box.slices
+        self._lines = lines_of(picture[:, :3, rows, columns], LINES * iod)
+        shown = picture[0, :3].mean((1, 2)).cpu().numpy()
+        self._furrows = draw_furrows(int(shown.sum() * 1000)) * basis.skin * sides()
+        self._tint = torch.from_numpy(basis.tint).to(picture.device).view(1, 3, 1, 1)
+
+    def _positions(self, points: Array, anatomy: Anatomy, cell: int) -> Tensor:
+        """(1, h, w, 2) where in the texture (-1..1) the pixels of the box lie; far out: outside."""
+        rows, columns = (-(-length // cell) for length in self._box.size)
+        mesh = points[:MESH_POINTS, :2]
+        texture = texture_points(anatomy.canonical)
+        # Rings around both carry positions on beyond the face: its edge must not be a jump.
+        source = torch.from_numpy(np.concatenate([texture, ring_points(texture)]))[None]
+        corner = np.array([self._box.left, self._box.top], np.float32)
+        at = (np.concatenate([mesh, ring_points(points)]) - corner) / cell
+        places = torch.from_numpy(at.astype(np.float32))[None]
+        depth = np.full(len(at), -1e6, np.float32)
+        depth[:MESH_POINTS] = -points[:MESH_POINTS, 2]
+        triangles = torch.from_numpy(np.concatenate([anatomy.triangles, ring_triangles()]))
+        index = rasterize(places, torch.from_numpy(depth)[None], triangles, rows, columns)
+        where = source_positions(index, places, source, triangles)
+        unit = where * (2 / torch.tensor([WIDTH, HEIGHT])) - 1
+        # Beyond the rings: far out on the same side, so that no interpolation crosses the face.
+        y, x = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
+        away = torch.stack([x, y], -1) + 0.5 - torch.from_numpy(at[:MESH_POINTS].mean(0))
+        unit = torch.where(index[..., None] < 0, 4 * away.sign(), unit).permute(0, 3, 1, 2).float()
+        if cell > 1:
+            unit = F.interpolate(unit, scale_factor=float(cell), mode="bilinear")
+        height, width = self._box.size
+        grid = unit[:, :, :height, :width].permute(0, 2, 3, 1).contiguous()
+        return grid.to(self._picture.device)
+
+    def apply(self, targets: Array) -> Tensor:
+        """(T, K) expressions 0..1 to the photo with their creases (T or 1, C, H, W), unmoved."""
+        own = self._motion.own
+        if not self._visible or not np.abs(targets - own).max() > 0:
+            return self._picture
+        changes = np.stack([self._basis.change(own, target) for target in targets])
+        folds = (raised(targets) - raised(own))[..., None, None]
+        changes = within_limits(STRENGTH * changes + (folds * self._furrows).sum(1))
+        skin = self._basis.skin * self._strain(targets)
+        maps = torch.from_numpy(np.stack([changes, skin], 1)).to(self._picture.device)
+        grid = self._grid.expand(len(targets), -1, -1, -1)
+        shade, strain = F.grid_sample(maps, grid, align_corners=False).split(1, 1)
+        shade.addcmul_(strain, self._lines, value=-DEEPENING)
+        creased = self._picture.repeat(len(targets), 1, 1, 1)
+        rows, columns = self._box.slices
+        view = creased[:, :3, rows, columns]
+        view.add_((view + FLOOR) * torch.expm1(shade * self._tint))
+        return creased
+
+    def _strain(self, targets: Array) -> Array:
+        """(T, HEIGHT, WIDTH) relative change of area, negative where skin is compressed."""
+        anatomy = self._motion.anatomy
+        rest = self._motion.pose.to_face(self._motion.landmarks[:MESH_POINTS])
+        shift = anatomy.displacement(targets) - anatomy.displacement(self._motion.own)
+        before = vertex_areas(rest[None], anatomy.triangles)
+        after = vertex_areas(rest + shift, anatomy.triangles)
+        change = np.clip(after / before - 1, -0.5, 0.5)
+        u = self._unwrapping
+        return np.asarray((change[:, u.vertices] * u.shares).sum(-1), np.float32)
+
+
+def within_limits(ratio: Array) -> Array:
+    """Log ratios run softly against DARKEST and LIGHTEST."""
+    limit = np.where(ratio > 0, np.float32(LIGHTEST), np.float32(DARKEST))
+    return np.asarray(limit * np.tanh(ratio / limit), np.float32)
+
+
+def vertex_areas(points: Array, triangles: Integers) -> Array:
+    """(T, V, 3) vertices to (T, V) area of the triangles around each."""
+    a, b, c = (points[:, triangles[:, k]] for k in range(3))
+    area = np.linalg.norm(np.cross(b - a, c - a), axis=-1)
+    found = np.zeros(points.shape[:2], np.float32)
+    for k in range(3):
+        for row, values in zip(found, area, strict=True):
+            row += np.bincount(triangles[:, k], values, points.shape[1])
+    return np.maximum(found, 1e-6)
+
+
+def lines_of(picture: Tensor, radius: float) -> Tensor:
+    """(1, 3, H, W) levels 0..255 to (1, 1, H, W) log ratio of luma to that of its surroundings."""
+    luma = torch.einsum("nchw,c->nhw", picture, torch.from_numpy(LUMA).to(picture.device))[:, None]
+    log = torch.log(luma + FLOOR)
+    size = max(1, int(radius)) * 2 + 1
+    smooth = log
+    for _ in range(2):
+        padded = F.pad(smooth, (size // 2,) * 4, mode="replicate")
+        smooth = F.avg_pool2d(padded, size, stride=1)
+    return LINE_LIMIT * torch.tanh((log - smooth) / LINE_LIMIT)

@@ -1,0 +1,67 @@
+"""Furrows of the forehead: the lines that raised brows fold, where no average face shows them.
+
+Everybody's furrows lie at heights of their own, so regression over people loses them. They are
+drawn on the unwrapped face, placed by a seed: the same photo always gets the same ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from memegen import aus
+from memegen.arrays import Array
+from memegen.geometry.anatomy import compose_channels
+from memegen.geometry.unwrap import HEIGHT, ORIGIN, SCALE, WIDTH
+
+_RAISERS = (("AU1L", "AU2L"), ("AU1R", "AU2R"))
+
+
+@dataclass(frozen=True)
+class FurrowShape:
+    """Lengths in IOD, canonical axes (y up from the eyes)."""
+
+    lowest: float = 0.47  # height of the first furrow, just above the brows
+    spacing: float = 0.105  # between furrows: 6.5 mm
+    count: int = 4
+    jitter: float = 0.022  # standard deviation of a furrow's height
+    reach: float = 0.62  # half the length of the lowest furrow; the higher ones are shorter
+    arch: float = 0.035  # how much higher it lies above the middle of each brow
+    valley: float = 0.014  # half width of the dark line
+    shoulder: float = 0.034  # half width of the lit folds beside it
+    depth: float = 0.2  # log ratio at the bottom
+    relief: float = 0.55  # lit folds, as a share of the depth
+
+
+def draw_furrows(seed: int, shape: FurrowShape | None = None) -> Array:
+    """(HEIGHT, WIDTH) log ratio of fully raised brows."""
+    s, rng = shape or FurrowShape(), np.random.default_rng(seed)
+    x = (np.arange(WIDTH, dtype=np.float32) + 0.5 - ORIGIN[0]) / SCALE
+    y = (ORIGIN[1] - np.arange(HEIGHT, dtype=np.float32) - 0.5) / SCALE
+    total = np.zeros((HEIGHT, WIDTH), np.float32)
+    for number in range(s.count):
+        height = s.lowest + number * s.spacing + rng.normal(0, s.jitter)
+        wave = sum(
+            rng.normal(0, 0.007) * np.sin(x * frequency + rng.uniform(0, 2 * np.pi))
+            for frequency in (5.0, 9.0, 14.0)
+        )
+        line = height + s.arch * (1 - ((np.abs(x) - 0.36) / 0.36) ** 2) + wave
+        reach = s.reach * (1 - 0.1 * number) * rng.uniform(0.85, 1.1)
+        ends = np.clip((reach - np.abs(x - rng.normal(0, 0.06))) / 0.22, 0, 1)
+        uneven = 1 + 0.35 * np.sin(x * rng.uniform(4, 9) + rng.uniform(0, 2 * np.pi))
+        strength = ends * ends * (3 - 2 * ends) * uneven * rng.uniform(0.55, 1.0)
+        away = y[:, None] - line[None, :]
+        fold = s.relief * np.exp(-((away / s.shoulder) ** 2) / 2)
+        fold -= (1 + s.relief) * np.exp(-((away / s.valley) ** 2) / 2)
+        total += s.depth * strength * fold
+    return total.astype(np.float32)
+
+
+def raised(vectors: Array) -> Array:
+    """(..., K) channels to (..., 2): how far the person's left and right brow folds the skin."""
+    driven = np.clip(compose_channels(vectors), 0, 1)
+    inner, outer = (driven[..., [aus.INDEX[pair[k]] for pair in _RAISERS]] for k in (0, 1))
+    lowered = driven[..., [aus.INDEX["AU4L"], aus.INDEX["AU4R"]]]
+    both = np.clip(0.65 * inner + 0.5 * outer - 0.25 * lowered * outer, 0, 1)
+    return np.asarray(both**1.5, np.float32)

@@ -1,0 +1,306 @@
+"""The appearance basis, learnt from real people: `memegen train DATA --model appearance`.
+
+Crops are unwrapped to the canonical face and band-limited. For two crops of one person, the change
+of the log of skin's luma is regressed on the change of the action units, mirrored copies included;
+strong expressions of people seen once join in, each against the average face. No optimiser: normal
+equations, pooled over the sources.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from memegen import aus, weights
+from memegen.arrays import LUMA, Array, Integers, Mask
+from memegen.errors import MemegenError
+from memegen.facedata.labels import IctBasis, action_units, load_basis
+from memegen.facedata.shards import FaceLabels, load_labels, read_jpegs
+from memegen.generators.inpaint import soften
+from memegen.geometry.appearance import FLOOR, AppearanceBasis
+from memegen.geometry.flow import Box
+from memegen.geometry.outline import fill
+from memegen.geometry.shape import angles_of
+from memegen.geometry.topology import (
+    BROW_LEFT,
+    BROW_RIGHT,
+    EYE_LEFT,
+    EYE_RIGHT,
+    FACE_OVAL,
+    LIPS_OUTER,
+)
+from memegen.geometry.unwrap import HEIGHT, SCALE, WIDTH, Unwrapping, texture_points
+from memegen.training.anatomy import person_pairs
+
+_SILENT = (27, 46, 51, 52, 53, 54, 55, 56, 61, 62, 63, 64)  # composed of others, or no skin's
+_PRODUCTS = (
+    (("AU6", "AU12"), ("AU1", "AU2"), ("AU1", "AU4"), ("AU4", "AU9"), ("AU9", "AU10")),
+    (("AU12", "AU26"), ("AU15", "AU17")),  # the second has no sides
+)
+_GROUPS = {"AU4": (4,), "AU6": (6,), "AU9": (9,), "AU12": (12,), "AU1+2": (1, 2)}
+_BLOCK = 512  # crops unwrapped together
+_TURN = 30.0  # degrees that count as one, where head angles are regressed out
+
+
+@dataclass(frozen=True)
+class AppearanceTraining:
+    """Every setting of the fit."""
+
+    band: float = 0.30  # IOD: shading broader than this is the lamp's, not the muscles'
+    ridge: float = 10.0  # in pairs; twice as much on products
+    max_angle: float = 18.0  # degrees of head turn and nod about the average
+    person: float = 1.0  # weight of pairs of one person in everyday photos
+    laboratory: float = 6.0  # of pairs in grey laboratory pictures: even light, strong expressions
+    people: float = 0.5  # of large colour faces of different people
+    brows: float = 0.75  # share of the maps taken away at brows, which move against the mesh
+    judged: int = 150  # held-out pairs with the largest change, per action unit
+    judged_band: float = 0.14  # IOD: fine enough for folds and no shading
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Normal equations, whose right side is the sum of coefficient times picture over crops."""
+
+    gram: Array  # (F, F)
+    plain: Array  # (N, F) coefficients of the crops
+    mirrored: Array  # (N, F) of their mirror images
+
+
+def train(
+    data: Path,
+    out: Path,
+    settings: AppearanceTraining | None = None,
+    log: Callable[[str], None] = print,
+) -> dict[str, dict[str, float]]:
+    """Fit on a shard folder, write `out/appearance.safetensors`, return figures on `val`.
+
+    Raises MemegenError where a split shows nobody twice.
+    """
+    settings = settings or AppearanceTraining()
+    labels, basis = load_labels(data), load_basis(data)
+    features = feature_table()
+    vectors = action_units(labels, basis)
+    plan = pool_sources(labels, vectors, features, settings)
+    held_out = person_pairs(labels, labels.is_val, settings.max_angle)
+    if not plan.plain.any() or not len(held_out):
+        raise MemegenError(f"{data}: nobody is seen twice from the front in one of the splits")
+    unwrapping = Unwrapping.of(basis.canonical, basis.triangles)
+    log("unwrapping faces: some minutes")
+    solved, coloured = solve(data, labels, plan, unwrapping, settings)
+    kept = skin(basis, settings.brows)
+    tint = tint_of(coloured[:, : len(features)], kept > 0.5)
+    fitted = AppearanceBasis(*one_side(solved, features, kept), kept, tint)
+    out.mkdir(parents=True, exist_ok=True)
+    save(out / "appearance.safetensors", fitted)
+    return judge(data, labels, vectors, held_out, fitted, unwrapping, basis, settings)
+
+
+def feature_table() -> Integers:
+    """(F, 2) channels, then products, both sides; -1: no second factor."""
+    live = [c for c in aus.CHANNELS if int(c[2:].rstrip("LR")) not in _SILENT]
+    rows = [(aus.INDEX[c], -1) for c in live]
+    for side in "LR":
+        rows += [(aus.INDEX[a + side], aus.INDEX[b + side]) for a, b in _PRODUCTS[0]]
+        rows += [(aus.INDEX[a + side], aus.INDEX[b]) for a, b in _PRODUCTS[1]]
+    return np.array(rows, np.int64)
+
+
+def feature_names(features: Integers) -> list[list[str]]:
+    """Channels of each feature by name."""
+    return [[aus.CHANNELS[c] for c in pair if c >= 0] for pair in features]
+
+
+def design(vectors: Array, angles: Array, features: Integers) -> Array:
+    """(N, F + 3) features of expressions (N, K), and head angles (N, 3), to be regressed out."""
+    second = np.where(features[:, 1] < 0, 1, vectors[:, features[:, 1]])
+    return np.concatenate([vectors[:, features[:, 0]] * second, angles / _TURN], 1)
+
+
+def pool_sources(
+    labels: FaceLabels, vectors: Array, features: Integers, settings: AppearanceTraining
+) -> Plan:
+    """The normal equations of all training crops."""
+    angles = angles_of(labels.rotation)
+    plain = design(vectors, angles, features)
+    mirrored = design(aus.mirror(vectors), angles * np.array([-1, 1, -1]), features)
+    gram = np.zeros((plain.shape[1],) * 2)
+    shares = [np.zeros(plain.shape, np.float32) for _ in range(2)]
+    pairs = person_pairs(labels, ~labels.is_val, settings.max_angle)
+    count = np.maximum(np.bincount(pairs.ravel(), minlength=len(labels)), 1)
+    laboratory = labels.kind == "grey"
+    weight = np.where(laboratory[pairs[:, 0]], settings.laboratory, settings.person)
+    weight = weight * 2 / count[pairs].sum(1)  # a person of many photos is still one person
+    steady = np.abs(angles[:, :2] - np.median(angles[:, :2], 0)).max(1) < settings.max_angle
+    colour = (labels.source == "hires") & ~laboratory & ~labels.is_val & steady
+    for side, (rows, share) in enumerate(zip((plain, mirrored), shares, strict=True)):
+        change = rows[pairs[:, 1]] - rows[pairs[:, 0]]
+        gram += (change * weight[:, None]).T @ change
+        np.add.at(share, pairs[:, 1], change * weight[:, None])
+        np.add.at(share, pairs[:, 0], -change * weight[:, None])
+        mean = (plain[colour].mean(0) + mirrored[colour].mean(0)) / 2 if colour.any() else 0
+        centred = rows[colour] - mean
+        gram += settings.people * centred.T @ centred
+        shares[side][colour] += settings.people * centred
+    return Plan(gram, *shares)
+
+
+def solve(
+    data: Path, labels: FaceLabels, plan: Plan, unwrapping: Unwrapping, settings: AppearanceTraining
+) -> tuple[Array, Array]:
+    """(F + 3, H, W) maps of luma, and (3, F + 3, H, W) of red, green and blue."""
+    size = plan.gram.shape[0]
+    used = np.flatnonzero(np.abs(plan.plain).sum(1) + np.abs(plan.mirrored).sum(1))
+    right = np.zeros((3, size, HEIGHT, WIDTH), np.float32)
+    luma = np.zeros((size, HEIGHT, WIDTH), np.float32)
+    for rows, bands in read_bands(data, labels, used, unwrapping, settings.band):
+        for share, seen in ((plan.plain, bands), (plan.mirrored, bands[..., ::-1])):
+            weight = share[rows].T
+            luma += np.tensordot(weight, seen[:, 3], 1)
+            for channel in range(3):
+                right[channel] += np.tensordot(weight, seen[:, channel], 1)
+    ridge = np.full(size, settings.ridge)
+    ridge[len(feature_table()) - 14 : len(feature_table())] *= 2
+    inverse = np.linalg.inv(plan.gram + np.diag(ridge)).astype(np.float32)
+    return np.tensordot(inverse, luma, 1), np.stack([np.tensordot(inverse, r, 1) for r in right])
+
+
+def read_bands(
+    data: Path, labels: FaceLabels, rows: Integers, unwrapping: Unwrapping, band: float
+) -> Iterator[tuple[Integers, Array]]:
+    """Blocks of crops: their rows, and (B, 4, H, W) band-limited logs of red, green, blue, luma."""
+    chosen = labels.take(rows)
+    jpegs = read_jpegs(data, chosen)
+    inside = torch.from_numpy(unwrapping.inside.astype(np.float32))[None, None]
+    for start in range(0, len(rows), _BLOCK):
+        part = range(start, min(start + _BLOCK, len(rows)))
+        unwrapped = []
+        for row in part:
+            with Image.open(io.BytesIO(jpegs[row])) as image:
+                picture = np.asarray(image.convert("RGB"), np.float32)
+            tensor = torch.from_numpy(picture).permute(2, 0, 1)[None]
+            unwrapped.append(unwrapping.read(tensor, chosen.landmarks[row] * len(picture)))
+        colours = torch.cat(unwrapped)
+        luma = torch.einsum("nchw,c->nhw", colours, torch.from_numpy(LUMA))[:, None]
+        logs = torch.log(torch.cat([colours, luma], 1) + FLOOR)
+        yield rows[list(part)], band_limited(logs, inside, band * SCALE).numpy()
+
+
+def band_limited(logs: Tensor, inside: Tensor, sigma: float) -> Tensor:
+    """(N, C, H, W) minus its Gaussian blur of `sigma` pixels, blurred within `inside` only."""
+    mass = blur(inside, sigma).clamp(min=1e-3)
+    return (logs - blur(logs * inside, sigma) / mass) * inside
+
+
+def blur(x: Tensor, sigma: float) -> Tensor:
+    """Gaussian of (N, C, H, W), zeros beyond the border; wide ones on a reduced picture."""
+    factor = 4 if sigma >= 8 else 1
+    small = F.avg_pool2d(x, factor)
+    reach = int(3 * sigma / factor)
+    line = torch.exp(-((torch.arange(-reach, reach + 1.0) * factor / sigma) ** 2) / 2)
+    line = line / line.sum()
+    flat = small.reshape(-1, 1, *small.shape[2:])
+    along = F.conv2d(flat, line.view(1, 1, 1, -1), padding=(0, reach))
+    soft = F.conv2d(along, line.view(1, 1, -1, 1), padding=(reach, 0)).view_as(small)
+    return F.interpolate(soft, size=x.shape[2:], mode="bilinear") if factor > 1 else soft
+
+
+def skin(basis: IctBasis, brows: float) -> Array:
+    """(HEIGHT, WIDTH) 1 where maps count, 0 off the face and at lips and lids, soft between.
+
+    `brows` is the share taken away at brows, where label noise moves dark hair over pale skin.
+    """
+    points, box = texture_points(basis.canonical), Box(0, 0, WIDTH, HEIGHT)
+
+    def part(ring: tuple[int, ...], grow: float, softness: float) -> Array:
+        at = points[list(ring)]
+        centre = at.mean(0)
+        away = at - centre
+        length = np.linalg.norm(away, axis=1, keepdims=True)
+        return soften(fill(at + away / length * grow * SCALE, box), softness * SCALE)
+
+    kept = np.clip(2 * part(FACE_OVAL, -0.04, 0.05) - 1, 0, 1)
+    kept *= fill(points[list(FACE_OVAL)], box)
+    for eye in (EYE_LEFT, EYE_RIGHT):
+        kept *= 1 - part(eye, 0.05, 0.025)
+    for brow in (BROW_LEFT, BROW_RIGHT):
+        kept *= 1 - brows * part(brow, 0.05, 0.03)
+    kept = kept * (1 - part(LIPS_OUTER, 0.025, 0.02))
+    return np.asarray(np.minimum(kept, kept[:, ::-1]), np.float32)
+
+
+def one_side(solved: Array, features: Integers, kept: Array) -> tuple[Array, Integers]:
+    """Maps and features of the person's left and of the middle, from those of all.
+
+    Both sides of a face mostly act together, so that regression cannot tell their halves apart:
+    what both make is kept whole, and anatomy says which half is whose (see `AppearanceBasis`).
+    """
+    names = feature_names(features)
+    chosen = [row for row, pair in enumerate(names) if not pair[0].endswith("R")]
+    sided = np.array([names[row][0].endswith("L") for row in chosen])[:, None, None]
+    maps = solved[chosen]
+    maps = np.where(sided, maps + maps[..., ::-1], (maps + maps[..., ::-1]) / 2)
+    return (maps * kept).astype(np.float32), features[chosen]
+
+
+def tint_of(coloured: Array, kept: Mask) -> Array:
+    """(3,) slope of the maps of red, green and blue (3, F, H, W) on their mean, over skin."""
+    luma = np.tensordot(LUMA, coloured, 1)[:, kept]
+    slopes = [(channel[:, kept] * luma).sum() / (luma**2).sum() for channel in coloured]
+    return np.array(slopes, np.float32)
+
+
+def save(path: Path, basis: AppearanceBasis) -> None:
+    """Write a basis as a weights file."""
+    weights.save(
+        path,
+        {name: torch.from_numpy(getattr(basis, name)) for name in ("maps", "skin", "tint")},
+        "appearance",
+        {},
+        features=" ".join("*".join(pair) for pair in feature_names(basis.features)),
+        licence="fitted on CelebA (non-commercial research) and other face crops; holds no picture",
+    )
+
+
+def judge(
+    data: Path, labels: FaceLabels, vectors: Array, pairs: Integers, basis: AppearanceBasis,
+    unwrapping: Unwrapping, ict: IctBasis, settings: AppearanceTraining,
+) -> dict[str, dict[str, float]]:  # fmt: skip
+    """Correlation, pixel by pixel of skin, of predicted and real change in held-out pairs.
+
+    {source: {action units that change most: correlation}}, and the amplitude as `gain`: real on
+    predicted change.
+    """
+    bands = np.zeros((len(labels), HEIGHT, WIDTH), np.float16)
+    for rows, found in read_bands(data, labels, np.unique(pairs), unwrapping, settings.judged_band):
+        bands[rows] = found[:, 3]
+    kept = skin(ict, 1.0) > 0.9
+    inside = torch.from_numpy(unwrapping.inside.astype(np.float32))[None, None]
+    report: dict[str, dict[str, float]] = {}
+    laboratory = labels.kind[pairs[:, 0]] == "grey"
+    for source, chosen in (
+        ("everyday photos", pairs[~laboratory]),
+        ("laboratory", pairs[laboratory]),
+    ):
+        report[source] = {}
+        for name, numbers in _GROUPS.items():
+            columns = [aus.INDEX[c] for n in numbers for c in aus.BY_NUMBER[n].channels]
+            size = np.abs((vectors[chosen[:, 1]] - vectors[chosen[:, 0]])[:, columns].mean(1))
+            alike, real, said = [], 0.0, 0.0
+            for first, second in chosen[np.argsort(-size)[: settings.judged]]:
+                change = torch.from_numpy(basis.change(vectors[first], vectors[second]))
+                sharp = band_limited(change[None, None], inside, settings.judged_band * SCALE)
+                x = sharp[0, 0].numpy()[kept]
+                y = bands[second].astype(np.float32)[kept] - bands[first].astype(np.float32)[kept]
+                alike.append(float(np.corrcoef(x, y)[0, 1]))
+                real, said = real + float(x @ y), said + float(x @ x)
+            if alike:
+                report[source] |= {name: float(np.mean(alike)), f"gain {name}": real / said}
+    return report
