@@ -48,7 +48,7 @@ GAZE_TURN = 8.0  # degrees of gaze change from which a pair counts for gaze
 SPEED_SIDE, SPEED_FRAMES = 512, 24  # the crop and frames that are timed
 KIND = ", "  # between the name of a figure and the kind of pairs that it is of
 SHOWN = 16  # pairs on a contact sheet
-_SIDES = {"mouth": 64, "eye": 48, "face": 96}  # of the windows that Perceptual compares
+_SIDES = {"mouth": 64}  # of the windows that Perceptual compares
 
 Report = dict[str, dict[str, float]]
 
@@ -204,15 +204,15 @@ def _compare(
     both = _tensor(np.stack([picture, true]))
     scale = float(pair.scene.motion.pose.scale)
     for window in WINDOWS:
-        size = _SIDES[window.network]
+        size = _SIDES[window.name]
         affine = to_pixels(
             place(window, pair.landmarks[None], scale),
             np.array([[side, 0, 0], [0, side, 0]], np.float32),
         )
         said, real = read(both, torch.from_numpy(affine).expand(2, -1, -1), size).split(1)
         distance = ruler(said, real)
-        tally.add(f"{window.network} perceptual", distance)
-        if window.network == "mouth" and pair.kinds["opening"]:
+        tally.add(f"{window.name} perceptual", distance)
+        if window.name == "mouth" and pair.kinds["opening"]:
             tally.add(f"mouth perceptual{KIND}opening", distance)
 
 

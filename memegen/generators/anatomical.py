@@ -1,4 +1,4 @@
-"""The default generator: mesh flow, and networks that paint what no flow can carry."""
+"""The default generator: what mesh and graphics make, and a network for light and colour."""
 
 from __future__ import annotations
 
@@ -13,9 +13,15 @@ from memegen import aus, weights
 from memegen.arrays import Array
 from memegen.errors import WeightsError
 from memegen.generators.base import Scene
-from memegen.generators.compose import add_low, compose, enlarge
+from memegen.generators.compose import compose_low, enlarge
 from memegen.generators.mesh import MeshGenerator, MeshPainter, Moved
-from memegen.generators.network import GeneratorConfig, GeneratorNet, Painted, condition_of
+from memegen.generators.network import (
+    GeneratorConfig,
+    GeneratorNet,
+    Painted,
+    condition_of,
+    smoothed,
+)
 from memegen.generators.windows import (
     WINDOWS,
     Window,
@@ -61,7 +67,7 @@ class Looked:
 
     window: Window
     affine: Tensor  # (T, 2, 3) window units to pixels
-    seen: Tensor  # (T, 3, S, S) the moved picture, 0..1
+    seen: Tensor  # (T, 3, S, S) the moved picture, 0..1, at the resolution of what is painted
     painted: Painted
 
 
@@ -79,7 +85,7 @@ class AnatomicalPainter:
         self._photo = {}
         with torch.inference_mode():
             for window in WINDOWS:
-                network_ = network.of(window.network)
+                network_ = network.of(window.name)
                 side = network_.config.side
                 affine = self._affine(window, rest)
                 seen = read(picture, torch.from_numpy(affine).to(self._device), side) / PEAK
@@ -110,31 +116,27 @@ class AnatomicalPainter:
         crop_points = self._scene.units(moved.landmarks)
         looks = []
         for window in WINDOWS:
-            network = self._network.of(window.network)
+            network = self._network.of(window.name)
             side = network.config.side
             affine = self._affine(window, crop_points)
             where = torch.from_numpy(affine).to(self._device)
             seen = read(picture, where, side) / PEAK
             flow = read_flow(moved.flow, where, side)
             masks = self._masks(window, moved.landmarks, affine, side)
-            units = condition_of(self._own.expand_as(reached), reached, window.mirrored)
+            units = condition_of(self._own.expand_as(reached), reached)
             with self._precision():
                 frame = torch.cat([seen, masks, flow], 1)
                 painted = network(frame, units, self._photo[window.name])
             painted = Painted(
                 1 - (1 - painted.attention) * awake, painted.colour, painted.residual * awake
             )
-            looks.append(Looked(window, where, seen, painted))
+            looks.append(Looked(window, where, smoothed(seen), painted))
         return picture, looks
 
     def _finish(self, moved: Moved) -> None:
         """Put the networks' changes into the moved images, in place."""
         picture, looks = self.look(moved)
-        drawn = picture.new_zeros(len(picture), 1, *picture.shape[2:])
-        for frame, mouth in enumerate(moved.mouths):
-            rows, columns = mouth.box.slices
-            drawn[frame, 0, rows, columns] = torch.from_numpy(mouth.share).to(self._device)
-        put_together(picture, looks, PEAK, in_place=True, drawn=drawn)
+        put_together(picture, looks, PEAK, in_place=True)
         if picture.device.type != "cpu":
             moved.images[..., :3] = picture.permute(0, 2, 3, 1).cpu().numpy()
 
@@ -158,22 +160,14 @@ def has_halves(device: torch.device) -> bool:
 
 
 def put_together(
-    picture: Tensor,
-    looks: list[Looked],
-    peak: float = 1.0,
-    in_place: bool = False,
-    drawn: Tensor | None = None,
+    picture: Tensor, looks: list[Looked], peak: float = 1.0, in_place: bool = False
 ) -> Tensor:
     """All windows' changes put into (T, 3, H, W) moved pictures in 0..peak.
 
-    `in_place` saves copies, where no gradient is wanted; drawn (T, 1, H, W) as for `compose`.
+    `in_place` saves copies, where no gradient is wanted.
     """
     for looked in looks:
-        seen = (picture, looked.affine, looked.seen, looked.painted, peak)
-        if looked.window.extent is None:
-            box, part = add_low(*seen)
-        else:
-            box, part = compose(*seen, drawn if looked.window.network == "mouth" else None)
+        box, part = compose_low(picture, looked.affine, looked.seen, looked.painted, peak)
         if min(box.size) > 0:
             picture = picture if in_place else picture.clone()
             picture[:, :, box.top : box.bottom, box.left : box.right] = part

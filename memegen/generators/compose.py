@@ -7,8 +7,9 @@ does not let go of it altogether:
 
     out = A * moved + (1 - A) * C  +  A (1 - A) * D
 
-On skin (A near 1) all detail is kept; where a mouth is painted (A near 0) none is. Detail that was
-only drawn (gaps between teeth that no photo shows) goes as soon as anything is painted there.
+On skin (A near 1) all detail is kept; where a mouth is painted (A near 0) none is: `compose`, for a
+network that paints what no picture shows. Where detail is drawn better than networks paint it,
+`compose_low` keeps D whole.
 """
 
 from __future__ import annotations
@@ -21,20 +22,6 @@ from memegen.generators.network import Painted
 from memegen.generators.windows import pixel_positions, spacing_of, window_box
 from memegen.geometry.flow import Box
 
-DRAWN_GOES = 1.2  # times the change 1 - A, how much of drawn detail goes
-
-
-def add_low(
-    image: Tensor, affine: Tensor, seen: Tensor, painted: Painted, peak: float = 1.0
-) -> tuple[Box, Tensor]:
-    """Add the face window's change, (1 - A)(C - moved), enlarged: all detail stays.
-
-    Arguments and result as for `compose`.
-    """
-    box = window_box(affine.detach().cpu().numpy(), *image.shape[2:])
-    change = (1 - painted.attention) * (painted.colour - seen)
-    return box, _part(image, box) + enlarge(change * peak, affine, box)
-
 
 def compose(
     image: Tensor,
@@ -42,13 +29,11 @@ def compose(
     seen: Tensor,
     painted: Painted,
     peak: float = 1.0,
-    drawn: Tensor | None = None,
 ) -> tuple[Box, Tensor]:
     """The part of the picture under one window per frame, changed: (T, 3, h, w), not clipped.
 
     image (T, 3, H, W) in 0..peak; affine (T, 2, 3) window units to pixels; seen (T, 3, S, S) in
-    0..1 the window of the picture that the network saw; drawn (T, 1, H, W) how far pixels are
-    drawn ones rather than the photo's.
+    0..1 the window of the picture that the network saw.
     """
     box = window_box(affine.detach().cpu().numpy(), *image.shape[2:])
     shifted = shift(seen, painted.residual)
@@ -57,11 +42,23 @@ def compose(
     small = torch.cat([painted.residual, change, added, shifted * peak], 1)
     residual, change, added, smooth = enlarge(small, affine, box).split([2, 1, 3, 3], 1)
     moved = _resample(image, affine, pixel_positions(affine, box), residual)
-    gone = change.square()
-    if drawn is not None:
-        here = drawn[:, :, box.top : box.bottom, box.left : box.right]
-        gone = torch.maximum(gone, here * (DRAWN_GOES * change).clamp(max=1))
-    return box, moved + added - gone * (moved - smooth)
+    return box, moved + added - change.square() * (moved - smooth)
+
+
+def compose_low(
+    image: Tensor, affine: Tensor, seen: Tensor, painted: Painted, peak: float = 1.0
+) -> tuple[Box, Tensor]:
+    """Light and colour changed, all detail kept: `out = moved + (1 - A) * (C - smooth(moved))`.
+
+    `moved` is the picture sampled through the residual flow. Arguments and result as for
+    `compose`; seen and painted are small: what they cannot show cannot be painted over.
+    """
+    box = window_box(affine.detach().cpu().numpy(), *image.shape[2:])
+    added = (1 - painted.attention) * (painted.colour - shift(seen, painted.residual))
+    small = torch.cat([painted.residual, added * peak], 1)
+    residual, added = enlarge(small, affine, box).split([2, 3], 1)
+    moved = _resample(image, affine, pixel_positions(affine, box), residual)
+    return box, moved + added
 
 
 def enlarge(window: Tensor, affine: Tensor, box: Box) -> Tensor:
@@ -85,10 +82,6 @@ def shift(window: Tensor, residual: Tensor) -> Tensor:
     own = torch.stack(torch.meshgrid(line, line, indexing="xy"), -1)
     where = own + residual.permute(0, 2, 3, 1)
     return F.grid_sample(window, where, padding_mode="border", align_corners=False)
-
-
-def _part(image: Tensor, box: Box) -> Tensor:
-    return image[:, :, box.top : box.bottom, box.left : box.right]
 
 
 def _resample(image: Tensor, affine: Tensor, position: Tensor, residual: Tensor) -> Tensor:

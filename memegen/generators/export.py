@@ -89,24 +89,22 @@ def _anatomical(found: weights.Weights) -> list[Exported]:
     config = GeneratorConfig.of(found.config)
     network = GeneratorNet(config)
     weights.load_state(network, found)
-    exported = []
-    for name in ("face", "eye", "mouth"):
-        net = network.of(name)
-        side, seen = net.config.side, 3 + net.config.masks
-        inputs = {
-            "photo": torch.rand(2, seen, side, side),
-            "frame": torch.rand(2, seen + FLOW, side, side),
-            "units": torch.rand(2, 2 * len(aus.CHANNELS)),
-        }
-        about = {
-            "composition": "out = attention * warp(moved, residual) + (1 - attention) * colour",
-            "photo": "RGB 0..1 and the drawn outlines of the window, of the photo",
-            "frame": "the same of the moved picture, and the mesh flow in window units",
-            "units": f"change, then wanted; each {_CHANNELS}, 0..1",
-        }
-        outputs = ("attention", "colour", "residual")
-        exported.append(Exported(name, OneWindow(net), inputs, outputs, about))
-    return exported
+    net = network.mouth
+    side, seen = net.config.side, 3 + net.config.masks
+    inputs = {
+        "photo": torch.rand(2, seen, side, side),
+        "frame": torch.rand(2, seen + FLOW, side, side),
+        "units": torch.rand(2, 2 * len(aus.CHANNELS)),
+    }
+    about = {
+        "composition": "out = moved + (1 - attention) * (colour - smooth(moved))",
+        "moved": "the moved picture, sampled at its own place plus residual (window units)",
+        "photo": "RGB 0..1 and the drawn outlines of the mouth's window, of the photo",
+        "frame": "the same of the moved picture, and the mesh flow in window units",
+        "units": f"change, then wanted; each {_CHANNELS}, 0..1",
+    }
+    outputs = ("attention", "colour", "residual")
+    return [Exported("mouth", OneWindow(net), inputs, outputs, about)]
 
 
 def _perception(found: weights.Weights) -> list[Exported]:

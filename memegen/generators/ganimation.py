@@ -21,7 +21,7 @@ from memegen.errors import WeightsError
 from memegen.generators.base import Scene
 from memegen.generators.compose import compose
 from memegen.generators.network import Painted
-from memegen.generators.windows import WINDOWS, fade, place, read, to_pixels
+from memegen.generators.windows import FACE, fade, place, read, to_pixels
 from memegen.tracks import Detail
 
 UNITS = "OpenFace's 17"  # order of the action units, as weights files name it
@@ -179,7 +179,7 @@ class GanimationPainter:
     def __init__(self, scene: Scene, network: GanimationNet) -> None:
         self._scene, self._network = scene, network
         self._device = next(network.parameters()).device
-        face = WINDOWS[0]
+        face = FACE
         affine = to_pixels(place(face, scene.motion.landmarks[None], 1.0), scene.to_pixels)
         self._affine = torch.from_numpy(affine).to(self._device)
         picture = torch.from_numpy(scene.picture[..., :3].astype(np.float32)).to(self._device)

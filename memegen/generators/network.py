@@ -1,8 +1,9 @@
-"""The networks of `anatomical`: what the mesh cannot carry, painted window by window.
+"""The network of `anatomical`: light and colour of a mouth that was moved and drawn.
 
 GANimation's idea (Pumarola et al., ECCV 2018): attention says where a picture stays, colour says
-what it becomes elsewhere. Here the picture is already moved by the mesh, and a residual flow mends
-what that motion missed.
+what it becomes elsewhere. Here the picture is already moved and drawn, and a residual flow mends
+what that missed. All three come at a quarter of the window's resolution: detail is drawn, not
+painted.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from torch import Tensor, nn
 from memegen import aus
 from memegen.generators.windows import fade
 
-RESIDUAL_REACH = 0.12  # half widths of a window that the residual flow moves a pixel at most
+RESIDUAL_REACH = 0.06  # half widths of a window that the residual flow moves a pixel at most
+COARSE = 4  # pixels of the window in one of what is painted
 FLOW = 2  # channels of the mesh flow, in window units
 
 
@@ -35,9 +37,7 @@ class WindowConfig:
 class GeneratorConfig:
     """Sizes of all networks; stored in the weights file."""
 
-    face: WindowConfig = field(default_factory=lambda: WindowConfig(96, (24, 48, 96), 0, 1))
-    eye: WindowConfig = field(default_factory=lambda: WindowConfig(48, (40, 80, 128), 1))
-    mouth: WindowConfig = field(default_factory=lambda: WindowConfig(88, (56, 112, 176), 2))
+    mouth: WindowConfig = field(default_factory=lambda: WindowConfig(128, (32, 64, 128), 2))
     condition: int = 96  # width of the layer that reads the action units
 
     @classmethod
@@ -53,7 +53,7 @@ class GeneratorConfig:
     @property
     def sides(self) -> dict[str, int]:
         """Pixels of each kind of window."""
-        return {"face": self.face.side, "eye": self.eye.side, "mouth": self.mouth.side}
+        return {"mouth": self.mouth.side}
 
     def sizes(self) -> dict[str, Any]:
         """JSON for a weights file."""
@@ -61,7 +61,7 @@ class GeneratorConfig:
 
 
 class Painted(NamedTuple):
-    """What a network wants of T windows of side S."""
+    """What a network wants of T windows; S is the side of what it paints."""
 
     attention: Tensor  # (T, 1, S, S) share of the moved picture that stays, 1 at the rim
     colour: Tensor  # (T, 3, S, S) 0..1, not clipped
@@ -110,17 +110,16 @@ class WindowNet(nn.Module):
         )
         self.read = nn.Sequential(nn.Linear(2 * len(aus.CHANNELS), condition), nn.SiLU())
         self.stem = _conv(4 * (3 + config.masks + FLOW), fine)
-        self.fine_in, self.fine_out = Block(fine, condition), Block(fine, condition)
+        self.fine_in = Block(fine, condition)
         self.down1 = _conv(fine, middle, 2)
         self.middle_in, self.middle_out = Block(middle, condition), Block(middle, condition)
         self.down2 = _conv(middle, coarse, 2)
         self.deep = nn.ModuleList([Block(coarse, condition) for _ in range(config.deep)])
         self.up1 = nn.Conv2d(coarse, middle, 1)
-        self.up2 = nn.Conv2d(middle, fine, 1)
-        self.head = nn.Conv2d(fine, 4 * 6, 3, padding=1)
+        self.head = nn.Conv2d(middle, 6, 3, padding=1)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
-        self.register_buffer("fade", fade(config.side), persistent=False)
+        self.register_buffer("fade", fade(config.side // COARSE), persistent=False)
         self.fade: Tensor
 
     def encode(self, photo: Tensor) -> tuple[Tensor, Tensor]:
@@ -143,11 +142,8 @@ class WindowNet(nn.Module):
         for block in self.deep:
             x = block(x, condition)
         x = F.interpolate(self.up1(x), scale_factor=2.0)
-        x = self.middle_out(x + middle, condition)
-        x = F.interpolate(self.up2(x), scale_factor=2.0)
-        x = self.fine_out(x + fine, condition)
-        said = F.pixel_shuffle(self.head(x), 2).float()
-        moved = frame[:, :3].float()
+        said = self.head(self.middle_out(x + middle, condition)).float()
+        moved = smoothed(frame[:, :3].float())
         change = (1 - torch.sigmoid(said[:, :1])) * self.fade
         return Painted(
             1 - change,
@@ -156,26 +152,24 @@ class WindowNet(nn.Module):
         )
 
 
+def smoothed(window: Tensor) -> Tensor:
+    """(T, C, S, S) windows at the resolution of what is painted."""
+    return F.avg_pool2d(window, COARSE)
+
+
 class GeneratorNet(nn.Module):
-    """One WindowNet for the face, one for both eyes, one for the mouth."""
+    """One WindowNet for every window that needs one."""
 
     def __init__(self, config: GeneratorConfig | None = None) -> None:
         super().__init__()
         self.config = config or GeneratorConfig()
-        c = self.config
-        self.face = WindowNet(c.face, c.condition)
-        self.eye = WindowNet(c.eye, c.condition)
-        self.mouth = WindowNet(c.mouth, c.condition)
+        self.mouth = WindowNet(self.config.mouth, self.config.condition)
 
     def of(self, name: str) -> WindowNet:
-        """The network of one kind of window: face, eye or mouth."""
-        return {"face": self.face, "eye": self.eye, "mouth": self.mouth}[name]
+        """The network of a window."""
+        return {"mouth": self.mouth}[name]
 
 
-def condition_of(own: Tensor, wanted: Tensor, mirrored: bool) -> Tensor:
+def condition_of(own: Tensor, wanted: Tensor) -> Tensor:
     """(T, K) expression of the photo and of the frame to (T, 2 K) for a window."""
-    units = torch.cat([wanted - own, wanted], 1)
-    if mirrored:
-        order = list(aus.MIRROR)
-        units = units[:, order + [len(order) + k for k in order]]
-    return units
+    return torch.cat([wanted - own, wanted], 1)

@@ -1,8 +1,7 @@
-"""Windows: the squares of a face that the generator's networks look at and change.
+"""Windows: the squares of a face that networks look at and change.
 
-Mouth and eyes have windows of their own, because a network over the whole face would spend some
-forty pixels on a mouth. A window follows its part of the face: it is placed anew on every frame.
-The left eye's window is mirrored, so that one network serves both eyes.
+The mouth has a window of its own, because a network over the whole face would spend some forty
+pixels on it. A window follows its part of the face: it is placed anew on every frame.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ from memegen.arrays import Array
 from memegen.geometry.flow import Box
 from memegen.geometry.outline import fill, smooth_ring
 from memegen.geometry.topology import (
-    EYE_CORNERS,
     EYE_LEFT,
     EYE_RIGHT,
     LIP_CORNERS,
@@ -34,23 +32,13 @@ class Window:
     """One square of the face."""
 
     name: str
-    network: str  # which network looks at it
     extent: float | None  # side in IOD; None: the whole crop
     rings: tuple[tuple[int, ...], ...]  # landmarks whose filled outlines are shown to the network
-    mirrored: bool = False
-
-    @property
-    def corners(self) -> tuple[int, ...]:
-        """Entries of the rings where the outline is sharp."""
-        return LIP_CORNERS if self.network == "mouth" else EYE_CORNERS
 
 
-WINDOWS: tuple[Window, ...] = (
-    Window("face", "face", None, ()),
-    Window("right eye", "eye", 0.8, (EYE_RIGHT,)),
-    Window("left eye", "eye", 0.8, (EYE_LEFT,), mirrored=True),
-    Window("mouth", "mouth", 1.6, (LIPS_INNER, LIPS_OUTER)),
-)
+MOUTH = Window("mouth", 1.6, (LIPS_INNER, LIPS_OUTER))
+FACE = Window("face", None, ())
+WINDOWS = (MOUTH,)  # those of `anatomical`
 
 
 def place(window: Window, landmarks: Array, scale: float) -> Array:
@@ -66,10 +54,8 @@ def place(window: Window, landmarks: Array, scale: float) -> Array:
     axis = axis / np.maximum(np.linalg.norm(axis, axis=1, keepdims=True), 1e-6)
     down = np.stack([-axis[:, 1], axis[:, 0]], 1)
     ring = landmarks[:, list(window.rings[-1]), :2]
-    centre = ring.mean(1) if window.network == "mouth" else ring[:, list(EYE_CORNERS)].mean(1)
     half = window.extent * scale / 2
-    side = -half if window.mirrored else half
-    return np.stack([side * axis, half * down, centre], -1).astype(np.float32)
+    return np.stack([half * axis, half * down, ring.mean(1)], -1).astype(np.float32)
 
 
 def to_pixels(affine: Array, crop_to_pixels: Array) -> Array:
@@ -89,7 +75,7 @@ def draw_masks(window: Window, points: Array, affine: Array, side: int) -> Array
     inverse = np.linalg.inv(affine[:, :2]).T
     for index, ring in enumerate(window.rings):
         inside = (points[list(ring), :2] - affine[:, 2]) @ inverse
-        masks[index] = fill(smooth_ring((inside + 1) * side / 2, window.corners), box)
+        masks[index] = fill(smooth_ring((inside + 1) * side / 2, LIP_CORNERS), box)
     return masks
 
 

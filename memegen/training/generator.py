@@ -22,12 +22,11 @@ from memegen.perception.network import PerceptionNet
 from memegen.perception.perceive import Perceiver
 from memegen.training import checkpoint
 from memegen.training.augment import AugmentConfig, recolour
-from memegen.training.crops import Crops, load_crops
+from memegen.training.crops import load_crops
 from memegen.training.journal import Journal
 from memegen.training.judge import Critics, Judge, LossWeights, views_of
 from memegen.training.painting import Samples, paint, samples_of
 from memegen.training.pairs import PairConfig, PairMaker, Pool, PoolConfig
-from memegen.training.perception import au_weights
 from memegen.training.sheets import write_sheet
 
 COLLAPSED = 0.02  # mean change inside mouths below which attention has closed up
@@ -121,7 +120,7 @@ def train(
     )
     shown = _draws(held_out, SHOWN, SHOWN, device)
     checked = _draws(held_out, CHECKED, 0, device) if settings.check_steps else None
-    judge = judge_of(crops, run, device)
+    judge = judge_of(run, device)
     if checked is not None and not resume:
         at.best = run.miss(judge, checked)
         log(f"held out, before: {at.best:.4f}")
@@ -183,7 +182,7 @@ def train(
 
 
 def _line(step: int, figures: Mapping[str, float]) -> str:
-    shown = {"mouth": "mouth", "eye": "eyes", "whole": "whole", "held out": "held out"}
+    shown = {"mouth": "mouth", "whole": "whole", "held out": "held out"}
     losses = "  ".join(f"{says} {figures[n]:.4f}" for n, says in shown.items() if n in figures)
     return (
         f"{step:6d}  {losses}  changed {figures['change in mouths']:.2f}  "
@@ -360,10 +359,9 @@ def _draws(maker: PairMaker, count: int, unpaired: int, device: torch.device) ->
     return samples_of(batch, flat, unpaired)
 
 
-def judge_of(crops: Crops, run: Run, device: torch.device) -> Judge:
-    """What judges the pictures of a run on such crops."""
-    weight = au_weights(torch.from_numpy(crops.units), {}).to(device)
-    return Judge(_perception(device), weight, run.critics, run.settings.weights)
+def judge_of(run: Run, device: torch.device) -> Judge:
+    """What judges the pictures of a run."""
+    return Judge(_perception(device), run.critics, run.settings.weights)
 
 
 def _perception(device: torch.device) -> PerceptionNet:

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from memegen.generators.anatomical import Looked
+from memegen.generators.network import COARSE, smoothed
 from memegen.generators.windows import Window, read
 from memegen.perception.network import PerceptionNet
 from memegen.training import losses
 from memegen.training.critic import PatchCritic, critic_loss, feature_distance
-from memegen.training.painting import Samples, outlines, pixels
+from memegen.training.painting import Samples, pixels
 
 OPEN = 0.012  # share of a mouth's window inside the lips from which it counts as open
 
@@ -23,14 +24,14 @@ class LossWeights:
     """How much each part of the loss counts."""
 
     whole: float = 1.0  # reconstruction of the whole crop
-    window: float = 1.0  # reconstruction of each mouth and eye window
-    inside: float = 6.0  # how much more pixels inside lips and lids count there
+    window: float = 1.0  # reconstruction of each window, at the resolution of what is painted
+    fine: float = 0.15  # share of the same at full resolution, where only the flow can tell
+    inside: float = 6.0  # how much more pixels inside the lips count there
     perceptual: float = 0.1  # distance in perception's first layers
     critic: float = 0.04  # each critic's verdict
     features: float = 0.3  # distance in the critics' features
-    expression: float = 0.005  # action units that perception reads in unpaired pictures
-    skin: float = 1.0  # colour of unpaired skin outside lips and lids
-    still: float = 0.5  # any change of theirs: outside lips and lids of windows, and of the whole
+    skin: float = 1.0  # colour of unpaired skin outside the lips
+    still: float = 0.5  # any change of theirs: outside the lips, and of the whole
     sparse: float = 0.01  # mean square of what attention changes
     rough: float = 0.05  # its steps
     residual: float = 0.5  # size and steps of the residual flow
@@ -41,11 +42,11 @@ class Critics(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.face, self.eye, self.mouth = PatchCritic(0), PatchCritic(1), PatchCritic(2)
+        self.mouth = PatchCritic(2)
 
     def of(self, window: Window) -> PatchCritic:
         """The critic of a window."""
-        return {"face": self.face, "eye": self.eye, "mouth": self.mouth}[window.network]
+        return {"mouth": self.mouth}[window.name]
 
 
 class View(NamedTuple):
@@ -58,16 +59,16 @@ class View(NamedTuple):
 
 
 def views_of(samples: Samples, looks: list[Looked], painted: Tensor) -> list[View]:
-    """Face, eyes and mouth of finished canvases (T, 3, S, S), and of their targets."""
+    """The windows of finished canvases (T, 3, S, S), and of their targets."""
     side, found = samples.target.shape[-1], []
     for looked in looks:
-        size = looked.seen.shape[-1]
+        size = looked.seen.shape[-1] * COARSE
         affine = pixels(samples.places[f"{looked.window.name}/affine"], side)
         found.append(
             View(
                 looked.window,
                 read(painted, affine, size),
-                outlines(samples.places, looked.window, looked.seen),
+                samples.places[f"{looked.window.name}/masks"],
                 read(samples.target, affine[: samples.paired], size),
             )
         )
@@ -81,8 +82,7 @@ def judged(view: View) -> Tensor:
     than among real ones, and critics that see those soon ask for teeth on shut lips.
     """
     seen = torch.arange(len(view.painted), device=view.painted.device) < len(view.target)
-    if view.window.network == "mouth":
-        seen |= view.outlines[:, 0].mean((1, 2)) > OPEN
+    seen |= view.outlines[:, 0].mean((1, 2)) > OPEN
     return seen.nonzero()[:, 0]
 
 
@@ -91,7 +91,6 @@ class Judge:
     """Everything that turns painted samples into losses; each part is already weighted."""
 
     perception: PerceptionNet
-    au_weight: Tensor  # (K,) 1 / spread^2, 0 for head pose and what is never labelled
     critics: Critics
     weights: LossWeights
 
@@ -101,39 +100,30 @@ class Judge:
         said, true = painted[:p], samples.target
         parts = {"whole": w.whole * losses.reconstruction(said, true, torch.ones_like(said[:, :1]))}
         for view in views:
-            if not view.window.rings:
-                continue
             weight = 1 + w.inside * view.outlines[:p, :1]
-            found = w.window * losses.reconstruction(view.painted[:p], view.target, weight)
-            name = view.window.network
-            parts[name] = parts[name] + found if name in parts else found
+            fine = (view.painted[:p], view.target, weight)
+            found = losses.reconstruction(*map(smoothed, fine))
+            found = found + w.fine * losses.reconstruction(*fine)
+            parts[view.window.name] = w.window * found
         parts["perceptual"] = w.perceptual * losses.perceptual(self.perception, said, true)
         return parts
 
     def unsupervised(
         self, samples: Samples, painted: Tensor, views: list[View]
     ) -> dict[str, Tensor]:
-        """Losses of the samples without a target: reach the expression, leave the skin alone."""
+        """Losses of the samples without a target: the skin is left alone."""
         w, p = self.weights, samples.paired
         if len(painted) == p:
             return {}
-        said, wanted = painted[p:], samples.wanted[p:]
-        expression = losses.expression(self.perception, said, wanted, self.au_weight)
-        skin, still = painted.new_zeros(()), painted.new_zeros(())
+        said = painted[p:]
+        skin, still = painted.new_zeros(()), (said - samples.moved[p:]).abs().mean()
         for view in views:
-            if view.window.rings:
-                affine = pixels(samples.places[f"{view.window.name}/affine"][p:], said.shape[-1])
-                before = read(samples.moved[p:], affine, view.painted.shape[-1])
-                inside = view.outlines[p:, -1:]
-                skin = skin + losses.kept_skin(view.painted[p:], before, inside)
-                still = still + losses.changed_outside(view.painted[p:], before, inside)
-            else:
-                still = still + (said - samples.moved[p:]).abs().mean()
-        return {
-            "expression": w.expression * expression,
-            "skin": w.skin * skin,
-            "still": w.still * still,
-        }
+            affine = pixels(samples.places[f"{view.window.name}/affine"][p:], said.shape[-1])
+            before = read(samples.moved[p:], affine, view.painted.shape[-1])
+            inside = view.outlines[p:, -1:]
+            skin = skin + losses.kept_skin(view.painted[p:], before, inside)
+            still = still + losses.changed_outside(view.painted[p:], before, inside)
+        return {"skin": w.skin * skin, "still": w.still * still}
 
     def attention(self, looks: list[Looked]) -> dict[str, Tensor]:
         """GANimation's terms: change little, and smoothly."""

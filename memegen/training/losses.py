@@ -41,18 +41,6 @@ def perceptual(network: PerceptionNet, painted: Tensor, target: Tensor) -> Tenso
     return F.l1_loss(said.float(), true.float()) / true.float().abs().mean()
 
 
-def expression(network: PerceptionNet, painted: Tensor, wanted: Tensor, weight: Tensor) -> Tensor:
-    """Squared error of the action units that perception reads, weighted by `weight` (K,).
-
-    It reads a blurred picture: else the networks learn fine patterns that fool perception.
-    """
-    size = (network.config.size,) * 2
-    blurred = F.avg_pool2d(F.avg_pool2d(painted, 3, 1, 1), 3, 1, 1)
-    said = network(F.interpolate(blurred, size, mode="bilinear"))
-    miss = (said.action_units.float() - wanted).square().clamp(max=1)
-    return (miss * weight).mean()
-
-
 def kept_skin(painted: Tensor, moved: Tensor, inside: Tensor) -> Tensor:
     """Change of smoothed colour outside the outlines (T, 1, S, S): no beard, no make-up."""
     outside = 1 - F.max_pool2d(inside, 9, 1, 4)

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from memegen.generators.anatomical import Looked, put_together
-from memegen.generators.network import GeneratorNet, condition_of
-from memegen.generators.windows import WINDOWS, Window, read, read_flow
+from memegen.generators.network import GeneratorNet, condition_of, smoothed
+from memegen.generators.windows import WINDOWS, read, read_flow
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def samples_of(batch: dict[str, Tensor], canvases: dict[str, Tensor], unpaired: 
     def places(paired: str, other: str) -> dict[str, Tensor]:
         found = {}
         for window in WINDOWS:
-            for part in ("affine", "masks") if window.rings else ("affine",):
+            for part in ("affine", "masks"):
                 key = f"{window.name}/{part}"
                 both = torch.cat([batch[f"{paired}/{key}"], batch[f"{other}/{key}"][:u]])
                 found[key] = both.float() / 255 if part == "masks" else both
@@ -64,24 +64,19 @@ def pixels(affine: Tensor, side: int) -> Tensor:
     return affine * (side / 2) + affine.new_tensor([[0, 0, side / 2], [0, 0, side / 2]])
 
 
-def outlines(places: dict[str, Tensor], window: Window, like: Tensor) -> Tensor:
-    """(T, R, S, S) the drawn outlines of a window, none for the face."""
-    return places.get(f"{window.name}/masks", like[:, :0])
-
-
 def paint(network: GeneratorNet, samples: Samples) -> tuple[Tensor, list[Looked]]:
     """What the networks make of samples: canvases (T, 3, S, S), not clipped, and every window."""
     side, flow_side = samples.photo.shape[-1], samples.flow.shape[-1]
     looks = []
     for window in WINDOWS:
-        net, key = network.of(window.network), f"{window.name}/affine"
+        net, key = network.of(window.name), f"{window.name}/affine"
         size = net.config.side
         rest = read(samples.photo, pixels(samples.photo_places[key], side), size)
-        photo = net.encode(torch.cat([rest, outlines(samples.photo_places, window, rest)], 1))
+        photo = net.encode(torch.cat([rest, samples.photo_places[f"{window.name}/masks"]], 1))
         where = pixels(samples.places[key], side)
         seen = read(samples.moved, where, size)
         flow = read_flow(samples.flow * flow_side, pixels(samples.places[key], flow_side), size)
-        frame = torch.cat([seen, outlines(samples.places, window, seen), flow], 1)
-        units = condition_of(samples.own, samples.wanted, window.mirrored)
-        looks.append(Looked(window, where, seen, net(frame, units, photo)))
+        frame = torch.cat([seen, samples.places[f"{window.name}/masks"], flow], 1)
+        units = condition_of(samples.own, samples.wanted)
+        looks.append(Looked(window, where, smoothed(seen), net(frame, units, photo)))
     return put_together(samples.moved, looks), looks

@@ -45,7 +45,7 @@ for _au in aus.TABLE:
 class PairConfig:
     """How pairs are drawn. Shares are probabilities."""
 
-    canvas: int = 192  # pixels of the crops that are moved
+    canvas: int = 256  # pixels of the crops that are moved: 110 px of them are a mouth's window
     closed: float = 0.55  # share of y' whose mouth is shut
     wider: float = 0.3  # share of open mouths that the mesh opens further before all else
     shut_eyes: float = 0.12  # share of y' with one or both eyes shut
@@ -57,7 +57,7 @@ class PairConfig:
     landmark_noise: float = 0.24
     worn: float = 0.2  # share of crops reduced or compressed first
     sources: tuple[tuple[str, float], ...] = (  # how often each kind of crop is drawn
-        ("celeba", 1.0), ("synthetic", 1.0), ("congress", 2.5), ("utk", 0.7), ("news", 0.0),
+        ("hires", 1.0), ("congress", 0.7), ("celeba", 0.05), ("utk", 0.05), ("news", 0.0),
     )  # fmt: skip
 
 
@@ -154,11 +154,10 @@ class PairMaker(Dataset[dict[str, Tensor]]):
             for window in WINDOWS:
                 crop = place(window, at[None], scale)
                 draw[f"{canvas}/{window.name}/affine"] = torch.from_numpy(to_pixels(crop, whole)[0])
-                if window.rings:
-                    drawn = draw_masks(window, at, crop[0], self.sides[window.network])
-                    draw[f"{canvas}/{window.name}/masks"] = torch.from_numpy(
-                        (drawn * 255 + 0.5).astype(np.uint8)
-                    )
+                drawn = draw_masks(window, at, crop[0], self.sides[window.name])
+                draw[f"{canvas}/{window.name}/masks"] = torch.from_numpy(
+                    (drawn * 255 + 0.5).astype(np.uint8)
+                )
         return draw
 
     def moved(self, scene: Scene, wanted: Array) -> Moved:
