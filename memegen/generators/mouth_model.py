@@ -1,0 +1,137 @@
+"""The inside of a mouth in three dimensions: ICT-FaceKit's teeth, gums and tongue, and their fit.
+
+Geometry: ICT-FaceKit (MIT licence, Copyright USC Institute for Creative Technologies), in the frame
+of the canonical face mesh. Where teeth end and how they are lit is fitted on photos by
+`memegen train DATA --model mouth`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+
+from memegen import weights
+from memegen.arrays import Array, Integers, Mask
+from memegen.errors import WeightsError
+
+UPPER_GUM, LOWER_GUM, TONGUE, UPPER_TEETH, LOWER_TEETH = range(5)
+FULL_JAW = 0.54  # IOD that ICT's full jawOpen takes the lower lip down
+WIDE = 0.25  # IOD: lips further apart let in no more light to each side
+# Middle of the inner lips of the closed canonical mesh (IOD): what is laid on a photo's lip line.
+ANCHOR = np.array([0.0, -1.085, 0.26], np.float32)
+FIRST_LOWER_TOOTH = 16
+# Standard deviations of how mouths differ: width and height of the arch, of one tooth's turn
+# (radians) and place (IOD), of the shade of all and of one tooth (log).
+_WIDTH, _HEIGHT, _TURN, _PLACE, _SHADE, _ONE_SHADE = 0.025, 0.035, 0.022, 0.003, 0.025, 0.015
+_CUTTING = 0.015  # IOD: height of an incisor's cutting edge
+_WIDEST = 2.0  # standard deviations, beyond: none
+
+
+@dataclass(frozen=True)
+class MouthFit:
+    """What photos of open mouths say. Luma and colour: logs of 0..1; lengths: IOD."""
+
+    upper_edge: float  # upper incisors' edge below the line of the closed lips
+    lower_edge: float  # lower incisors' edge above that line, jaw closed
+    most_upper: float  # of the upper incisors that shows below a lip (90th percentile)
+    most_lower: float  # of the lower ones that shows above a lip, likewise
+    reach: float  # depth behind the incisors at which light is down to 1/e in a mouth hardly open
+    reach_open: float  # what one IOD of opening adds to it, up to an opening of WIDE
+    tone: Array  # (7, 3) features of skin and eye whites -> luma, red, blue of a lit tooth
+    tone_skin: Array  # (4, 3) the same from skin alone, where no eye white is seen
+    tongue: Array  # (3,) colour of a lit tongue, tooth = 1
+    cavity: Array  # (3,) colour of the throat, tooth = 1
+
+    def reach_at(self, opening: float) -> float:
+        """Reach of light (IOD) in a mouth open by `opening` (IOD)."""
+        return self.reach + self.reach_open * min(opening, WIDE)
+
+
+@dataclass(frozen=True)
+class MouthModel:
+    """Vertices (V, 3) in face axes (x right, y up, z to the camera), IOD."""
+
+    vertices: Array
+    triangles: Integers  # (F, 3)
+    part: Integers  # (V,) UPPER_GUM .. LOWER_TEETH
+    tooth: Integers  # (V,) 0..15 upper, 16..31 lower, from the person's left; -1 none
+    jaw_open: Array  # (V, 3) displacement where the jaw has taken the lower lip down by FULL_JAW
+    shade: Array  # (V,) factor of the tooth's own colour
+    fit: MouthFit
+
+    def incisal(self, upper: bool) -> Mask:
+        """(V,) the cutting edges of the upper or lower central incisors."""
+        rows = np.isin(self.tooth, (7, 8) if upper else (23, 24))
+        height = self.vertices[:, 1] * (-1 if upper else 1)
+        return np.asarray(rows & (height > height[rows].max() - _CUTTING))
+
+    @property
+    def is_upper(self) -> Mask:
+        """(V,) what rides on the skull."""
+        return np.isin(self.part, (UPPER_GUM, UPPER_TEETH))
+
+    def at(self, jaw: float) -> Array:
+        """(V, 3) with the lower lip `jaw` IOD down by the jaw."""
+        return self.vertices + self.jaw_open * np.float32(jaw / FULL_JAW)
+
+
+@lru_cache(maxsize=4)
+def load_mouth(name: str = "mouth") -> MouthModel:
+    """Read the weights of `memegen train DATA --model mouth` (shipped as `mouth`), placed by them.
+
+    Raises WeightsError where they are missing or none.
+    """
+    file = weights.load(name, "mouth")
+    t = {key: value.numpy() for key, value in file.tensors.items()}
+    try:
+        lengths = (float(value) for value in t["lengths"])
+        tones = (t[key].astype(np.float32) for key in ("tone", "tone_skin", "tongue", "cavity"))
+        geometry = (t[key].astype(np.int64) for key in ("triangles", "part", "tooth"))
+        bare = MouthModel(
+            t["vertices"].astype(np.float32),
+            *geometry,
+            t["jaw_open"].astype(np.float32),
+            np.ones(len(t["vertices"]), np.float32),
+            MouthFit(*lengths, *tones),
+        )
+    except (KeyError, TypeError) as error:
+        raise WeightsError(f"{file.path}: not a mouth ({error})") from None
+    return placed(bare)
+
+
+def placed(model: MouthModel) -> MouthModel:
+    """Upper and lower parts moved up or down so that incisors end where the fit says."""
+    up = model.is_upper
+    moved = model.vertices.copy()
+    for rows, upper, to in ((up, True, -model.fit.upper_edge), (~up, False, model.fit.lower_edge)):
+        edge = moved[model.incisal(upper), 1]
+        moved[rows, 1] += ANCHOR[1] + to - (edge.min() if upper else edge.max())
+    return replace(model, vertices=moved)
+
+
+def individual(model: MouthModel, seed: int) -> MouthModel:
+    """The mouth of one person: everybody's differs a little. Equal seeds give equal mouths."""
+    rng = np.random.default_rng(seed)
+
+    def vary(spread: float, *shape: int) -> Array:
+        return np.clip(rng.normal(size=shape), -_WIDEST, _WIDEST).astype(np.float32) * spread
+
+    vertices = model.vertices.copy()
+    shade = np.full(len(vertices), float(np.exp(vary(_SHADE, 1)[0])), np.float32)
+    turn, place, one = vary(_TURN, 32), vary(_PLACE, 32, 2), vary(_ONE_SHADE, 32)
+    for tooth in range(32):
+        rows = model.tooth == tooth
+        middle = vertices[rows].mean(0)
+        x, y = (vertices[rows, :2] - middle[:2]).T
+        vertices[rows, 0] += place[tooth, 0] - turn[tooth] * y
+        vertices[rows, 1] += place[tooth, 1] + turn[tooth] * x
+        shade[rows] *= np.exp(one[tooth])
+    wide, high = 1 + vary(_WIDTH, 1)[0], 1 + vary(_HEIGHT, 1)[0]
+    up = model.is_upper
+    for rows, edge in ((up, -model.fit.upper_edge), (~up, model.fit.lower_edge)):
+        line = ANCHOR[1] + edge  # heights change about the cutting edge, which stays
+        vertices[rows, 1] = line + (vertices[rows, 1] - line) * high
+    vertices[:, 0] *= wide
+    return replace(model, vertices=vertices, shade=shade)
