@@ -20,6 +20,7 @@ JAW_STEP = 0.16  # IOD of jaw drop between two drawings of the lower part
 WIDEST_JAW = 0.96  # IOD: beyond, the lower part is moved, not turned on
 # Lips shade what is close behind them: share of light lost, and over how many IOD below or above.
 UPPER_SHADOW, LOWER_SHADOW = (0.38, 0.03), (0.30, 0.028)
+TEETH_SHADOW = (0.68, 0.07)  # likewise of the upper teeth on the lower ones
 CORNER_SHADOW = (0.45, 0.045)  # likewise where the lips meet
 SHARPNESS = 1.25  # exponent of the falloff of light with depth (1: exponential)
 DARKEST = 0.05  # share of light that reaches the deepest flesh
@@ -131,9 +132,10 @@ class MouthLayer:
         colour = np.broadcast_to(throat * self._light.tooth * lit(1.0, reach), (*x.shape, 3))
         near = smoothstep(-FRONT_MOST, FRONT_MOST, upper[..., 4] - lower[..., 4])
         near = near * (lower[..., 3] > 0)  # how far the lower part hides the upper
-        for layer, hidden in ((lower, 0.0), (upper, near)):
+        under = _shadow(_down(x, y, self._frame) - fit.upper_edge + lift, TEETH_SHADOW)
+        for layer, hidden, dark in ((lower, 0.0, under), (upper, near, np.ones_like(under))):
             cover = np.maximum(layer[..., 3:4], 1e-4)
-            shown = lit(layer[..., 4:5] / cover, reach)
+            shown = lit(layer[..., 4:5] / cover, reach) * dark[..., None]
             share = layer[..., 3:4] * (1 - np.atleast_3d(hidden * lower[..., 3]))
             colour = colour * (1 - share) + layer[..., :3] / cover * shown * share
         shadow = _shadow(below / iod, UPPER_SHADOW) * _shadow(above / iod, LOWER_SHADOW)
@@ -183,6 +185,12 @@ def lit(depth: Array | float, reach: float) -> Array:
 def _shadow(distance: Array, shadow: tuple[float, float]) -> Array:
     lost, reach = shadow
     return np.asarray(1 - lost * np.exp(-np.maximum(distance, 0) / reach), np.float32)
+
+
+def _down(x: Array, y: Array, frame: MouthFrame) -> Array:
+    """How far (IOD) pixels x, y from the mouth's origin are down the face."""
+    inverse = np.linalg.inv(frame.projection[:2, :2]).astype(np.float32)
+    return np.asarray(-(inverse[1, 0] * x + inverse[1, 1] * y))
 
 
 def _lips(x: Array, y: Array, ring: Array, frame: MouthFrame) -> tuple[Array, Array, Array, float]:

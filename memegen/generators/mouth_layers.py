@@ -19,6 +19,7 @@ from memegen.generators.mouth_model import (
     TONGUE,
     UPPER_GUM,
     UPPER_TEETH,
+    WISDOM_TEETH,
     MouthModel,
 )
 from memegen.geometry.raster import barycentric_planes, rasterize
@@ -33,7 +34,9 @@ GUM = np.array([0.78, 0.50, 0.47], np.float32)
 NECK = np.array([0.97, 0.90, 0.80], np.float32)
 CANINE = np.array([0.97, 0.94, 0.88], np.float32)
 # Highlights: strength (tooth = 1) and Blinn's exponent, of teeth and of wet flesh.
-SHINE = {"tooth": (0.16, 36.0), "flesh": (0.13, 22.0)}
+SHINE = {"tooth": (0.20, 48.0), "flesh": (0.14, 22.0)}
+GUM_END = 0.5  # IOD behind the incisors' front
+LOWER_SHADE = 0.9  # light on lower teeth beside upper ones: lip and upper teeth shade them
 CREVICE, CREVICE_REACH = 9.0, 0.014  # darkening an IOD below the surroundings, their radius in IOD
 LIP_GUARD = 0.75  # least diffuse light: the mouth's walls throw light about
 
@@ -74,6 +77,7 @@ def render(
     projection (3, 3): face axes (IOD) to pixels right and down, and IOD to the camera.
     """
     wanted = model.is_upper if upper else ~model.is_upper
+    wanted = wanted & ~np.isin(model.tooth, WISDOM_TEETH)
     triangles = model.triangles[wanted[model.triangles].all(1)]
     face = model.at(jaw)
     posed = (face - ANCHOR) @ projection.T
@@ -93,12 +97,15 @@ def render(
         columns * OVERSAMPLE,
     )[0]
     normals = _normals(posed / np.array([iod, -iod, 1]), triangles)
-    attributes = np.concatenate([normals, face, model.shade[:, None]], 1).astype(np.float32)
+    attributes = np.concatenate([normals, face, model.shade[:, None], model.tongue[:, None]], 1).astype(np.float32)
     seen = index.numpy() >= 0
     values, nearest = _interpolate(points, index, torch.from_numpy(triangles), attributes)
     colour, behind = _shade(model, values, nearest, seen, light, fine * iod)
+    # Gums end behind the last teeth: further back there is only the throat.
+    is_gum = np.where(model.tooth[nearest] < 0, 1 - values[..., 7], 0)
+    cover = seen * (1 - is_gum * smoothstep(GUM_END, GUM_END + 0.2, behind))
     flat = np.concatenate([colour, np.ones_like(behind)[..., None], behind[..., None]], -1)
-    flat = (flat * seen[..., None]).astype(np.float32)
+    flat = (flat * cover[..., None]).astype(np.float32)
     texture = F.avg_pool2d(torch.from_numpy(flat).permute(2, 0, 1)[None], OVERSAMPLE)
     return Layer(texture.contiguous(), low.astype(np.float32), density)
 
@@ -135,12 +142,12 @@ def _shade(
 ) -> tuple[Array, Array]:
     """Colour (H, W, 3) 0..255 in full light and depth behind the incisors (H, W), IOD.
 
-    values (H, W, 7): normal, face position, shade; iod: raster pixels.
+    values (H, W, 8): normal, face position, shade, tongue; iod: raster pixels.
     """
     normal = values[..., :3] / np.maximum(np.linalg.norm(values[..., :3], axis=-1), 1e-6)[..., None]
     face, part = values[..., 3:6], model.part[nearest]
     behind = np.maximum(FRONT - face[..., 2], 0)
-    colour = _albedo(model, part, model.tooth[nearest], face, values[..., 6], light)
+    colour = _albedo(model, part, model.tooth[nearest], face, values[..., 6:], light)
     facing = np.clip((normal @ light.key + WRAP) / (1 + WRAP), 0, 1)
     diffuse = LIP_GUARD + (1 - LIP_GUARD) * facing / float((light.key[2] + WRAP) / (1 + WRAP))
     rim = 0.72 + 0.28 * smoothstep(0.15, 0.75, normal[..., 2])  # what turns away sees teeth, no sky
@@ -161,9 +168,12 @@ def _shade(
 
 
 def _albedo(
-    model: MouthModel, part: Integers, tooth: Integers, face: Array, shade: Array, light: MouthLight
+    model: MouthModel, part: Integers, tooth: Integers, face: Array, own: Array, light: MouthLight
 ) -> Array:
-    """(H, W, 3) colours of enamel, gum and tongue in the face's light, 0..255."""
+    """(H, W, 3) colours of enamel, gum and tongue in the face's light, 0..255.
+
+    own (H, W, 2): the tooth's own shade, and how far it is tongue.
+    """
     grey = light.colour < 1
 
     def tinted(colour: Array) -> Array:
@@ -174,9 +184,11 @@ def _albedo(
 
     table = np.ones((5, 3), np.float32)
     table[[UPPER_GUM, LOWER_GUM]] = tinted(GUM)
-    table[TONGUE] = tinted(model.fit.tongue)
-    table[[UPPER_TEETH, LOWER_TEETH]] = light.tooth
-    colour = table[part] * shade[..., None]
+    table[TONGUE] = table[LOWER_GUM]
+    table[UPPER_TEETH], table[LOWER_TEETH] = light.tooth, light.tooth * LOWER_SHADE
+    tongue = own[..., 1:]
+    colour = table[part] * own[..., :1]
+    colour = colour + (tinted(model.fit.tongue) - colour) * tongue
     is_tooth = np.isin(part, (UPPER_TEETH, LOWER_TEETH))
     # Teeth are darker and yellower toward the gum, and canines all over.
     edge = np.where(part == UPPER_TEETH, ANCHOR[1] - model.fit.upper_edge, 0)
@@ -189,8 +201,7 @@ def _albedo(
     # The tongue: a groove along the middle, a matt, uneven back.
     groove = 1 - 0.16 * np.exp(-((face[..., 0] / 0.022) ** 2))
     bumps = 1 + 0.05 * np.sin(face[..., 0] * 173) * np.sin(face[..., 2] * 151 + face[..., 0] * 67)
-    tongue = (part == TONGUE)[..., None]
-    return np.where(tongue, colour * (groove * bumps)[..., None], colour).astype(np.float32)
+    return (colour * (1 + ((groove * bumps)[..., None] - 1) * tongue)).astype(np.float32)
 
 
 def jaw_shift(model: MouthModel, jaw: float) -> Array:

@@ -18,13 +18,17 @@ from memegen.errors import WeightsError
 
 UPPER_GUM, LOWER_GUM, TONGUE, UPPER_TEETH, LOWER_TEETH = range(5)
 FULL_JAW = 0.54  # IOD that ICT's full jawOpen takes the lower lip down
+JAW_BACK = 0.19  # how far back the lower lip goes as the jaw takes it one IOD down (our anatomy)
 WIDE = 0.25  # IOD: lips further apart let in no more light to each side
 # Middle of the inner lips of the closed canonical mesh (IOD): what is laid on a photo's lip line.
 ANCHOR = np.array([0.0, -1.085, 0.26], np.float32)
-FIRST_LOWER_TOOTH = 16
+WISDOM_TEETH = (0, 15, 16, 31)  # many people have none
 # Standard deviations of how mouths differ: width and height of the arch, of one tooth's turn
 # (radians) and place (IOD), of the shade of all and of one tooth (log).
-_WIDTH, _HEIGHT, _TURN, _PLACE, _SHADE, _ONE_SHADE = 0.025, 0.035, 0.022, 0.003, 0.025, 0.015
+_WIDTH, _HEIGHT, _TURN, _PLACE, _SHADE, _ONE_SHADE = 0.025, 0.035, 0.01, 0.0015, 0.025, 0.015
+_TOUCHING = 1.035  # teeth as wide as to touch their neighbours
+_FLOOR = 0.2  # IOD from the midline: the floor of the mouth, flesh like the tongue
+_SMOOTHINGS = 14  # times that tongue and floor are averaged over neighbouring vertices
 _CUTTING = 0.015  # IOD: height of an incisor's cutting edge
 _WIDEST = 2.0  # standard deviations, beyond: none
 
@@ -59,6 +63,7 @@ class MouthModel:
     tooth: Integers  # (V,) 0..15 upper, 16..31 lower, from the person's left; -1 none
     jaw_open: Array  # (V, 3) displacement where the jaw has taken the lower lip down by FULL_JAW
     shade: Array  # (V,) factor of the tooth's own colour
+    tongue: Array  # (V,) 0 no tongue .. 1
     fit: MouthFit
 
     def incisal(self, upper: bool) -> Mask:
@@ -94,21 +99,41 @@ def load_mouth(name: str = "mouth") -> MouthModel:
             *geometry,
             t["jaw_open"].astype(np.float32),
             np.ones(len(t["vertices"]), np.float32),
+            np.zeros(len(t["vertices"]), np.float32),
             MouthFit(*lengths, *tones),
         )
     except (KeyError, TypeError) as error:
         raise WeightsError(f"{file.path}: not a mouth ({error})") from None
-    return placed(bare)
+    return placed(replace(bare, tongue=tongue_share(bare)))
+
+
+def tongue_share(model: MouthModel) -> Array:
+    """(V,) 1 on the tongue, 0 elsewhere, smooth where it grows out of the floor of the mouth."""
+    inner = (model.part == LOWER_GUM) & (np.abs(model.vertices[:, 0]) < _FLOOR)
+    inner &= model.vertices[:, 2] < model.vertices[model.part == TONGUE, 2].max() + 0.03
+    share = ((model.part == TONGUE) | inner).astype(np.float32)
+    edges = model.triangles[:, [0, 1, 1, 2, 2, 0, 1, 0, 2, 1, 0, 2]].reshape(-1, 2)
+    count = np.maximum(np.bincount(edges[:, 0], minlength=len(share)), 1)
+    for _ in range(_SMOOTHINGS):
+        around = np.bincount(edges[:, 0], share[edges[:, 1]], minlength=len(share)) / count
+        share = (share + around.astype(np.float32)) / 2
+    return share
 
 
 def placed(model: MouthModel) -> MouthModel:
-    """Upper and lower parts moved up or down so that incisors end where the fit says."""
+    """Upper and lower parts moved up or down so that incisors end where the fit says.
+
+    The lower part also goes back with the lower lip, not as far as in ICT-FaceKit, whose lips do
+    too: else teeth of a turned head would slide out sideways from behind theirs.
+    """
     up = model.is_upper
     moved = model.vertices.copy()
     for rows, upper, to in ((up, True, -model.fit.upper_edge), (~up, False, model.fit.lower_edge)):
         edge = moved[model.incisal(upper), 1]
         moved[rows, 1] += ANCHOR[1] + to - (edge.min() if upper else edge.max())
-    return replace(model, vertices=moved)
+    jaw = model.jaw_open.copy()
+    jaw[~up, 2] -= jaw[model.incisal(upper=False), 2].mean() + JAW_BACK * FULL_JAW
+    return replace(model, vertices=moved, jaw_open=jaw)
 
 
 def individual(model: MouthModel, seed: int) -> MouthModel:
@@ -125,7 +150,8 @@ def individual(model: MouthModel, seed: int) -> MouthModel:
         rows = model.tooth == tooth
         middle = vertices[rows].mean(0)
         x, y = (vertices[rows, :2] - middle[:2]).T
-        vertices[rows, 0] += place[tooth, 0] - turn[tooth] * y
+        x = x * _TOUCHING
+        vertices[rows, 0] = middle[0] + x + place[tooth, 0] - turn[tooth] * y
         vertices[rows, 1] += place[tooth, 1] + turn[tooth] * x
         shade[rows] *= np.exp(one[tooth])
     wide, high = 1 + vary(_WIDTH, 1)[0], 1 + vary(_HEIGHT, 1)[0]

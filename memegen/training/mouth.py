@@ -41,6 +41,7 @@ ACROSS, ABOVE, BELOW = 0.5, 0.25, 0.8  # IOD of an unwrapped mouth: half its wid
 LIP = 0.012  # IOD inside the lips' landmarks that may still be lip
 COLUMNS = (-0.09, -0.05, 0.05, 0.09)  # IOD from the midline: through the central incisors
 TOOTHLIKE, REDDEST = 0.62, 1.38  # least luma beside the mouth's brightest, most red over green
+TONGUE_DEPTH = 0.55  # IOD behind the incisors' front of a tongue in a wide open mouth
 BAND = (0.025, 0.10)  # IOD below the upper lip where upper teeth are
 
 
@@ -131,7 +132,8 @@ def _unwrap(picture: Array, pose: Pose, face: Array, line: Array, seen: Array) -
 def incisors(mouth: OpenMouth) -> Array:
     """(3,) upper incisors' edge below the rest line, how much upper, how much lower shows (IOD).
 
-    NaN where a tooth cannot be told: none, or one pale area from lip to lip.
+    NaN where no tooth can be told. Where teeth reach from lip to lip, the edge is that of the lip: at
+    least so much is there.
     """
     found = []
     reach = int(0.05 * GRID)  # how far under a lip the first tooth may begin
@@ -144,10 +146,13 @@ def incisors(mouth: OpenMouth) -> Array:
         luma, red = colour[rows] @ LUMA, colour[rows, 0] / (colour[rows, 1] + 1)
         tooth = (luma > TOOTHLIKE * np.percentile(luma, 95)) & (red < REDDEST)
         upper, lower = _first_run(tooth, reach), _first_run(tooth[::-1], reach)
-        if tooth.all() or not upper:
-            found.append((np.nan, np.nan, np.nan if tooth.all() else lower / GRID))
+        if not upper:
+            found.append((np.nan, np.nan, lower / GRID))
             continue
         v = mouth.v[rows]
+        if tooth.all():  # the lower lip hides the edge: it is there or lower
+            found.append((v[-1], v[-1] - mouth.top[column], np.nan))
+            continue
         found.append((v[upper - 1], v[upper - 1] - mouth.top[column], lower / GRID))
     if not found:
         return np.full(3, np.nan)
@@ -243,7 +248,7 @@ def fit(mouths: list[OpenMouth], bare: MouthModel, settings: MouthTraining) -> M
         map_[0, 0] -= np.log(own)
     reach, reach_open = _fit_reach(mouths, teeth, own_profile, bare)
     flesh = []
-    for deep, throat in ((0.35, False), (1.0, True)):
+    for deep, throat in ((TONGUE_DEPTH, False), (1.0, True)):
         ratios = [
             _flesh(m, throat) / t / lit(deep, reach + reach_open * min(m.gap, WIDE))
             for m, t, is_wide in zip(mouths, teeth, wide, strict=True)
@@ -254,13 +259,13 @@ def fit(mouths: list[OpenMouth], bare: MouthModel, settings: MouthTraining) -> M
 
 
 def _flesh(mouth: OpenMouth, throat: bool) -> Array:
-    """(3,) colour of the tongue, else of the throat: the darkest tenth of a mouth."""
+    """(3,) colour of the tongue, else of the throat: the darkest twentieth of a mouth."""
     v = (mouth.v[:, None] - mouth.top) / np.maximum(mouth.bottom - mouth.top, 1e-3)
     zone = mouth.inside & (np.abs(mouth.u) < 0.15)
-    zone &= (v > 0.25) & (v < 0.9) if throat else (v > 0.6) & (v < 0.85)
+    zone &= (v > 0.1) & (v < 0.95) if throat else (v > 0.6) & (v < 0.85)
     colours = mouth.patch[zone]
     luma = colours @ LUMA
-    low, high = np.percentile(luma, [0, 10] if throat else [30, 70])
+    low, high = np.percentile(luma, [0, 5] if throat else [30, 70])
     return np.asarray(colours[(luma >= low) & (luma <= high)].mean(0))
 
 
@@ -339,7 +344,7 @@ def read_geometry(data: Path) -> MouthModel:
         raise UsageError(f"{path}: not a mouth ({error})") from None
     nothing = MouthFit(*np.zeros(6).tolist(), *(np.zeros((1, 3), np.float32) for _ in range(4)))
     shade = np.ones(len(arrays["vertices"]), np.float32)
-    return MouthModel(**arrays, shade=shade, fit=nothing)
+    return MouthModel(**arrays, shade=shade, tongue=shade * 0, fit=nothing)
 
 
 def train(data: Path, out: Path, settings: MouthTraining | None = None) -> dict[str, float]:
