@@ -21,6 +21,7 @@ USED = {
     "anatomical": _RUN | {"--critic-from"},
     "anatomy": set[str](),
     "ganimation": _RUN | {"--size", "--batch", "--source", "--compile"},
+    "mouth": set[str](),
     "perception": _RUN | {"--au-weight", "--augment", "--emphasis"},
     "reach": {"--steps"},
 }
@@ -136,6 +137,13 @@ def train(
             line = "  ".join(f"{region} {value:.4f}" for region, value in errors.items())
             say(f"{name:14}{line}")
         result(str(out / "anatomy.safetensors"))
+        return
+    if model == "mouth":
+        from memegen.training import mouth
+
+        for name, value in mouth.train(data, out).items():
+            say(f"{name:18}{value:.3f}")
+        result(str(out / "mouth.safetensors"))
         return
     if model == "reach":
         from memegen.training import reach

@@ -17,7 +17,7 @@ from memegen.generators.inpaint import fill_unknown
 from memegen.generators.mouth import Drawn, MouthFrame, MouthLayer
 from memegen.generators.mouth_light import light_of, light_samples
 from memegen.generators.mouth_model import load_mouth
-from memegen.geometry.flow import COARSE, Box, DenseFlow, warp
+from memegen.geometry.flow import COARSE, DenseFlow, warp
 from memegen.geometry.outline import opening
 from memegen.geometry.shape import LEFT_IRIS, RIGHT_IRIS
 from memegen.geometry.topology import (

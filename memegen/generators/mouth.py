@@ -9,22 +9,27 @@ import numpy as np
 
 from memegen.arrays import Array
 from memegen.generators.inpaint import fill_unknown, pixel_grid, sample, smoothstep, soften
-from memegen.generators.mouth_layers import Layer, jaw_shift, render
-from memegen.generators.mouth_light import MouthLight
+from memegen.generators.mouth_layers import Layer, jaw_shift, light_at, render
+from memegen.generators.mouth_light import LUMA, MouthLight
 from memegen.generators.mouth_model import MouthModel, individual, load_mouth
 from memegen.geometry.flow import Box
 from memegen.geometry.outline import fill, smooth_ring
 from memegen.geometry.topology import LIP_CORNERS
 
+OWN_MARGIN, OWN_SHARE = 0.03, 0.2  # IOD inside the photo's lips, at most that share of its opening
+OWN_EDGE = (-0.12, 0.12)  # IOD below the closed lips: where own upper teeth may end
+TOOTHLIKE, REDDEST = 0.62, 1.38  # least luma beside the mouth's brightest, most red over green
+LIKENESS = (0.5, 1.7)  # how far drawn colours are taken to the photo's own
 JAW_STEP = 0.16  # IOD of jaw drop between two drawings of the lower part
 WIDEST_JAW = 0.96  # IOD: beyond, the lower part is moved, not turned on
 # Lips shade what is close behind them: share of light lost, and over how many IOD below or above.
 UPPER_SHADOW, LOWER_SHADOW = (0.38, 0.03), (0.30, 0.028)
 TEETH_SHADOW = (0.68, 0.07)  # likewise of the upper teeth on the lower ones
 CORNER_SHADOW = (0.45, 0.045)  # likewise where the lips meet
-SHARPNESS = 1.25  # exponent of the falloff of light with depth (1: exponential)
-DARKEST = 0.05  # share of light that reaches the deepest flesh
-FRONT_MOST = 0.02  # IOD between two surfaces over which the nearer one wins
+# Green and blue that walls of flesh take from the light that they throw on what lies one IOD deep.
+DEEP_RED = np.array([0.0, 0.34, 0.42], np.float32)
+UNDER_DEEP = 0.3  # how much further (IOD) the upper teeth's shadow reaches, an IOD deeper
+FRONT_MOST = 0.02  # between the depths of two surfaces: over which the nearer one wins
 
 
 @dataclass(frozen=True)
@@ -63,15 +68,73 @@ class MouthLayer:
         self._upper: Layer | None = None
         self._lower: dict[int, Layer] = {}
         self._own: Array | None = None
-        gap = float(np.linalg.norm(ring[1:10] - ring[:10:-1], axis=1).max())
+        self._shows_own = False
+        self._edge = self._model.fit.upper_edge  # IOD below the line of the closed lips
+        self._like_own: Array | None = None
         if min(self._box.size) > 3:
-            seen = fill(smooth_ring(ring, LIP_CORNERS), self._box)
-            is_open = gap > max(1.5, 0.025 * frame.iod)
-            sure = smoothstep(0.5, 1.0, soften(seen, 0.018 * frame.iod)) * is_open
-            patch = fill_unknown(self._patch, (sure > 0.4).astype(np.float32))
-            self._own = np.concatenate(
-                [patch, sure[..., None], self._patch, np.float32(seen[..., None] > 0)], -1
-            )
+            self._take_own()
+
+    def _take_own(self) -> None:
+        """Keep what the photo itself shows in its opening, if it is open."""
+        iod, ring = self._frame.iod, self._ring
+        gap = float(np.linalg.norm(ring[1:10] - ring[:10:-1], axis=1).max())
+        seen = fill(smooth_ring(ring, LIP_CORNERS), self._box)
+        is_open = gap > max(1.5, 0.025 * iod)
+        # Not the very edge, where the photo's lips shade its teeth: other lips will be elsewhere.
+        inside = soften(seen, min(OWN_MARGIN * iod, OWN_SHARE * gap))
+        sure = smoothstep(0.6, 1.0, inside) * is_open
+        self._shows_own = bool(sure.max() > 0)
+        patch = fill_unknown(self._patch, (sure > 0.4).astype(np.float32))
+        self._own = np.concatenate(
+            [patch, sure[..., None], self._patch, np.float32(seen[..., None] > 0)], -1
+        )
+        if not self._shows_own:
+            return
+        self._edge = self._own_edge(gap)
+        # What is drawn beside it takes its colours on: the ratio of the two, smooth, continued.
+        x, y = pixel_grid(self._box.left, self._box.top, *self._box.size)
+        drawn = self._drawn(
+            x - self._frame.origin[0],
+            y - self._frame.origin[1],
+            np.zeros(2, np.float32),
+            ring - self._frame.origin,
+        )
+        known = sure * ((drawn.min(-1) > 12) & (self._patch @ LUMA > 12))
+        if known.max() <= 0:
+            return
+        ratio = np.clip((self._patch + 4) / (drawn + 4), *LIKENESS)
+        weight = soften(known, 0.05 * iod)
+        even = np.stack([soften(ratio[..., k] * known, 0.05 * iod) for k in range(3)], -1)
+        even /= np.maximum(weight, 1e-3)[..., None]
+        near = np.clip(soften(known, 0.1 * iod) * 4, 0, 1)[..., None]
+        self._like_own = 1 + (fill_unknown(even, np.clip(weight * 4, 0, 1)) - 1) * near
+
+    def _own_edge(self, gap: float) -> float:
+        """Where (IOD below the closed lips) the upper teeth that the photo shows end.
+
+        The first pale run below the upper lip; to the lower lip, where nothing else ends it. Where
+        nothing pale shows, where the fit says.
+        """
+        ring = self._ring
+        top, bottom = ring[4:7].mean(0), ring[14:17].mean(0)
+        along = np.linspace(0.12, 0.95, max(6, round(2 * gap)))[:, None]
+        across = ring[6] - ring[4]
+        at = top + along[:, None] * (bottom - top) + np.linspace(-0.8, 0.8, 9)[:, None] * across
+        x, y = (at[..., k].astype(np.float32) - (self._box.left, self._box.top)[k] for k in (0, 1))
+        colour = np.median(sample(self._patch, x, y), 1)
+        luma = colour @ LUMA
+        pale = (luma > TOOTHLIKE * np.percentile(luma, 95)) & (
+            colour[:, 0] < REDDEST * colour[:, 1]
+        )
+        pale &= luma > 0.5 * float(self._light.tooth @ LUMA)
+        begun = np.flatnonzero(pale[: max(1, len(pale) // 3)])
+        if not len(begun):
+            return self._model.fit.upper_edge
+        after = np.flatnonzero(~pale[begun[0] :])
+        end = float(along[begun[0] + after[0] - 1, 0]) if len(after) else 1.0
+        edge = top + end * (bottom - top) - self._frame.origin
+        down = float(_down(edge[0], edge[1], self._frame))
+        return float(np.clip(down, *OWN_EDGE))
 
     def paint(self, image: Array, ring: Array, head: tuple[Array, Array], jaw: Array) -> Drawn:
         """Draw the opening into image (H, W, 3) in place.
@@ -93,10 +156,10 @@ class MouthLayer:
         rest_x = inverse[0, 0] * (x - offset[0]) + inverse[0, 1] * (y - offset[1])
         rest_y = inverse[1, 0] * (x - offset[0]) + inverse[1, 1] * (y - offset[1])
         sharp: Array | None = None
-        if self._own is not None:
+        moved = float(np.abs(ring - self._ring).max())
+        loose = np.float32(min(1.0, moved / max(1.5, 0.01 * self._frame.iod)))
+        if self._own is not None and (self._shows_own or loose < 1):
             own = sample(self._own, rest_x - self._box.left, rest_y - self._box.top)
-            moved = float(np.abs(ring - self._ring).max())
-            loose = np.float32(min(1.0, moved / max(1.5, 0.01 * self._frame.iod)))
             sharp = own[..., 7:] * (1 - loose) + own[..., 3:4] * loose
             pixels = own[..., 4:7] * (1 - loose) + own[..., :3] * loose
         if sharp is None or bool((sharp[..., 0] < 1)[mask > 0].any()):
@@ -104,6 +167,8 @@ class MouthLayer:
             colour = self._drawn(
                 rest_x - self._frame.origin[0], rest_y - self._frame.origin[1], jaw, edges
             )
+            if self._like_own is not None:
+                colour *= sample(self._like_own, rest_x - self._box.left, rest_y - self._box.top)
         else:
             colour = pixels
         if sharp is not None:
@@ -122,22 +187,30 @@ class MouthLayer:
         if self._upper is None:
             self._upper = render(self._model, self._frame.projection, self._light, upper=True)
         lift, drop = self._limits(ring, jaw)
-        shift = self._frame.projection[:2, 1] * lift
+        shift = self._frame.projection[:2, 1] * (lift + fit.upper_edge - self._edge)
         upper = self._upper.sample(x - shift[0], y - shift[1])
         lower = self._lower_part(x, y, np.array([jaw[0], drop], np.float32))
         below, above, aside, opening = _lips(x, y, ring, self._frame)
         # What a mouth shows lies the darker the deeper it lies, and the less it is open.
         reach = fit.reach_at(opening)
         throat = fit.cavity + (fit.cavity.mean() - fit.cavity) * (1 - self._light.colour)
-        colour = np.broadcast_to(throat * self._light.tooth * lit(1.0, reach), (*x.shape, 3))
-        near = smoothstep(-FRONT_MOST, FRONT_MOST, upper[..., 4] - lower[..., 4])
-        near = near * (lower[..., 3] > 0)  # how far the lower part hides the upper
-        under = _shadow(_down(x, y, self._frame) - fit.upper_edge + lift, TEETH_SHADOW)
-        for layer, hidden, dark in ((lower, 0.0, under), (upper, near, np.ones_like(under))):
-            cover = np.maximum(layer[..., 3:4], 1e-4)
-            shown = lit(layer[..., 4:5] / cover, reach) * dark[..., None]
-            share = layer[..., 3:4] * (1 - np.atleast_3d(hidden * lower[..., 3]))
-            colour = colour * (1 - share) + layer[..., :3] / cover * shown * share
+        wall = (throat * self._light.tooth * light_at(1.0, reach)).astype(np.float32)
+        cover = [np.maximum(layer[..., 3], 1e-4) for layer in (upper, lower)]
+        deep = [layer[..., 4] / share for layer, share in zip((upper, lower), cover, strict=True)]
+        # Upper teeth and palate keep light from what lies below and behind them.
+        under = np.maximum(_down(x, y, self._frame) - self._edge + lift, 0)
+        lost, far = TEETH_SHADOW
+        dark = 1 - lost * np.exp(-under / (far + UNDER_DEEP * deep[1]))
+        colour = wall * (1 - lost * np.exp(-under / (far + UNDER_DEEP)))[..., None]
+        part = lower[..., :3] * (light_at(deep[1], reach) * dark / cover[1])[..., None]
+        part *= 1 - DEEP_RED * self._light.colour * np.minimum(deep[1], 1)[..., None]
+        colour += (part - colour) * lower[..., 3:4]
+        # Where both are drawn, the nearer one hides the other.
+        near = smoothstep(-FRONT_MOST, FRONT_MOST, deep[0] - deep[1]) * lower[..., 3]
+        shown = (upper[..., 3] * (1 - near))[..., None]
+        colour += (
+            upper[..., :3] * (light_at(deep[0], reach) / cover[0])[..., None] - colour
+        ) * shown
         shadow = _shadow(below / iod, UPPER_SHADOW) * _shadow(above / iod, LOWER_SHADOW)
         return np.asarray(colour * (shadow * _shadow(aside / iod, CORNER_SHADOW))[..., None])
 
@@ -150,7 +223,7 @@ class MouthLayer:
         fit, down = self._model.fit, -self._frame.projection[:2, 1]
         along = down / float(down @ down)
         top, bottom = (float((ring[rows] @ along).mean()) for rows in (slice(4, 7), slice(14, 17)))
-        lift = max(0.0, fit.upper_edge - top - fit.most_upper)
+        lift = max(0.0, self._edge - top - fit.most_upper)
         edge = -float(jaw_shift(self._model, float(jaw[1]))[1]) - fit.lower_edge
         return lift, float(jaw[1]) + max(0.0, bottom - edge - fit.most_lower)
 
@@ -175,13 +248,6 @@ class MouthLayer:
         return found
 
 
-def lit(depth: Array | float, reach: float) -> Array:
-    """Share of light at a depth (IOD) behind the incisors."""
-    return np.asarray(
-        DARKEST + (1 - DARKEST) * np.exp(-((np.maximum(depth, 0) / reach) ** SHARPNESS)), np.float32
-    )
-
-
 def _shadow(distance: Array, shadow: tuple[float, float]) -> Array:
     lost, reach = shadow
     return np.asarray(1 - lost * np.exp(-np.maximum(distance, 0) / reach), np.float32)
@@ -194,7 +260,7 @@ def _down(x: Array, y: Array, frame: MouthFrame) -> Array:
 
 
 def _lips(x: Array, y: Array, ring: Array, frame: MouthFrame) -> tuple[Array, Array, Array, float]:
-    """How far (pixels) below the upper lip, above the lower one, from the nearer corner of the mouth.
+    """How far (pixels) below the upper lip, above the lower one, from the nearer mouth corner.
 
     Last the opening's height in IOD. x, y and ring are pixels from the mouth's origin.
     """

@@ -35,6 +35,8 @@ NECK = np.array([0.97, 0.90, 0.80], np.float32)
 CANINE = np.array([0.97, 0.94, 0.88], np.float32)
 # Highlights: strength (tooth = 1) and Blinn's exponent, of teeth and of wet flesh.
 SHINE = {"tooth": (0.20, 48.0), "flesh": (0.14, 22.0)}
+FALLOFF = 1.25  # exponent of the falloff of light with depth (1: exponential)
+DARKEST = 0.05  # share of light that reaches the deepest flesh
 GUM_END = 0.5  # IOD behind the incisors' front
 LOWER_SHADE = 0.9  # light on lower teeth beside upper ones: lip and upper teeth shade them
 CREVICE, CREVICE_REACH = 9.0, 0.014  # darkening an IOD below the surroundings, their radius in IOD
@@ -43,9 +45,10 @@ LIP_GUARD = 0.75  # least diffuse light: the mouth's walls throw light about
 
 @dataclass(frozen=True)
 class Layer:
-    """A drawn part of the mouth: red, green, blue (0..255), coverage 0..1, depth (IOD).
+    """A drawn part of the mouth: red, green, blue (0..255), coverage 0..1, depth.
 
-    Colours and depth are multiplied with coverage; depth is how far behind the incisors' front.
+    Colours and depth are multiplied with coverage; depth is how far behind the incisors' front, to
+    the power of FALLOFF.
     """
 
     texture: torch.Tensor  # (1, 5, H, W)
@@ -97,14 +100,18 @@ def render(
         columns * OVERSAMPLE,
     )[0]
     normals = _normals(posed / np.array([iod, -iod, 1]), triangles)
-    attributes = np.concatenate([normals, face, model.shade[:, None], model.tongue[:, None]], 1).astype(np.float32)
+    attributes = np.concatenate(
+        [normals, face, model.shade[:, None], model.tongue[:, None]], 1
+    ).astype(np.float32)
     seen = index.numpy() >= 0
     values, nearest = _interpolate(points, index, torch.from_numpy(triangles), attributes)
     colour, behind = _shade(model, values, nearest, seen, light, fine * iod)
     # Gums end behind the last teeth: further back there is only the throat.
     is_gum = np.where(model.tooth[nearest] < 0, 1 - values[..., 7], 0)
     cover = seen * (1 - is_gum * smoothstep(GUM_END, GUM_END + 0.2, behind))
-    flat = np.concatenate([colour, np.ones_like(behind)[..., None], behind[..., None]], -1)
+    flat = np.concatenate(
+        [colour, np.ones_like(behind)[..., None], behind[..., None] ** FALLOFF], -1
+    )
     flat = (flat * cover[..., None]).astype(np.float32)
     texture = F.avg_pool2d(torch.from_numpy(flat).permute(2, 0, 1)[None], OVERSAMPLE)
     return Layer(texture.contiguous(), low.astype(np.float32), density)
@@ -208,3 +215,9 @@ def jaw_shift(model: MouthModel, jaw: float) -> Array:
     """(3,) where the lower incisors go (IOD, face axes) as the jaw takes the lip `jaw` IOD down."""
     edge = model.jaw_open[model.incisal(upper=False)].mean(0)
     return np.asarray(edge * (jaw / FULL_JAW), np.float32)
+
+
+def light_at(deep: Array | float, reach: float) -> Array:
+    """Share of light where depth (IOD) ** FALLOFF behind the incisors' front is `deep`."""
+    share = np.exp(np.asarray(deep, np.float32) * np.float32(-(reach**-FALLOFF)))
+    return np.asarray(np.float32(DARKEST) + np.float32(1 - DARKEST) * share)

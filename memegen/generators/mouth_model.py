@@ -7,6 +7,7 @@ of the canonical face mesh. Where teeth end and how they are lit is fitted on ph
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -18,6 +19,9 @@ from memegen.errors import WeightsError
 
 UPPER_GUM, LOWER_GUM, TONGUE, UPPER_TEETH, LOWER_TEETH = range(5)
 FULL_JAW = 0.54  # IOD that ICT's full jawOpen takes the lower lip down
+TONGUE_DROP = (
+    0.16  # IOD that a tongue sinks beyond ICT-FaceKit's at FULL_JAW: it rests on the floor
+)
 JAW_BACK = 0.19  # how far back the lower lip goes as the jaw takes it one IOD down (our anatomy)
 WIDE = 0.25  # IOD: lips further apart let in no more light to each side
 # Middle of the inner lips of the closed canonical mesh (IOD): what is laid on a photo's lip line.
@@ -82,6 +86,17 @@ class MouthModel:
         return self.vertices + self.jaw_open * np.float32(jaw / FULL_JAW)
 
 
+LENGTHS = ("upper_edge", "lower_edge", "most_upper", "most_lower", "reach", "reach_open")
+COLOURS = ("tone", "tone_skin", "tongue", "cavity")
+
+
+def fit_of(values: Mapping[str, Array]) -> MouthFit:
+    """A fit from `lengths` (6,) in the order of LENGTHS and the arrays named COLOURS."""
+    named = dict(zip(LENGTHS, map(float, values["lengths"]), strict=True))
+    colours = {name: values[name].astype(np.float32) for name in COLOURS}
+    return MouthFit(**named, **colours)  # type: ignore[arg-type]
+
+
 @lru_cache(maxsize=4)
 def load_mouth(name: str = "mouth") -> MouthModel:
     """Read the weights of `memegen train DATA --model mouth` (shipped as `mouth`), placed by them.
@@ -91,18 +106,17 @@ def load_mouth(name: str = "mouth") -> MouthModel:
     file = weights.load(name, "mouth")
     t = {key: value.numpy() for key, value in file.tensors.items()}
     try:
-        lengths = (float(value) for value in t["lengths"])
-        tones = (t[key].astype(np.float32) for key in ("tone", "tone_skin", "tongue", "cavity"))
-        geometry = (t[key].astype(np.int64) for key in ("triangles", "part", "tooth"))
         bare = MouthModel(
-            t["vertices"].astype(np.float32),
-            *geometry,
-            t["jaw_open"].astype(np.float32),
-            np.ones(len(t["vertices"]), np.float32),
-            np.zeros(len(t["vertices"]), np.float32),
-            MouthFit(*lengths, *tones),
+            vertices=t["vertices"].astype(np.float32),
+            triangles=t["triangles"].astype(np.int64),
+            part=t["part"].astype(np.int64),
+            tooth=t["tooth"].astype(np.int64),
+            jaw_open=t["jaw_open"].astype(np.float32),
+            shade=np.ones(len(t["vertices"]), np.float32),
+            tongue=np.zeros(len(t["vertices"]), np.float32),
+            fit=fit_of(t),
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, ValueError) as error:
         raise WeightsError(f"{file.path}: not a mouth ({error})") from None
     return placed(replace(bare, tongue=tongue_share(bare)))
 
@@ -133,6 +147,7 @@ def placed(model: MouthModel) -> MouthModel:
         moved[rows, 1] += ANCHOR[1] + to - (edge.min() if upper else edge.max())
     jaw = model.jaw_open.copy()
     jaw[~up, 2] -= jaw[model.incisal(upper=False), 2].mean() + JAW_BACK * FULL_JAW
+    jaw[:, 1] -= TONGUE_DROP * model.tongue
     return replace(model, vertices=moved, jaw_open=jaw)
 
 

@@ -8,7 +8,7 @@ colours of tongue and throat.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +20,8 @@ from memegen.errors import MemegenError, UsageError
 from memegen.facedata.labels import action_units, load_basis
 from memegen.facedata.shards import FaceLabels, load_labels, read_crops
 from memegen.generators.inpaint import sample
-from memegen.generators.mouth import lit
-from memegen.generators.mouth_layers import FRONT, render
+from memegen.generators.mouth import REDDEST, TOOTHLIKE
+from memegen.generators.mouth_layers import DARKEST, FALLOFF, FRONT, light_at, render
 from memegen.generators.mouth_light import (
     LUMA,
     MouthLight,
@@ -30,17 +30,28 @@ from memegen.generators.mouth_light import (
     light_samples,
     log_tone,
 )
-from memegen.generators.mouth_model import FULL_JAW, WIDE, MouthFit, MouthModel, placed
+from memegen.generators.mouth_model import (
+    COLOURS,
+    FULL_JAW,
+    LENGTHS,
+    WIDE,
+    MouthFit,
+    MouthModel,
+    placed,
+)
 from memegen.geometry.anatomy import load_anatomy
 from memegen.geometry.shape import Pose, angles_of, fit_pose
 from memegen.geometry.topology import LOWER_LIP_EDGE, UPPER_LIP_EDGE
 
 CROP = 352  # pixels: the size of the large colour crops
 GRID = 120  # samples an IOD of an unwrapped mouth
-ACROSS, ABOVE, BELOW = 0.5, 0.25, 0.8  # IOD of an unwrapped mouth: half its width, from the rest line
+ACROSS, ABOVE, BELOW = (
+    0.5,
+    0.25,
+    0.8,
+)  # IOD of an unwrapped mouth: half its width, from the rest line
 LIP = 0.012  # IOD inside the lips' landmarks that may still be lip
 COLUMNS = (-0.09, -0.05, 0.05, 0.09)  # IOD from the midline: through the central incisors
-TOOTHLIKE, REDDEST = 0.62, 1.38  # least luma beside the mouth's brightest, most red over green
 TONGUE_DEPTH = 0.55  # IOD behind the incisors' front of a tongue in a wide open mouth
 BAND = (0.025, 0.10)  # IOD below the upper lip where upper teeth are
 
@@ -132,8 +143,8 @@ def _unwrap(picture: Array, pose: Pose, face: Array, line: Array, seen: Array) -
 def incisors(mouth: OpenMouth) -> Array:
     """(3,) upper incisors' edge below the rest line, how much upper, how much lower shows (IOD).
 
-    NaN where no tooth can be told. Where teeth reach from lip to lip, the edge is that of the lip: at
-    least so much is there.
+    NaN where no tooth can be told. Where teeth reach from lip to lip, the edge is that of the lip:
+    at least so much is there.
     """
     found = []
     reach = int(0.05 * GRID)  # how far under a lip the first tooth may begin
@@ -242,7 +253,8 @@ def fit(mouths: list[OpenMouth], bare: MouthModel, settings: MouthTraining) -> M
     teeth = np.stack([lit_tooth(m) for m in mouths])
     tone, tone_skin = fit_tone(mouths, teeth, settings.ridge)
     most = [float(np.nanquantile(edges[:, 1], 0.9)), float(np.nanquantile(edges[wide, 2], 0.9))]
-    first = MouthFit(upper, lower, *most, 1.0, 0.0, tone, tone_skin, *np.ones((2, 3), np.float32))
+    grey = np.ones(3, np.float32)  # to be fitted below, as is the reach of light
+    first = MouthFit(upper, lower, most[0], most[1], 1.0, 0.0, tone, tone_skin, grey, grey)
     own, own_profile = _own_looks(placed(replace(bare, fit=first)))
     for map_ in (tone, tone_skin):  # of a tooth as it is drawn, not of its colour before shading
         map_[0, 0] -= np.log(own)
@@ -250,7 +262,7 @@ def fit(mouths: list[OpenMouth], bare: MouthModel, settings: MouthTraining) -> M
     flesh = []
     for deep, throat in ((TONGUE_DEPTH, False), (1.0, True)):
         ratios = [
-            _flesh(m, throat) / t / lit(deep, reach + reach_open * min(m.gap, WIDE))
+            _flesh(m, throat) / t / light_at(deep**FALLOFF, reach + reach_open * min(m.gap, WIDE))
             for m, t, is_wide in zip(mouths, teeth, wide, strict=True)
             if is_wide and np.isfinite(t[0])
         ]
@@ -307,9 +319,11 @@ def _fit_reach(
             raise MemegenError("too few smiles that show teeth")
         rows = np.stack([arch_profile(mouths[n], _PLACES) for n in chosen])
         real = np.nanmedian(rows, 0)
-        lost = np.clip(real / own, 0.05, 0.98)
+        lost = np.clip(real / own, 2 * DARKEST, 0.98)
         usable = (depth > 0.1) & np.isfinite(lost)
-        reaches = [_reach_of(d, share) for d, share in zip(depth[usable], lost[usable], strict=True)]
+        reaches = [
+            _reach_of(d, share) for d, share in zip(depth[usable], lost[usable], strict=True)
+        ]
         found.append((np.mean([mouths[n].gap for n in chosen]), float(np.median(reaches))))
     (gap, reach), (wider, reach_wider) = found
     slope = float(np.clip((reach_wider - reach) / (wider - gap), 0.2, 2.0))
@@ -317,12 +331,9 @@ def _fit_reach(
 
 
 def _reach_of(depth: float, share: float) -> float:
-    """The reach at which `lit(depth, reach)` is `share`, by bisection in logs."""
-    low, high = 0.02, 20.0
-    for _ in range(40):
-        middle = float(np.sqrt(low * high))
-        low, high = (middle, high) if float(lit(depth, middle)) < share else (low, middle)
-    return float(np.sqrt(low * high))
+    """The reach at which `light_at` that depth is `share`."""
+    lost = -np.log(max((share - DARKEST) / (1 - DARKEST), 1e-3))
+    return float(depth / lost ** (1 / FALLOFF))
 
 
 def read_geometry(data: Path) -> MouthModel:
@@ -342,7 +353,8 @@ def read_geometry(data: Path) -> MouthModel:
             }
     except (FileNotFoundError, KeyError, ValueError) as error:
         raise UsageError(f"{path}: not a mouth ({error})") from None
-    nothing = MouthFit(*np.zeros(6).tolist(), *(np.zeros((1, 3), np.float32) for _ in range(4)))
+    none = np.zeros((1, 3), np.float32)
+    nothing = MouthFit(0.0, 0.0, 0.0, 0.0, 1.0, 0.0, none, none, none, none)
     shade = np.ones(len(arrays["vertices"]), np.float32)
     return MouthModel(**arrays, shade=shade, tongue=shade * 0, fit=nothing)
 
@@ -386,14 +398,9 @@ def save(path: Path, model: MouthModel) -> None:
         ("jaw_open", np.float32),
     )
     tensors = {n: torch.from_numpy(getattr(model, n).astype(kind)) for n, kind in names}
-    values = {f.name: getattr(model.fit, f.name) for f in fields(model.fit)}
-    lengths = [value for value in values.values() if isinstance(value, float)]
+    lengths = [getattr(model.fit, name) for name in LENGTHS]
     tensors["lengths"] = torch.tensor(lengths, dtype=torch.float32)
-    tensors |= {
-        name: torch.from_numpy(np.asarray(value, np.float32))
-        for name, value in values.items()
-        if not isinstance(value, float)
-    }
+    tensors |= {name: torch.from_numpy(getattr(model.fit, name)) for name in COLOURS}
     weights.save(
         path,
         tensors,
@@ -402,4 +409,3 @@ def save(path: Path, model: MouthModel) -> None:
         half=False,  # the normals of small teeth want exact vertices
         licence="geometry: ICT-FaceKit (MIT, Copyright USC ICT); fitted on photos of open mouths",
     )
-
