@@ -23,8 +23,8 @@ LIKENESS = (0.5, 1.7)  # how far drawn colours are taken to the photo's own
 JAW_STEP = 0.16  # IOD of jaw drop between two drawings of the lower part
 WIDEST_JAW = 0.96  # IOD: beyond, the lower part is moved, not turned on
 # Lips shade what is close behind them: share of light lost, and over how many IOD below or above.
-UPPER_SHADOW, LOWER_SHADOW = (0.38, 0.03), (0.30, 0.028)
-TEETH_SHADOW = (0.68, 0.07)  # likewise of the upper teeth on the lower ones
+UPPER_SHADOW, LOWER_SHADOW = (0.38, 0.03), (0.22, 0.025)
+TEETH_SHADOW = (0.56, 0.06)  # likewise of the upper teeth on the lower ones
 CORNER_SHADOW = (0.45, 0.045)  # likewise where the lips meet
 # Green and blue that walls of flesh take from the light that they throw on what lies one IOD deep.
 DEEP_RED = np.array([0.0, 0.34, 0.42], np.float32)
@@ -211,8 +211,8 @@ class MouthLayer:
         colour += (
             upper[..., :3] * (light_at(deep[0], reach) / cover[0])[..., None] - colour
         ) * shown
-        shadow = _shadow(below / iod, UPPER_SHADOW) * _shadow(above / iod, LOWER_SHADOW)
-        return np.asarray(colour * (shadow * _shadow(aside / iod, CORNER_SHADOW))[..., None])
+        shadow = shadow_at(below / iod, UPPER_SHADOW) * shadow_at(above / iod, LOWER_SHADOW)
+        return np.asarray(colour * (shadow * shadow_at(aside / iod, CORNER_SHADOW))[..., None])
 
     def _limits(self, ring: Array, jaw: Array) -> tuple[float, float]:
         """How far (IOD) the upper teeth are lifted, and how far down the jaw is taken to be.
@@ -248,7 +248,8 @@ class MouthLayer:
         return found
 
 
-def _shadow(distance: Array, shadow: tuple[float, float]) -> Array:
+def shadow_at(distance: Array, shadow: tuple[float, float]) -> Array:
+    """Share of light at a distance (IOD) from a lip whose shadow takes (share, reach in IOD)."""
     lost, reach = shadow
     return np.asarray(1 - lost * np.exp(-np.maximum(distance, 0) / reach), np.float32)
 

@@ -39,7 +39,7 @@ FALLOFF = 1.25  # exponent of the falloff of light with depth (1: exponential)
 DARKEST = 0.05  # share of light that reaches the deepest flesh
 GUM_END = 0.5  # IOD behind the incisors' front
 LOWER_SHADE = 0.9  # light on lower teeth beside upper ones: lip and upper teeth shade them
-CREVICE, CREVICE_REACH = 9.0, 0.014  # darkening an IOD below the surroundings, their radius in IOD
+CREVICE, CREVICE_REACH = 6.5, 0.014  # darkening an IOD below the surroundings, their radius in IOD
 LIP_GUARD = 0.75  # least diffuse light: the mouth's walls throw light about
 
 

@@ -16,6 +16,7 @@ from memegen.geometry.topology import EYE_LEFT, EYE_RIGHT, FACE_OVAL, LIPS_OUTER
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # BT.601
 FEWEST = 8  # pixels of eye whites that tell anything
 GREY, COLOURED = 4.0, 16.0  # mean spread of skin's channels (0..255): no colour, full colour
+BRIGHTEST = 1.15  # white = 1: of a tooth before lips shade it
 _DARKEST = 4.0 / 255  # below, logs tell only noise
 _STEEPEST = 0.55  # sine of the most the key light comes from one side
 _SIDED = 0.9  # that sine for one unit of log-ratio between the cheeks
@@ -26,7 +27,7 @@ _ABOVE = 0.42  # sine of the key light's height: lamps and skies are above
 class MouthLight:
     """Colours are 0..255."""
 
-    tooth: Array  # (3,) colour of a tooth in full light
+    tooth: Array  # (3,) colour of a tooth in full light, before lips shade it: may pass 255
     key: Array  # (3,) unit vector to the key light: image right, up, to the camera
     colour: float  # 0 a grey photo .. 1 a coloured one
 
@@ -89,7 +90,7 @@ def _log_tone(colour: Array) -> Array:
 
 def log_tone(colours: Array) -> Array:
     """(N, 3) colours 0..255 to (N, 3) log luma (of 0..1), log red / green, log blue / green."""
-    return np.stack([_log_tone(colour) for colour in colours]).astype(np.float32)
+    return np.array([_log_tone(colour) for colour in colours], np.float32).reshape(-1, 3)
 
 
 def from_log_tone(tone: Array) -> Array:
@@ -110,11 +111,10 @@ def light_of(samples: LightSamples, fit: MouthFit) -> MouthLight:
     tone = seen @ (fit.tone if len(seen) == len(fit.tone) else fit.tone_skin)
     colour = colourfulness(samples.skin)
     tone[1:] *= colour
-    # Whites and bright skin bound teeth: none is darker than half of the face's own bright skin,
-    # nor brighter than what the photo can show.
-    tone[0] = np.clip(tone[0], seen[1] + np.log(0.5), np.log(0.96))
+    # No tooth is darker than half of the face's bright skin, nor, shaded, brighter than white.
+    tone[0] = np.clip(tone[0], seen[1] + np.log(0.5), np.log(BRIGHTEST))
     left, right = samples.sides
     lean = np.log((right + 8) / (left + 8))  # 8 of 255: in the dark a side tells little
     x = float(np.clip(_SIDED * lean, -_STEEPEST, _STEEPEST))
     key = np.array([x, _ABOVE, np.sqrt(1 - x * x - _ABOVE**2)], np.float32)
-    return MouthLight(np.clip(from_log_tone(tone), 6, 255), key, colour)
+    return MouthLight(np.maximum(from_log_tone(tone), 6), key, colour)

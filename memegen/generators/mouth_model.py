@@ -131,7 +131,7 @@ def tongue_share(model: MouthModel) -> Array:
     for _ in range(_SMOOTHINGS):
         around = np.bincount(edges[:, 0], share[edges[:, 1]], minlength=len(share)) / count
         share = (share + around.astype(np.float32)) / 2
-    return share
+    return np.where(model.is_upper, np.float32(0), share)
 
 
 def placed(model: MouthModel) -> MouthModel:

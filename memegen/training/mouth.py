@@ -20,7 +20,7 @@ from memegen.errors import MemegenError, UsageError
 from memegen.facedata.labels import action_units, load_basis
 from memegen.facedata.shards import FaceLabels, load_labels, read_crops
 from memegen.generators.inpaint import sample
-from memegen.generators.mouth import REDDEST, TOOTHLIKE
+from memegen.generators.mouth import REDDEST, TOOTHLIKE, UPPER_SHADOW, shadow_at
 from memegen.generators.mouth_layers import DARKEST, FALLOFF, FRONT, light_at, render
 from memegen.generators.mouth_light import (
     LUMA,
@@ -53,6 +53,8 @@ ACROSS, ABOVE, BELOW = (
 LIP = 0.012  # IOD inside the lips' landmarks that may still be lip
 COLUMNS = (-0.09, -0.05, 0.05, 0.09)  # IOD from the midline: through the central incisors
 TONGUE_DEPTH = 0.55  # IOD behind the incisors' front of a tongue in a wide open mouth
+USUAL_GAP = 0.17  # IOD between the lips of a usual smile
+CENTRAL_DEPTH = 0.05  # IOD behind the incisors' front of the central teeth on average
 BAND = (0.025, 0.10)  # IOD below the upper lip where upper teeth are
 
 
@@ -63,6 +65,7 @@ class MouthTraining:
     source: str = "hires"  # shard family
     max_angle: float = 14.0  # degrees of turn and nod about the median
     least_gap: float = 0.05  # IOD between the lips
+    smile: float = 0.1  # IOD: lips nearer than this hide most teeth
     wide: float = 0.35  # IOD: from here a mouth is wide open
     ridge: float = 3.0  # crops' worth of "no effect" of each (standardised) feature
 
@@ -102,7 +105,7 @@ def open_mouths(
     pose = fit_pose(labels.landmarks, basis.canonical, basis.rigid_weights)
     face = pose.to_face(labels.landmarks[:, :468])
     rest = face - load_anatomy().displacement(action_units(labels, basis))
-    line = (rest[:, 13] + rest[:, 14]) / 2
+    line = rest[:, 13]  # the upper lip's: what moves the lower one is less surely undone
     angle = angles_of(pose.rotation)[:, :2]
     frontal = (np.abs(angle - np.median(angle, 0)) < settings.max_angle).all(1)
     gap = face[:, 13, 1] - face[:, 14, 1]
@@ -141,7 +144,8 @@ def _unwrap(picture: Array, pose: Pose, face: Array, line: Array, seen: Array) -
 
 
 def incisors(mouth: OpenMouth) -> Array:
-    """(3,) upper incisors' edge below the rest line, how much upper, how much lower shows (IOD).
+    """(4,) upper incisors' edge below the rest line, how much upper, how much lower shows (IOD),
+    and whether the edge is hidden.
 
     NaN where no tooth can be told. Where teeth reach from lip to lip, the edge is that of the lip:
     at least so much is there.
@@ -158,20 +162,31 @@ def incisors(mouth: OpenMouth) -> Array:
         tooth = (luma > TOOTHLIKE * np.percentile(luma, 95)) & (red < REDDEST)
         upper, lower = _first_run(tooth, reach), _first_run(tooth[::-1], reach)
         if not upper:
-            found.append((np.nan, np.nan, lower / GRID))
+            found.append((np.nan, np.nan, lower / GRID, 0.0))
             continue
         v = mouth.v[rows]
         if tooth.all():  # the lower lip hides the edge: it is there or lower
-            found.append((v[-1], v[-1] - mouth.top[column], np.nan))
+            found.append((v[-1], v[-1] - mouth.top[column], np.nan, 1.0))
             continue
-        found.append((v[upper - 1], v[upper - 1] - mouth.top[column], lower / GRID))
+        found.append((v[upper - 1], v[upper - 1] - mouth.top[column], lower / GRID, 0.0))
     if not found:
-        return np.full(3, np.nan)
+        return np.full(4, np.nan)
     table = np.array(found)
     enough = np.isfinite(table).sum(0) >= 2
     return np.array(
-        [np.nanmedian(table[:, k]) if enough[k] else np.nan for k in range(3)], np.float64
+        [np.nanmedian(table[:, k]) if enough[k] else np.nan for k in range(4)], np.float64
     )
+
+
+def median_of_censored(values: Array, censored: Mask) -> float:
+    """The median of values (N,) of which some are only known to be no less (Kaplan, Meier 1958)."""
+    if not len(values):
+        raise MemegenError("no smiles that show teeth")
+    order = np.lexsort((censored, values))
+    at_risk = len(values) - np.arange(len(values))
+    surviving = np.cumprod(1 - ~censored[order] / at_risk)
+    below = np.flatnonzero(surviving <= 0.5)
+    return float(values[order][below[0] if len(below) else -1])
 
 
 def _first_run(tooth: Mask, reach: int) -> int:
@@ -246,7 +261,8 @@ def fit(mouths: list[OpenMouth], bare: MouthModel, settings: MouthTraining) -> M
     if wide.sum() < 2:
         raise MemegenError("no wide open mouths to learn from")
     edges = np.stack([incisors(m) for m in mouths])
-    upper = float(np.nanmedian(edges[:, 0]))
+    smiling = (gap > settings.smile) & ~wide & np.isfinite(edges[:, 0])
+    upper = median_of_censored(edges[smiling, 0], edges[smiling, 3] > 0.5)
     turns = float(-bare.jaw_open[bare.incisal(upper=False), 1].mean()) / FULL_JAW
     shows = float(np.nanmedian(edges[wide, 2]))
     lower = shows - (1 - turns) * float(np.median(gap[wide]))
@@ -256,9 +272,16 @@ def fit(mouths: list[OpenMouth], bare: MouthModel, settings: MouthTraining) -> M
     grey = np.ones(3, np.float32)  # to be fitted below, as is the reach of light
     first = MouthFit(upper, lower, most[0], most[1], 1.0, 0.0, tone, tone_skin, grey, grey)
     own, own_profile = _own_looks(placed(replace(bare, fit=first)))
-    for map_ in (tone, tone_skin):  # of a tooth as it is drawn, not of its colour before shading
-        map_[0, 0] -= np.log(own)
     reach, reach_open = _fit_reach(mouths, teeth, own_profile, bare)
+    usual = replace(first, reach=reach, reach_open=reach_open).reach_at(USUAL_GAP)
+    shown = float(light_at(CENTRAL_DEPTH**FALLOFF, usual)) * float(
+        shadow_at(np.array(np.mean(BAND)), UPPER_SHADOW)
+    )
+    for map_ in (
+        tone,
+        tone_skin,
+    ):  # the fit is of teeth as they look, wanted is their colour unshaded
+        map_[0, 0] -= np.log(own * shown)
     flesh = []
     for deep, throat in ((TONGUE_DEPTH, False), (1.0, True)):
         ratios = [
@@ -364,21 +387,26 @@ def train(data: Path, out: Path, settings: MouthTraining | None = None) -> dict[
     settings = settings or MouthTraining()
     bare = read_geometry(data)
     mouths, held_out = open_mouths(data, load_labels(data), settings)
-    learnt = fit([m for m, val in zip(mouths, held_out, strict=True) if not val], bare, settings)
+    seen = [m for m, val in zip(mouths, held_out, strict=True) if not val]
+    learnt = fit(seen, bare, settings)
     out.mkdir(parents=True, exist_ok=True)
     save(out / "mouth.safetensors", replace(bare, fit=learnt))
-    return tone_errors([m for m, val in zip(mouths, held_out, strict=True) if val], learnt)
+    maps = fit_tone(seen, np.stack([lit_tooth(m) for m in seen]), settings.ridge)
+    return tone_errors([m for m, val in zip(mouths, held_out, strict=True) if val], maps)
 
 
-def tone_errors(mouths: list[OpenMouth], learnt: MouthFit) -> dict[str, float]:
-    """Mean absolute and mean errors of predicted tooth tones (logs), and what a constant misses."""
+def tone_errors(mouths: list[OpenMouth], maps: tuple[Array, Array]) -> dict[str, float]:
+    """How well `fit_tone`'s maps tell tooth tones (logs): mean absolute error and median error.
+
+    `spread` is the mean absolute error of a constant.
+    """
     teeth = [lit_tooth(m) for m in mouths]
     pairs = [(m, t) for m, t in zip(mouths, teeth, strict=True) if np.isfinite(t[0])]
     if not pairs:
         return {"teeth": 0.0}
     real = log_tone(np.stack([t for _, t in pairs]))
-    maps = {7: learnt.tone, 4: learnt.tone_skin}
-    miss = np.stack([m.seen @ maps[len(m.seen)] for m, _ in pairs]) - real
+    by_size = {len(map_): map_ for map_ in maps}
+    miss = np.stack([m.seen @ by_size[len(m.seen)] for m, _ in pairs]) - real
     figures = {"teeth": float(len(pairs))}
     for column, name in enumerate(("luma", "red/green", "blue/green")):
         figures[f"{name} error"] = float(np.abs(miss[:, column]).mean())
