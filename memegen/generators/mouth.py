@@ -17,6 +17,7 @@ from memegen.geometry.outline import fill, smooth_ring
 from memegen.geometry.topology import LIP_CORNERS
 
 OWN_MARGIN, OWN_SHARE = 0.03, 0.2  # IOD inside the photo's lips, at most that share of its opening
+OWN_GAP = 0.045  # IOD between the photo's lips: below, a line is all that shows
 OWN_EDGE = (-0.12, 0.12)  # IOD below the closed lips: where own upper teeth may end
 TOOTHLIKE, REDDEST = 0.62, 1.38  # least luma beside the mouth's brightest, most red over green
 LIKENESS = (0.5, 1.7)  # how far drawn colours are taken to the photo's own
@@ -79,7 +80,7 @@ class MouthLayer:
         iod, ring = self._frame.iod, self._ring
         gap = float(np.linalg.norm(ring[1:10] - ring[:10:-1], axis=1).max())
         seen = fill(smooth_ring(ring, LIP_CORNERS), self._box)
-        is_open = gap > max(1.5, 0.025 * iod)
+        is_open = gap > max(1.5, OWN_GAP * iod)
         # Not the very edge, where the photo's lips shade its teeth: other lips will be elsewhere.
         inside = soften(seen, min(OWN_MARGIN * iod, OWN_SHARE * gap))
         sure = smoothstep(0.6, 1.0, inside) * is_open

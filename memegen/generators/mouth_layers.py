@@ -38,6 +38,7 @@ SHINE = {"tooth": (0.20, 48.0), "flesh": (0.14, 22.0)}
 FALLOFF = 1.25  # exponent of the falloff of light with depth (1: exponential)
 DARKEST = 0.05  # share of light that reaches the deepest flesh
 GUM_END = 0.5  # IOD behind the incisors' front
+LOWER_MOLARS = 0.35  # share of light that cheeks and tongue keep from the lower side teeth
 LOWER_SHADE = 0.9  # light on lower teeth beside upper ones: lip and upper teeth shade them
 CREVICE, CREVICE_REACH = 6.5, 0.014  # darkening an IOD below the surroundings, their radius in IOD
 LIP_GUARD = 0.75  # least diffuse light: the mouth's walls throw light about
@@ -204,6 +205,8 @@ def _albedo(
     enamel = 1 + (tinted(NECK) / light.tooth - 1) * neck
     canine = np.isin(tooth, (5, 10, 21, 26))[..., None]
     enamel = enamel * np.where(canine, tinted(CANINE) / light.tooth, 1)
+    aside = smoothstep(0.15, 0.5, FRONT - face[..., 2]) * (part == LOWER_TEETH)
+    enamel = enamel * (1 - LOWER_MOLARS * aside[..., None])
     colour = np.where(is_tooth[..., None], colour * enamel, colour)
     # The tongue: a groove along the middle, a matt, uneven back.
     groove = 1 - 0.16 * np.exp(-((face[..., 0] / 0.022) ** 2))
