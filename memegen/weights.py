@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import torch
 
 FORMAT = "1"
-SHIPPED = ("anatomical", "anatomy", "appearance", "perception")
+SHIPPED = ("anatomical", "anatomy", "appearance", "mouth", "perception")
 DEFAULT_MODEL = "anatomical"  # the generator that is used unless another is asked for
 
 

@@ -10,13 +10,11 @@ from memegen.facedata.labels import gaze_of_scores
 from memegen.generators import Scene, generator_named
 from memegen.generators.eyes import EyeLayer
 from memegen.generators.inpaint import fill_unknown, pixel_grid, sample, smoothstep, soften
-from memegen.generators.mouth import MouthFrame, MouthLayer, light_of
 from memegen.geometry.anatomy import Anatomy, compose_channels
 from memegen.geometry.motion import FaceMotion
 from memegen.geometry.topology import (
     EYE_RIGHT,
     LID_SKIN_RIGHT,
-    LIPS_INNER,
     LOWER_LIP_EDGE,
     UPPER_LIP_EDGE,
 )
@@ -108,43 +106,6 @@ def test_an_iris_under_the_lid_is_completed_by_its_symmetry(
     layer.paint(image, wide, iris, face[list(LID_SKIN_RIGHT), :2] * SIDE, STILL)
     above = image[round(float(ring[4, 1]) - 1), round(float(iris[0, 0])), 0]
     assert above < 120  # iris, where the photo has skin
-
-
-def test_mouth_frame_places_points() -> None:
-    axes = np.array([[80, -10], [12, 82]], np.float32)
-    frame = MouthFrame(np.array([150, 200], np.float32), axes, 80)
-    x, y = (np.array([v], np.float32) for v in frame.origin + axes @ [0.3, -0.2])
-    u, v = frame.place(x, y)
-    assert (float(u[0]), float(v[0])) == pytest.approx((0.3, -0.2), abs=1e-5)
-
-
-def test_light_follows_exposure_and_keeps_grey_grey() -> None:
-    skin = np.tile(np.array([[180, 140, 120]], np.float32), (50, 1))
-    bright = light_of(np.full((20, 3), 220, np.float32), skin)
-    dim = light_of(np.full((20, 3), 90, np.float32), skin * 0.4)
-    assert (bright > dim).all()
-    assert bright.max() < 1.2
-    grey = light_of(np.zeros((0, 3), np.float32), np.full((50, 3), 120, np.float32))
-    assert np.ptp(grey) < 1e-6
-
-
-def test_upper_teeth_hang_from_the_skull_and_lower_ones_follow_the_jaw(face: np.ndarray) -> None:
-    points = face[:, :2] * SIDE
-    ring = points[list(LIPS_INNER)].copy()
-    picture = np.full((SIDE, SIDE, 3), 150, np.float32)
-    frame = MouthFrame(ring.mean(0), np.eye(2, dtype=np.float32) * 81, 81)
-    layer = MouthLayer(picture, ring, frame, np.ones(3, np.float32))
-    opened = ring.copy()
-    opened[11:, 1] += 45
-    painted = []
-    for down in (0.35, 0.5):
-        image = picture.copy()
-        layer.paint(image, opened, STILL, np.array([0, down], np.float32))
-        painted.append(image)
-    top, middle = round(float(frame.origin[1])) + 2, round(float(frame.origin[0])) + 5
-    assert painted[0][top, middle, 1] > 120  # enamel
-    assert np.allclose(painted[0][top, middle], painted[1][top, middle], atol=3)
-    assert np.abs(painted[0] - painted[1]).max() > 40
 
 
 def test_head_affine_is_the_turn_of_its_plane(motion: FaceMotion) -> None:

@@ -22,6 +22,7 @@ USED = {
     "anatomy": set[str](),
     "appearance": set[str](),
     "ganimation": _RUN | {"--size", "--batch", "--source", "--compile"},
+    "mouth": set[str](),
     "perception": _RUN | {"--au-weight", "--augment", "--emphasis"},
     "reach": {"--steps"},
 }
@@ -145,6 +146,13 @@ def train(
             line = "  ".join(f"{figure} {value:.3f}" for figure, value in figures.items())
             say(f"{name:18}{line}")
         result(str(out / "appearance.safetensors"))
+        return
+    if model == "mouth":
+        from memegen.training import mouth
+
+        for name, value in mouth.train(data, out).items():
+            say(f"{name:18}{value:.3f}")
+        result(str(out / "mouth.safetensors"))
         return
     if model == "reach":
         from memegen.training import reach

@@ -15,15 +15,16 @@ from memegen.generators.base import Scene
 from memegen.generators.creases import CreaseLayer
 from memegen.generators.eyes import EyeLayer
 from memegen.generators.inpaint import fill_unknown
-from memegen.generators.mouth import Drawn, MouthFrame, MouthLayer, light_of
+from memegen.generators.mouth import Drawn, MouthFrame, MouthLayer
+from memegen.generators.mouth_light import light_of, light_samples
+from memegen.generators.mouth_model import load_mouth
 from memegen.geometry.appearance import load_appearance
-from memegen.geometry.flow import COARSE, Box, DenseFlow, warp
-from memegen.geometry.outline import fill, opening
+from memegen.geometry.flow import COARSE, DenseFlow, warp
+from memegen.geometry.outline import opening
 from memegen.geometry.shape import LEFT_IRIS, RIGHT_IRIS
 from memegen.geometry.topology import (
     EYE_LEFT,
     EYE_RIGHT,
-    FACE_OVAL,
     LID_SKIN_LEFT,
     LID_SKIN_RIGHT,
     LIPS_INNER,
@@ -90,9 +91,10 @@ class MeshPainter:
             side: EyeLayer(picture, points[list(ring), :2], points[iris, :2], iod)
             for side, ring, iris, _ in _EYES
         }
-        light = light_of(*_light_samples(picture, points[:, :2]))
+        model = load_mouth()
+        light = light_of(light_samples(picture, points[:, :2]), model.fit)
         self._mouth = MouthLayer(
-            picture, points[list(LIPS_INNER), :2], self._mouth_frame(iod), light
+            picture, points[list(LIPS_INNER), :2], self._mouth_frame(iod), light, model
         )
         lips = motion.pose.to_face(motion.landmarks[list(LIPS_INNER)])
         lids = motion.pose.to_face(motion.landmarks[list(EYE_LEFT + EYE_RIGHT)])
@@ -101,9 +103,11 @@ class MeshPainter:
     def _mouth_frame(self, iod: float) -> MouthFrame:
         scene, motion = self._scene, self._scene.motion
         rest = scene.pixels(motion.rest_landmarks())
-        directions = np.array([[1, 0, 0], [0, -1, 0]], np.float32)
-        axes = motion.pose.direction_to_crop(directions)[:, :2] @ scene.to_pixels[:, :2].T
-        return MouthFrame((rest[13, :2] + rest[14, :2]) / 2, axes.T.astype(np.float32), iod)
+        axes = motion.pose.direction_to_crop(np.eye(3, dtype=np.float32)).T
+        pixels = scene.to_pixels[:, :2] @ axes[:2]
+        toward = -axes[2:] / motion.pose.scale
+        projection = np.concatenate([pixels, toward]).astype(np.float32)
+        return MouthFrame((rest[13, :2] + rest[14, :2]) / 2, projection, iod)
 
     @property
     def frames_together(self) -> int:
@@ -184,23 +188,3 @@ class MeshPainter:
         jaw_only[:, _JAW] = reached[:, _JAW]
         lip = motion.anatomy.displacement(jaw_only)[:, _LOWER_LIP, :2]
         return lip * np.array([1, -1], np.float32)
-
-
-def _light_samples(picture: Array, points: Array) -> tuple[Array, Array]:
-    """Pixels of the eye whites (N, 3) and of the skin (M, 3)."""
-    height, width = picture.shape[:2]
-    box = Box.around(points[list(FACE_OVAL)], 0, height, width)
-    if min(box.size) < 2:
-        return np.zeros((0, 3), np.float32), np.zeros((0, 3), np.float32)
-    face = picture[box.slices]
-    skin = fill(points[list(FACE_OVAL)], box) > 0.9
-    whites = np.zeros(face.shape[:2], bool)
-    for _, ring, iris, _ in _EYES:
-        opening = fill(points[list(ring)], box) > 0.9
-        centre = points[iris.start] - (box.left, box.top)
-        y, x = np.mgrid[: face.shape[0], : face.shape[1]] + 0.5
-        reach = np.linalg.norm(points[list(ring)] - points[iris.start], axis=1).max()
-        whites |= opening & (np.hypot(x - centre[0], y - centre[1]) > 0.5 * reach)
-        skin &= ~opening
-    skin &= ~(fill(points[list(LIPS_OUTER)], box) > 0.1)
-    return face[whites], face[skin][::7]

@@ -1,40 +1,45 @@
-"""The inside of the mouth: the photo's own, else a drawn one, lit like the photo."""
+"""The inside of the mouth: the photo's own, completed by a three-dimensional one in its light."""
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
 
 from memegen.arrays import Array
 from memegen.generators.inpaint import fill_unknown, pixel_grid, sample, smoothstep, soften
+from memegen.generators.mouth_layers import Layer, jaw_shift, light_at, render
+from memegen.generators.mouth_light import LUMA, MouthLight
+from memegen.generators.mouth_model import MouthModel, individual, load_mouth
 from memegen.geometry.flow import Box
 from memegen.geometry.outline import fill, smooth_ring
 from memegen.geometry.topology import LIP_CORNERS
 
-# Outer edges of central and lateral incisor, canine and premolars from the midline, in IOD
-# (8.5, 6.5, 7.5, 7, 7 mm, the last ones foreshortened by the arch; eyes are 63 mm apart).
-UPPER_TEETH = np.array([0.0, 0.135, 0.237, 0.335, 0.41, 0.465], np.float32)
-LOWER_TEETH = np.array([0.0, 0.085, 0.175, 0.275, 0.36, 0.43], np.float32)
-ENAMEL = np.array([243, 234, 218], np.float32)
-GUM = np.array([176, 96, 98], np.float32)
-TONGUE = np.array([178, 88, 88], np.float32)
-CAVITY = np.array([46, 16, 18], np.float32)
+OWN_MARGIN, OWN_SHARE = 0.03, 0.2  # IOD inside the photo's lips, at most that share of its opening
+OWN_GAP = 0.045  # IOD between the photo's lips: below, a line is all that shows
+OWN_EDGE = (-0.12, 0.12)  # IOD below the closed lips: where own upper teeth may end
+TOOTHLIKE, REDDEST = 0.62, 1.38  # least luma beside the mouth's brightest, most red over green
+LIKENESS = (0.5, 1.7)  # how far drawn colours are taken to the photo's own
+JAW_STEP = 0.16  # IOD of jaw drop between two drawings of the lower part
+WIDEST_JAW = 0.96  # IOD: beyond, the lower part is moved, not turned on
+# Lips shade what is close behind them: share of light lost, and over how many IOD below or above.
+UPPER_SHADOW, LOWER_SHADOW = (0.38, 0.03), (0.22, 0.025)
+TEETH_SHADOW = (0.56, 0.06)  # likewise of the upper teeth on the lower ones
+CORNER_SHADOW = (0.45, 0.045)  # likewise where the lips meet
+# Green and blue that walls of flesh take from the light that they throw on what lies one IOD deep.
+DEEP_RED = np.array([0.0, 0.34, 0.42], np.float32)
+UNDER_DEEP = 0.3  # how much further (IOD) the upper teeth's shadow reaches, an IOD deeper
+FRONT_MOST = 0.02  # between the depths of two surfaces: over which the nearer one wins
 
 
 @dataclass(frozen=True)
 class MouthFrame:
-    """Where the teeth are: pixels to IOD about the middle of the closed mouth, y down."""
+    """Where the mouth is: the middle of the closed lips, and how face axes lie in the photo."""
 
     origin: Array  # (2,) pixels
-    axes: Array  # (2, 2) columns: pixels of one IOD to the image's right, and down the face
+    projection: Array  # (3, 3) face axes (IOD) to pixels right and down, and IOD to the camera
     iod: float  # pixels
-
-    def place(self, x: Array, y: Array) -> tuple[Array, Array]:
-        """Pixel positions to (u, v) in IOD."""
-        inverse = np.linalg.inv(self.axes)
-        dx, dy = x - self.origin[0], y - self.origin[1]
-        return inverse[0, 0] * dx + inverse[0, 1] * dy, inverse[1, 0] * dx + inverse[1, 1] * dy
 
 
 @dataclass(frozen=True)
@@ -48,20 +53,89 @@ class Drawn:
 class MouthLayer:
     """The mouth of one photo. ring (20, 2) is its opening (LIPS_INNER) in pixels."""
 
-    def __init__(self, picture: Array, ring: Array, frame: MouthFrame, light: Array) -> None:
+    def __init__(
+        self,
+        picture: Array,
+        ring: Array,
+        frame: MouthFrame,
+        light: MouthLight,
+        model: MouthModel | None = None,
+    ) -> None:
         self._frame, self._light, self._ring = frame, light, ring
         self._box = Box.around(ring, 0.1 * frame.iod, *picture.shape[:2])
         self._patch = picture[self._box.slices]
+        seed = zlib.crc32(np.ascontiguousarray(self._patch, np.uint8).tobytes())
+        self._model = individual(model or load_mouth(), seed)
+        self._upper: Layer | None = None
+        self._lower: dict[int, Layer] = {}
         self._own: Array | None = None
-        gap = float(np.linalg.norm(ring[1:10] - ring[:10:-1], axis=1).max())
+        self._shows_own = False
+        self._edge = self._model.fit.upper_edge  # IOD below the line of the closed lips
+        self._like_own: Array | None = None
         if min(self._box.size) > 3:
-            seen = fill(smooth_ring(ring, LIP_CORNERS), self._box)
-            is_open = gap > max(1.5, 0.025 * frame.iod)
-            sure = smoothstep(0.5, 1.0, soften(seen, 0.018 * frame.iod)) * is_open
-            patch = fill_unknown(self._patch, (sure > 0.4).astype(np.float32))
-            self._own = np.concatenate(
-                [patch, sure[..., None], self._patch, np.float32(seen[..., None] > 0)], -1
-            )
+            self._take_own()
+
+    def _take_own(self) -> None:
+        """Keep what the photo itself shows in its opening, if it is open."""
+        iod, ring = self._frame.iod, self._ring
+        gap = float(np.linalg.norm(ring[1:10] - ring[:10:-1], axis=1).max())
+        seen = fill(smooth_ring(ring, LIP_CORNERS), self._box)
+        is_open = gap > max(1.5, OWN_GAP * iod)
+        # Not the very edge, where the photo's lips shade its teeth: other lips will be elsewhere.
+        inside = soften(seen, min(OWN_MARGIN * iod, OWN_SHARE * gap))
+        sure = smoothstep(0.6, 1.0, inside) * is_open
+        self._shows_own = bool(sure.max() > 0)
+        patch = fill_unknown(self._patch, (sure > 0.4).astype(np.float32))
+        self._own = np.concatenate(
+            [patch, sure[..., None], self._patch, np.float32(seen[..., None] > 0)], -1
+        )
+        if not self._shows_own:
+            return
+        self._edge = self._own_edge(gap)
+        # What is drawn beside it takes its colours on: the ratio of the two, smooth, continued.
+        x, y = pixel_grid(self._box.left, self._box.top, *self._box.size)
+        drawn = self._drawn(
+            x - self._frame.origin[0],
+            y - self._frame.origin[1],
+            np.zeros(2, np.float32),
+            ring - self._frame.origin,
+        )
+        known = sure * ((drawn.min(-1) > 12) & (self._patch @ LUMA > 12))
+        if known.max() <= 0:
+            return
+        ratio = np.clip((self._patch + 4) / (drawn + 4), *LIKENESS)
+        weight = soften(known, 0.05 * iod)
+        even = np.stack([soften(ratio[..., k] * known, 0.05 * iod) for k in range(3)], -1)
+        even /= np.maximum(weight, 1e-3)[..., None]
+        near = np.clip(soften(known, 0.1 * iod) * 4, 0, 1)[..., None]
+        self._like_own = 1 + (fill_unknown(even, np.clip(weight * 4, 0, 1)) - 1) * near
+
+    def _own_edge(self, gap: float) -> float:
+        """Where (IOD below the closed lips) the upper teeth that the photo shows end.
+
+        The first pale run below the upper lip; to the lower lip, where nothing else ends it. Where
+        nothing pale shows, where the fit says.
+        """
+        ring = self._ring
+        top, bottom = ring[4:7].mean(0), ring[14:17].mean(0)
+        along = np.linspace(0.12, 0.95, max(6, round(2 * gap)))[:, None]
+        across = ring[6] - ring[4]
+        at = top + along[:, None] * (bottom - top) + np.linspace(-0.8, 0.8, 9)[:, None] * across
+        x, y = (at[..., k].astype(np.float32) - (self._box.left, self._box.top)[k] for k in (0, 1))
+        colour = np.median(sample(self._patch, x, y), 1)
+        luma = colour @ LUMA
+        pale = (luma > TOOTHLIKE * np.percentile(luma, 95)) & (
+            colour[:, 0] < REDDEST * colour[:, 1]
+        )
+        pale &= luma > 0.5 * float(self._light.tooth @ LUMA)
+        begun = np.flatnonzero(pale[: max(1, len(pale) // 3)])
+        if not len(begun):
+            return self._model.fit.upper_edge
+        after = np.flatnonzero(~pale[begun[0] :])
+        end = float(along[begun[0] + after[0] - 1, 0]) if len(after) else 1.0
+        edge = top + end * (bottom - top) - self._frame.origin
+        down = float(_down(edge[0], edge[1], self._frame))
+        return float(np.clip(down, *OWN_EDGE))
 
     def paint(self, image: Array, ring: Array, head: tuple[Array, Array], jaw: Array) -> Drawn:
         """Draw the opening into image (H, W, 3) in place.
@@ -78,107 +152,130 @@ class MouthLayer:
         if mask.max() <= 0:
             return Drawn(box, drawn)
         matrix, offset = head
-        inverse = np.linalg.inv(matrix)
+        inverse = np.linalg.inv(matrix).astype(np.float32)
         x, y = pixel_grid(box.left, box.top, *box.size)
         rest_x = inverse[0, 0] * (x - offset[0]) + inverse[0, 1] * (y - offset[1])
         rest_y = inverse[1, 0] * (x - offset[0]) + inverse[1, 1] * (y - offset[1])
-        u, v = self._frame.place(rest_x, rest_y)
-        colour = self._drawn(u, v, jaw, mask, self._edges(ring, head))
-        if self._own is not None:
+        sharp: Array | None = None
+        moved = float(np.abs(ring - self._ring).max())
+        loose = np.float32(min(1.0, moved / max(1.5, 0.01 * self._frame.iod)))
+        if self._own is not None and (self._shows_own or loose < 1):
             own = sample(self._own, rest_x - self._box.left, rest_y - self._box.top)
-            moved = float(np.abs(ring - self._ring).max())
-            loose = np.float32(min(1.0, moved / max(1.5, 0.01 * self._frame.iod)))
             sharp = own[..., 7:] * (1 - loose) + own[..., 3:4] * loose
             pixels = own[..., 4:7] * (1 - loose) + own[..., :3] * loose
+        if sharp is None or bool((sharp[..., 0] < 1)[mask > 0].any()):
+            edges = (ring - offset) @ inverse.T - self._frame.origin
+            colour = self._drawn(
+                rest_x - self._frame.origin[0], rest_y - self._frame.origin[1], jaw, edges
+            )
+            if self._like_own is not None:
+                colour *= sample(self._like_own, rest_x - self._box.left, rest_y - self._box.top)
+        else:
+            colour = pixels
+        if sharp is not None:
             colour = colour + (pixels - colour) * sharp
             drawn *= 1 - np.clip(sharp[..., 0], 0, 1)
         view = image[box.slices]
         view += (colour - view) * mask[..., None]
         return Drawn(box, drawn)
 
-    def _edges(self, ring: Array, head: tuple[Array, Array]) -> tuple[Array, Array, Array]:
-        """U positions and v of the moved upper and lower lip edges, for shading."""
-        rest = (ring - head[1]) @ np.linalg.inv(head[0]).T
-        u, v = self._frame.place(rest[:, 0], rest[:, 1])
-        lower = np.r_[0, np.arange(19, 9, -1)]
-        grid = np.linspace(u.min(), u.max(), 32).astype(np.float32)
-        return grid, np.interp(grid, u[:11], v[:11]), np.interp(grid, u[lower], v[lower])
+    def _drawn(self, x: Array, y: Array, jaw: Array, ring: Array) -> Array:
+        """(h, w, 3) teeth, gums, tongue and throat at pixels x, y from the origin.
 
-    def _drawn(
-        self, u: Array, v: Array, jaw: Array, mask: Array, edges: tuple[Array, Array, Array]
-    ) -> Array:
-        """Teeth, tongue and cavity at (u, v), shaded by the lips around them."""
-        grid, upper_edge, lower_edge = edges
-        below_lip = v - np.interp(u, grid, upper_edge)
-        above_lip = np.interp(u, grid, lower_edge) - v
-        open_by = float((lower_edge - upper_edge).max())
-        colour = np.broadcast_to(CAVITY * 0.8, (*u.shape, 3)).copy()
-        # The tongue lies on the floor of the mouth, which sinks with the jaw; its back is dark.
-        floor = float(jaw[1]) + 0.14
-        top = 0.5 * float(jaw[1]) - 0.02
-        across, above = (u - jaw[0]) / 0.33, (floor - v) / (floor - top)
-        tongue = smoothstep(1.12, 0.82, np.hypot(across, above)) * min(1.0, open_by / 0.3)
-        shine = (1.0 - 0.3 * np.abs(across) - 0.42 * np.clip(above, 0, 1))[..., None]
-        groove = 1 - 0.15 * np.exp(-((across / 0.12) ** 2))[..., None]
-        colour += (TONGUE * shine * groove - colour) * (tongue * 0.9)[..., None]
-        self._teeth(colour, u - jaw[0], jaw[1] + LOWER_INCISAL - v, LOWER_TEETH, 0.13, 0.8)
-        self._teeth(colour, u, v - UPPER_INCISAL, UPPER_TEETH, 0.165, 1.0)
-        # Lips shade what is behind them; the corners of the mouth lie deepest.
-        shadow = 1 - 0.4 * np.exp(-np.clip(below_lip, 0, 9) / 0.025)
-        shadow *= 1 - 0.35 * np.exp(-np.clip(above_lip, 0, 9) / 0.03)
-        return np.asarray(colour * shadow[..., None] * self._light, np.float32)
+        ring (20, 2): the moved opening, likewise from the origin, as if the head had not turned.
+        """
+        iod, fit = self._frame.iod, self._model.fit
+        if self._upper is None:
+            self._upper = render(self._model, self._frame.projection, self._light, upper=True)
+        lift, drop = self._limits(ring, jaw)
+        shift = self._frame.projection[:2, 1] * (lift + fit.upper_edge - self._edge)
+        upper = self._upper.sample(x - shift[0], y - shift[1])
+        lower = self._lower_part(x, y, np.array([jaw[0], drop], np.float32))
+        below, above, aside, opening = _lips(x, y, ring, self._frame)
+        # What a mouth shows lies the darker the deeper it lies, and the less it is open.
+        reach = fit.reach_at(opening)
+        throat = fit.cavity + (fit.cavity.mean() - fit.cavity) * (1 - self._light.colour)
+        wall = (throat * self._light.tooth * light_at(1.0, reach)).astype(np.float32)
+        cover = [np.maximum(layer[..., 3], 1e-4) for layer in (upper, lower)]
+        deep = [layer[..., 4] / share for layer, share in zip((upper, lower), cover, strict=True)]
+        # Upper teeth and palate keep light from what lies below and behind them.
+        under = np.maximum(_down(x, y, self._frame) - self._edge + lift, 0)
+        lost, far = TEETH_SHADOW
+        dark = 1 - lost * np.exp(-under / (far + UNDER_DEEP * deep[1]))
+        colour = wall * (1 - lost * np.exp(-under / (far + UNDER_DEEP)))[..., None]
+        part = lower[..., :3] * (light_at(deep[1], reach) * dark / cover[1])[..., None]
+        part *= 1 - DEEP_RED * self._light.colour * np.minimum(deep[1], 1)[..., None]
+        colour += (part - colour) * lower[..., 3:4]
+        # Where both are drawn, the nearer one hides the other.
+        near = smoothstep(-FRONT_MOST, FRONT_MOST, deep[0] - deep[1]) * lower[..., 3]
+        shown = (upper[..., 3] * (1 - near))[..., None]
+        colour += (
+            upper[..., :3] * (light_at(deep[0], reach) / cover[0])[..., None] - colour
+        ) * shown
+        shadow = shadow_at(below / iod, UPPER_SHADOW) * shadow_at(above / iod, LOWER_SHADOW)
+        return np.asarray(colour * (shadow * shadow_at(aside / iod, CORNER_SHADOW))[..., None])
 
-    def _teeth(
-        self, colour: Array, u: Array, v: Array, edges: Array, height: float, gain: float
-    ) -> None:
-        """A row of teeth whose cutting edge is at v = 0, the gum at v = -height, into `colour`."""
-        across = np.abs(u)
-        soft = max(0.012, 1.0 / self._frame.iod)
-        tooth = np.clip(np.searchsorted(edges, across) - 1, 0, len(edges) - 2)
-        left, right = edges[tooth], edges[tooth + 1]
-        into = np.minimum(across - left, right - across)  # IOD to the nearest gap
-        into = np.where(
-            across < edges[1], np.minimum(np.where(u >= 0, u, -u), right - across), into
-        )
-        arch = 0.07 * (across / 0.4) ** 2 + np.array([0, 0.018, 0.002, 0.02, 0.03])[tooth]
-        rounding = 0.022 * np.exp(-into / 0.014)
-        cut = v + arch + rounding  # > 0 beyond the cutting edge
-        neck = height * (
-            0.92 + 0.08 * np.cos(np.pi * (across - (left + right) / 2) / (right - left))
-        )
-        visible = smoothstep(soft, -soft, cut) * smoothstep(
-            edges[-1] + 0.03, edges[-1] - 0.03, across
-        )
-        gum = smoothstep(soft, -soft, cut + neck)
-        thin = max(0.008, 0.6 / self._frame.iod)  # on small faces gaps are thinner than pixels
-        gap = 1 - 0.22 * (0.008 / thin) * np.exp(-((into / thin) ** 2))
-        round_off = 1 - 0.55 * (across / 0.47) ** 2 - 0.10 * np.exp(np.minimum(cut, 0) / 0.02)
-        bulge = 1 + 0.05 * np.sin(np.clip(into / (right - left), 0, 0.5) * np.pi)
-        enamel = ENAMEL * (gain * gap * round_off.clip(0.2, 1) * bulge)[..., None]
-        gums = GUM * (gain * round_off.clip(0.2, 1) * 0.9)[..., None]
-        row = enamel + (gums - enamel) * gum[..., None]
-        colour += (row - colour) * visible[..., None]
+    def _limits(self, ring: Array, jaw: Array) -> tuple[float, float]:
+        """How far (IOD) the upper teeth are lifted, and how far down the jaw is taken to be.
+
+        Lips that are drawn further from the teeth than those of people would bare gums and roots:
+        then the teeth follow the lips.
+        """
+        fit, down = self._model.fit, -self._frame.projection[:2, 1]
+        along = down / float(down @ down)
+        top, bottom = (float((ring[rows] @ along).mean()) for rows in (slice(4, 7), slice(14, 17)))
+        lift = max(0.0, self._edge - top - fit.most_upper)
+        edge = -float(jaw_shift(self._model, float(jaw[1]))[1]) - fit.lower_edge
+        return lift, float(jaw[1]) + max(0.0, bottom - edge - fit.most_lower)
+
+    def _lower_part(self, x: Array, y: Array, jaw: Array) -> Array:
+        """(h, w, 5) the lower layer, between the two drawings nearest to this jaw drop."""
+        drop = float(np.clip(jaw[1], 0, WIDEST_JAW))
+        step = min(int(drop / JAW_STEP), round(WIDEST_JAW / JAW_STEP) - 1)
+        share = drop / JAW_STEP - step
+        found = np.zeros((*x.shape, 5), np.float32)
+        sideways = np.array([float(jaw[0]), float(drop - jaw[1]), 0], np.float32)
+        for level, weight in ((step, 1 - share), (step + 1, share)):
+            if weight < 1e-3:
+                continue
+            if level not in self._lower:
+                self._lower[level] = render(
+                    self._model, self._frame.projection, self._light, False, level * JAW_STEP
+                )
+            # Each is moved so that its incisors are where those of the wanted drop would be.
+            move = jaw_shift(self._model, drop) - jaw_shift(self._model, level * JAW_STEP)
+            shift = self._frame.projection[:2] @ (move + sideways)
+            found += np.float32(weight) * self._lower[level].sample(x - shift[0], y - shift[1])
+        return found
 
 
-UPPER_INCISAL = 0.07  # IOD below the line of the closed lips where the upper teeth end
-LOWER_INCISAL = 0.03  # IOD below that line where the lower teeth begin, jaw closed
+def shadow_at(distance: Array, shadow: tuple[float, float]) -> Array:
+    """Share of light at a distance (IOD) from a lip whose shadow takes (share, reach in IOD)."""
+    lost, reach = shadow
+    return np.asarray(1 - lost * np.exp(-np.maximum(distance, 0) / reach), np.float32)
 
 
-def light_of(whites: Array, skin: Array) -> Array:
-    """(3,) gain of drawn teeth from pixels (N, 3) of eye whites and (M, 3) of skin, 0..255.
+def _down(x: Array, y: Array, frame: MouthFrame) -> Array:
+    """How far (IOD) pixels x, y from the mouth's origin are down the face."""
+    inverse = np.linalg.inv(frame.projection[:2, :2]).astype(np.float32)
+    return np.asarray(-(inverse[1, 0] * x + inverse[1, 1] * y))
 
-    Whites are the only surface in a face as pale as teeth, so they tell lamp and exposure; the
-    brightest skin bounds them from below where eyes are shut or dark.
+
+def _lips(x: Array, y: Array, ring: Array, frame: MouthFrame) -> tuple[Array, Array, Array, float]:
+    """How far (pixels) below the upper lip, above the lower one, from the nearer mouth corner.
+
+    Last the opening's height in IOD. x, y and ring are pixels from the mouth's origin.
     """
-    bright = np.percentile(skin, 90, axis=0) if len(skin) else np.full(3, 150)
-    level = 0.95 * float(bright.mean())
-    tint = bright / max(float(bright.mean()), 1.0)
-    if len(whites) >= 8:
-        white = np.percentile(whites, 85, axis=0)
-        level = max(level, float(white.mean()))
-        tint = 0.5 * tint**0.3 + 0.5 * white / max(float(white.mean()), 1.0)
-    else:
-        tint = tint**0.3
-    saturation = float(np.mean(np.ptp(skin, axis=1))) if len(skin) else 40.0
-    gain = np.clip(level / 225, 0.22, 1.0) * tint
-    return np.asarray(gain, np.float32) if saturation > 6 else np.full(3, gain.mean(), np.float32)
+    axes = frame.projection[:2, :2]
+    inverse = np.linalg.inv(axes).astype(np.float32)
+    size = np.float32(frame.iod)
+    u = (inverse[0, 0] * x + inverse[0, 1] * y) * size
+    v = -(inverse[1, 0] * x + inverse[1, 1] * y) * size
+    edge = ring @ inverse.T * size
+    lower = np.r_[0, np.arange(19, 9, -1)]
+    grid = np.linspace(edge[:, 0].min(), edge[:, 0].max(), 48).astype(np.float32)
+    top = np.interp(grid, edge[:11, 0], -edge[:11, 1])
+    bottom = np.interp(grid, edge[lower, 0], -edge[lower, 1])
+    below, above = v - np.interp(u, grid, top), np.interp(u, grid, bottom) - v
+    aside = np.minimum(u - grid[0], grid[-1] - u)
+    return below, above, aside, float(np.maximum(bottom - top, 0).max() / size)

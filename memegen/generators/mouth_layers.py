@@ -1,0 +1,226 @@
+"""The mouth drawn once per photo as two layers, upper and lower, which frames then only move."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from memegen.arrays import Array, Integers, Mask
+from memegen.generators.inpaint import smoothstep, soften
+from memegen.generators.mouth_light import MouthLight
+from memegen.generators.mouth_model import (
+    ANCHOR,
+    FULL_JAW,
+    LOWER_GUM,
+    LOWER_TEETH,
+    TONGUE,
+    UPPER_GUM,
+    UPPER_TEETH,
+    WISDOM_TEETH,
+    MouthModel,
+)
+from memegen.geometry.raster import barycentric_planes, rasterize
+
+OVERSAMPLE = 2  # raster pixels across one texture pixel
+DENSITY = 1.3  # texture pixels across one pixel of the photo
+FINEST, COARSEST = 420.0, 20.0  # texture pixels an IOD: no more detail is in the model, no less
+WRAP = 0.45  # of diffuse light: enamel scatters it around edges
+FRONT = 0.174  # z of the upper incisors' front in face axes, IOD: depth counts from there
+# Colours, a lit tooth = 1: gums; and how much redder and darker teeth are at the gum.
+GUM = np.array([0.78, 0.50, 0.47], np.float32)
+NECK = np.array([0.97, 0.90, 0.80], np.float32)
+CANINE = np.array([0.97, 0.94, 0.88], np.float32)
+# Highlights: strength (tooth = 1) and Blinn's exponent, of teeth and of wet flesh.
+SHINE = {"tooth": (0.20, 48.0), "flesh": (0.14, 22.0)}
+FALLOFF = 1.25  # exponent of the falloff of light with depth (1: exponential)
+DARKEST = 0.05  # share of light that reaches the deepest flesh
+GUM_END = 0.5  # IOD behind the incisors' front
+LOWER_MOLARS = 0.35  # share of light that cheeks and tongue keep from the lower side teeth
+LOWER_SHADE = 0.9  # light on lower teeth beside upper ones: lip and upper teeth shade them
+CREVICE, CREVICE_REACH = 6.5, 0.014  # darkening an IOD below the surroundings, their radius in IOD
+LIP_GUARD = 0.75  # least diffuse light: the mouth's walls throw light about
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A drawn part of the mouth: red, green, blue (0..255), coverage 0..1, depth.
+
+    Colours and depth are multiplied with coverage; depth is how far behind the incisors' front, to
+    the power of FALLOFF.
+    """
+
+    texture: torch.Tensor  # (1, 5, H, W)
+    corner: Array  # (2,) pixels of the photo, from the mouth's origin, of the texture's corner
+    density: float  # texture pixels a photo pixel
+
+    def sample(self, x: Array, y: Array) -> Array:
+        """(h, w) pixels from the mouth's origin to (h, w, 5); nothing beyond the texture."""
+        height, width = self.texture.shape[2:]
+        scale = 2 * self.density / np.array([width, height], np.float32)
+        grid = np.stack(
+            [
+                (x - self.corner[0]) * scale[0] - 1,
+                (y - self.corner[1]) * scale[1] - 1,
+            ],
+            -1,
+        )
+        found = F.grid_sample(
+            self.texture, torch.from_numpy(grid.astype(np.float32))[None], align_corners=False
+        )
+        return found[0].permute(1, 2, 0).numpy()
+
+
+def render(
+    model: MouthModel, projection: Array, light: MouthLight, upper: bool, jaw: float = 0.0
+) -> Layer:
+    """Draw the upper or the lower part, the lower lip `jaw` IOD down by the jaw.
+
+    projection (3, 3): face axes (IOD) to pixels right and down, and IOD to the camera.
+    """
+    wanted = model.is_upper if upper else ~model.is_upper
+    wanted = wanted & ~np.isin(model.tooth, WISDOM_TEETH)
+    triangles = model.triangles[wanted[model.triangles].all(1)]
+    face = model.at(jaw)
+    posed = (face - ANCHOR) @ projection.T
+    iod = float(np.sqrt(abs(np.linalg.norm(projection[0]) * np.linalg.norm(projection[1]))))
+    density = float(np.clip(DENSITY, COARSEST / iod, max(FINEST / iod, 0.1)))
+    low = np.floor(posed[wanted, :2].min(0)) - 1
+    high = np.ceil(posed[wanted, :2].max(0)) + 1
+    columns, rows = (np.ceil((high - low) * density).astype(int)).tolist()
+    fine = density * OVERSAMPLE
+    points = torch.from_numpy(((posed[:, :2] - low) * fine).astype(np.float32))
+    depth = torch.from_numpy(np.ascontiguousarray(posed[:, 2], np.float32))
+    index = rasterize(
+        points[None],
+        depth[None],
+        torch.from_numpy(triangles),
+        rows * OVERSAMPLE,
+        columns * OVERSAMPLE,
+    )[0]
+    normals = _normals(posed / np.array([iod, -iod, 1]), triangles)
+    attributes = np.concatenate(
+        [normals, face, model.shade[:, None], model.tongue[:, None]], 1
+    ).astype(np.float32)
+    seen = index.numpy() >= 0
+    values, nearest = _interpolate(points, index, torch.from_numpy(triangles), attributes)
+    colour, behind = _shade(model, values, nearest, seen, light, fine * iod)
+    # Gums end behind the last teeth: further back there is only the throat.
+    is_gum = np.where(model.tooth[nearest] < 0, 1 - values[..., 7], 0)
+    cover = seen * (1 - is_gum * smoothstep(GUM_END, GUM_END + 0.2, behind))
+    flat = np.concatenate(
+        [colour, np.ones_like(behind)[..., None], behind[..., None] ** FALLOFF], -1
+    )
+    flat = (flat * cover[..., None]).astype(np.float32)
+    texture = F.avg_pool2d(torch.from_numpy(flat).permute(2, 0, 1)[None], OVERSAMPLE)
+    return Layer(texture.contiguous(), low.astype(np.float32), density)
+
+
+def _normals(posed: Array, triangles: Integers) -> Array:
+    """(V, 3) unit normals toward the camera (image right, up, to the camera)."""
+    a, b, c = (posed[triangles[:, k]] for k in range(3))
+    face = np.cross(b - a, c - a)
+    total = np.zeros_like(posed)
+    for k in range(3):
+        np.add.at(total, triangles[:, k], face)
+    unit = total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12)
+    return np.where(unit[:, 2:] < 0, -unit, unit)
+
+
+def _interpolate(
+    points: torch.Tensor, index: torch.Tensor, triangles: torch.Tensor, attributes: Array
+) -> tuple[Array, Integers]:
+    """Attributes (V, C) at every pixel of a raster (H, W, C), and the nearest vertex (H, W)."""
+    height, width = index.shape
+    owner = triangles[index.clamp(min=0)]  # (H, W, 3)
+    plane = barycentric_planes(points[triangles])[index.clamp(min=0)]  # (H, W, 2, 3)
+    x = torch.arange(width) + 0.5
+    y = (torch.arange(height) + 0.5)[:, None]
+    first, second = (plane[..., k, 0] * x + plane[..., k, 1] * y + plane[..., k, 2] for k in (0, 1))
+    share = torch.stack([first, second, 1 - first - second], -1).clamp(0, 1)
+    values = (torch.from_numpy(attributes)[owner] * share[..., None]).sum(2)
+    nearest = owner.gather(2, share.argmax(-1, keepdim=True))[..., 0]
+    return values.numpy(), nearest.numpy()
+
+
+def _shade(
+    model: MouthModel, values: Array, nearest: Integers, seen: Mask, light: MouthLight, iod: float
+) -> tuple[Array, Array]:
+    """Colour (H, W, 3) 0..255 in full light and depth behind the incisors (H, W), IOD.
+
+    values (H, W, 8): normal, face position, shade, tongue; iod: raster pixels.
+    """
+    normal = values[..., :3] / np.maximum(np.linalg.norm(values[..., :3], axis=-1), 1e-6)[..., None]
+    face, part = values[..., 3:6], model.part[nearest]
+    behind = np.maximum(FRONT - face[..., 2], 0)
+    colour = _albedo(model, part, model.tooth[nearest], face, values[..., 6:], light)
+    facing = np.clip((normal @ light.key + WRAP) / (1 + WRAP), 0, 1)
+    diffuse = LIP_GUARD + (1 - LIP_GUARD) * facing / float((light.key[2] + WRAP) / (1 + WRAP))
+    rim = 0.72 + 0.28 * smoothstep(0.15, 0.75, normal[..., 2])  # what turns away sees teeth, no sky
+    # Crevices: deeper than the surroundings, within a radius.
+    cover = np.maximum(soften(seen.astype(np.float32), CREVICE_REACH * iod), 1e-3)
+    around = soften(face[..., 2] * seen, CREVICE_REACH * iod) / cover
+    crevice = np.exp(-CREVICE * np.clip(around - face[..., 2], 0, 0.08))
+    half = light.key + np.array([0, 0, 1], np.float32)
+    half /= np.linalg.norm(half)
+    is_tooth = np.isin(part, (UPPER_TEETH, LOWER_TEETH))
+    glint = np.zeros_like(facing)
+    for rows, kind in ((is_tooth, "tooth"), (~is_tooth, "flesh")):
+        strength, sharp = SHINE[kind]
+        glint[rows] = strength * np.clip(normal[rows] @ half, 0, 1) ** sharp
+    white = np.float32(light.tooth.max())
+    shaded = colour * (diffuse * rim * crevice)[..., None] + glint[..., None] * white
+    return shaded.astype(np.float32), behind.astype(np.float32)
+
+
+def _albedo(
+    model: MouthModel, part: Integers, tooth: Integers, face: Array, own: Array, light: MouthLight
+) -> Array:
+    """(H, W, 3) colours of enamel, gum and tongue in the face's light, 0..255.
+
+    own (H, W, 2): the tooth's own shade, and how far it is tongue.
+    """
+    grey = light.colour < 1
+
+    def tinted(colour: Array) -> Array:
+        """Flesh loses its colour with the photo's."""
+        luma = np.float32(colour.mean())
+        mixed = luma + (colour - luma) * light.colour if grey else colour
+        return mixed * light.tooth
+
+    table = np.ones((5, 3), np.float32)
+    table[[UPPER_GUM, LOWER_GUM]] = tinted(GUM)
+    table[TONGUE] = table[LOWER_GUM]
+    table[UPPER_TEETH], table[LOWER_TEETH] = light.tooth, light.tooth * LOWER_SHADE
+    tongue = own[..., 1:]
+    colour = table[part] * own[..., :1]
+    colour = colour + (tinted(model.fit.tongue) - colour) * tongue
+    is_tooth = np.isin(part, (UPPER_TEETH, LOWER_TEETH))
+    # Teeth are darker and yellower toward the gum, and canines all over.
+    edge = np.where(part == UPPER_TEETH, ANCHOR[1] - model.fit.upper_edge, 0)
+    high = np.where(part == UPPER_TEETH, face[..., 1] - edge, 0.08)
+    neck = smoothstep(0.05, 0.19, high)[..., None]
+    enamel = 1 + (tinted(NECK) / light.tooth - 1) * neck
+    canine = np.isin(tooth, (5, 10, 21, 26))[..., None]
+    enamel = enamel * np.where(canine, tinted(CANINE) / light.tooth, 1)
+    aside = smoothstep(0.15, 0.5, FRONT - face[..., 2]) * (part == LOWER_TEETH)
+    enamel = enamel * (1 - LOWER_MOLARS * aside[..., None])
+    colour = np.where(is_tooth[..., None], colour * enamel, colour)
+    # The tongue: a groove along the middle, a matt, uneven back.
+    groove = 1 - 0.16 * np.exp(-((face[..., 0] / 0.022) ** 2))
+    bumps = 1 + 0.05 * np.sin(face[..., 0] * 173) * np.sin(face[..., 2] * 151 + face[..., 0] * 67)
+    return (colour * (1 + ((groove * bumps)[..., None] - 1) * tongue)).astype(np.float32)
+
+
+def jaw_shift(model: MouthModel, jaw: float) -> Array:
+    """(3,) where the lower incisors go (IOD, face axes) as the jaw takes the lip `jaw` IOD down."""
+    edge = model.jaw_open[model.incisal(upper=False)].mean(0)
+    return np.asarray(edge * (jaw / FULL_JAW), np.float32)
+
+
+def light_at(deep: Array | float, reach: float) -> Array:
+    """Share of light where depth (IOD) ** FALLOFF behind the incisors' front is `deep`."""
+    share = np.exp(np.asarray(deep, np.float32) * np.float32(-(reach**-FALLOFF)))
+    return np.asarray(np.float32(DARKEST) + np.float32(1 - DARKEST) * share)

@@ -1,0 +1,439 @@
+"""Fit of the mouth's placement and light on photos: `memegen train DATA --model mouth`.
+
+Geometry is read from DATA/mouth.npz (ICT-FaceKit, MIT licence). From colour crops whose mouths are
+open come: where the incisors end, how much of them shows at most, how bright and warm a tooth is
+beside the same face's skin and eye whites, how fast it gets dark behind the incisors, and the
+colours of tongue and throat.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from memegen import weights
+from memegen.arrays import Array, Mask
+from memegen.errors import MemegenError, UsageError
+from memegen.facedata.labels import action_units, load_basis
+from memegen.facedata.shards import FaceLabels, load_labels, read_crops
+from memegen.generators.inpaint import sample
+from memegen.generators.mouth import REDDEST, TOOTHLIKE, UPPER_SHADOW, shadow_at
+from memegen.generators.mouth_layers import DARKEST, FALLOFF, FRONT, light_at, render
+from memegen.generators.mouth_light import (
+    LUMA,
+    MouthLight,
+    colourfulness,
+    features,
+    light_samples,
+    log_tone,
+)
+from memegen.generators.mouth_model import (
+    COLOURS,
+    FULL_JAW,
+    LENGTHS,
+    WIDE,
+    MouthFit,
+    MouthModel,
+    placed,
+)
+from memegen.geometry.anatomy import load_anatomy
+from memegen.geometry.shape import Pose, angles_of, fit_pose
+from memegen.geometry.topology import LOWER_LIP_EDGE, UPPER_LIP_EDGE
+
+CROP = 352  # pixels: the size of the large colour crops
+GRID = 120  # samples an IOD of an unwrapped mouth
+ACROSS, ABOVE, BELOW = (
+    0.5,
+    0.25,
+    0.8,
+)  # IOD of an unwrapped mouth: half its width, from the rest line
+LIP = 0.012  # IOD inside the lips' landmarks that may still be lip
+COLUMNS = (-0.09, -0.05, 0.05, 0.09)  # IOD from the midline: through the central incisors
+TONGUE_DEPTH = 0.55  # IOD behind the incisors' front of a tongue in a wide open mouth
+USUAL_GAP = 0.17  # IOD between the lips of a usual smile
+CENTRAL_DEPTH = 0.05  # IOD behind the incisors' front of the central teeth on average
+BAND = (0.025, 0.10)  # IOD below the upper lip where upper teeth are
+
+
+@dataclass(frozen=True)
+class MouthTraining:
+    """Which crops, and how firm the regression is."""
+
+    source: str = "hires"  # shard family
+    max_angle: float = 14.0  # degrees of turn and nod about the median
+    least_gap: float = 0.05  # IOD between the lips
+    smile: float = 0.1  # IOD: lips nearer than this hide most teeth
+    wide: float = 0.35  # IOD: from here a mouth is wide open
+    ridge: float = 3.0  # crops' worth of "no effect" of each (standardised) feature
+
+
+@dataclass(frozen=True)
+class OpenMouth:
+    """One unwrapped mouth. Rows go down from ABOVE the rest line, columns from -ACROSS."""
+
+    patch: Array  # (H, W, 3) 0..255
+    top: Array  # (W,) upper lip's edge, IOD below the rest line (above: negative)
+    bottom: Array  # (W,) lower lip's edge likewise
+    gap: float  # IOD
+    seen: Array  # (7,) or (4,) features of skin and whites
+
+    @property
+    def v(self) -> Array:
+        """(H,) IOD below the rest line."""
+        return np.asarray((np.arange(self.patch.shape[0]) + 0.5) / GRID - ABOVE, np.float32)
+
+    @property
+    def u(self) -> Array:
+        """(W,) IOD from the midline."""
+        return np.asarray((np.arange(self.patch.shape[1]) + 0.5) / GRID - ACROSS, np.float32)
+
+    @property
+    def inside(self) -> Mask:
+        """(H, W) between the lips."""
+        v = self.v[:, None]
+        return np.asarray((v > self.top + LIP) & (v < self.bottom - LIP))
+
+
+def open_mouths(
+    data: Path, labels: FaceLabels, settings: MouthTraining
+) -> tuple[list[OpenMouth], Mask]:
+    """Unwrapped mouths of the frontal colour crops that are open, and which are held out."""
+    basis = load_basis(data)
+    pose = fit_pose(labels.landmarks, basis.canonical, basis.rigid_weights)
+    face = pose.to_face(labels.landmarks[:, :468])
+    rest = face - load_anatomy().displacement(action_units(labels, basis))
+    line = rest[:, 13]  # the upper lip's: what moves the lower one is less surely undone
+    angle = angles_of(pose.rotation)[:, :2]
+    frontal = (np.abs(angle - np.median(angle, 0)) < settings.max_angle).all(1)
+    gap = face[:, 13, 1] - face[:, 14, 1]
+    rows = np.flatnonzero((labels.source == settings.source) & frontal & (gap > settings.least_gap))
+    found, kept = [], []
+    for start in range(0, len(rows), 64):
+        batch = rows[start : start + 64]
+        for row, crop in zip(batch, read_crops(data, labels.ids[batch], CROP), strict=True):
+            picture = crop.astype(np.float32)
+            samples = light_samples(picture, labels.landmarks[row, :, :2] * CROP)
+            if colourfulness(samples.skin) < 1:
+                continue
+            own = Pose(pose.rotation[row], pose.scale[row], pose.offset[row])
+            found.append(_unwrap(picture, own, face[row], line[row], features(samples)))
+            kept.append(row)
+    return found, labels.is_val[kept]
+
+
+def _unwrap(picture: Array, pose: Pose, face: Array, line: Array, seen: Array) -> OpenMouth:
+    u = (np.arange(int(2 * ACROSS * GRID)) + 0.5) / GRID - ACROSS
+    v = (np.arange(int((ABOVE + BELOW) * GRID)) + 0.5) / GRID - ABOVE
+    grid = np.stack(np.broadcast_arrays(u, line[1] - v[:, None], line[2]), -1)
+    at = pose.to_crop(grid.reshape(-1, 3).astype(np.float32))[:, :2] * len(picture)
+    x, y = at.T.reshape(2, len(v), len(u)).astype(np.float32)
+    upper, lower = face[list(UPPER_LIP_EDGE)], face[list(LOWER_LIP_EDGE)]
+    top, bottom = (line[1] - np.interp(u, edge[:, 0], edge[:, 1]) for edge in (upper, lower))
+    outside = (u < upper[0, 0]) | (u > upper[-1, 0])
+    top = np.where(outside, BELOW, top)
+    return OpenMouth(
+        sample(picture, x, y),
+        top.astype(np.float32),
+        bottom.astype(np.float32),
+        float(face[13, 1] - face[14, 1]),
+        seen,
+    )
+
+
+def incisors(mouth: OpenMouth) -> Array:
+    """(4,) upper incisors' edge below the rest line, how much upper, how much lower shows (IOD),
+    and whether the edge is hidden.
+
+    NaN where no tooth can be told. Where teeth reach from lip to lip, the edge is that of the lip:
+    at least so much is there.
+    """
+    found = []
+    reach = int(0.05 * GRID)  # how far under a lip the first tooth may begin
+    for place in COLUMNS:
+        column = int((place + ACROSS) * GRID)
+        colour = mouth.patch[:, column - 1 : column + 2].mean(1)
+        rows = np.flatnonzero(mouth.inside[:, column])
+        if len(rows) < 4:
+            continue
+        luma, red = colour[rows] @ LUMA, colour[rows, 0] / (colour[rows, 1] + 1)
+        tooth = (luma > TOOTHLIKE * np.percentile(luma, 95)) & (red < REDDEST)
+        upper, lower = _first_run(tooth, reach), _first_run(tooth[::-1], reach)
+        if not upper:
+            found.append((np.nan, np.nan, lower / GRID, 0.0))
+            continue
+        v = mouth.v[rows]
+        if tooth.all():  # the lower lip hides the edge: it is there or lower
+            found.append((v[-1], v[-1] - mouth.top[column], np.nan, 1.0))
+            continue
+        found.append((v[upper - 1], v[upper - 1] - mouth.top[column], lower / GRID, 0.0))
+    if not found:
+        return np.full(4, np.nan)
+    table = np.array(found)
+    enough = np.isfinite(table).sum(0) >= 2
+    return np.array(
+        [np.nanmedian(table[:, k]) if enough[k] else np.nan for k in range(4)], np.float64
+    )
+
+
+def median_of_censored(values: Array, censored: Mask) -> float:
+    """The median of values (N,) of which some are only known to be no less (Kaplan, Meier 1958)."""
+    if not len(values):
+        raise MemegenError("no smiles that show teeth")
+    order = np.lexsort((censored, values))
+    at_risk = len(values) - np.arange(len(values))
+    surviving = np.cumprod(1 - ~censored[order] / at_risk)
+    below = np.flatnonzero(surviving <= 0.5)
+    return float(values[order][below[0] if len(below) else -1])
+
+
+def _first_run(tooth: Mask, reach: int) -> int:
+    """How far the first run of True goes that begins within `reach`; 0 if none does."""
+    begun = np.flatnonzero(tooth[: reach + 1])
+    if not len(begun):
+        return 0
+    after = np.flatnonzero(~tooth[begun[0] :])
+    return int(begun[0] + after[0]) if len(after) else len(tooth)
+
+
+def lit_tooth(mouth: OpenMouth) -> Array:
+    """(3,) colour of the upper central teeth where they are well lit; NaN where none shows."""
+    v = mouth.v[:, None] - mouth.top
+    zone = mouth.inside & (v > BAND[0]) & (v < BAND[1]) & (np.abs(mouth.u) < 0.16)
+    colours = mouth.patch[zone]
+    if len(colours) < 40:
+        return np.full(3, np.nan)
+    luma = colours @ LUMA
+    low, high = np.percentile(luma, [60, 90])
+    shown = colours[(luma >= low) & (luma <= high)].mean(0)
+    # A tooth is no lip and no tongue, and a lit one is brighter than the rest of the mouth.
+    is_tooth = shown[0] < REDDEST * shown[1] and high > 1.15 * np.percentile(luma, 5)
+    return np.asarray(shown if is_tooth else np.full(3, np.nan))
+
+
+def arch_profile(mouth: OpenMouth, at: Array) -> Array:
+    """(len(at),) luma of upper teeth at distances `at` (IOD) from the midline, a lit tooth = 1."""
+    tooth = lit_tooth(mouth)
+    v = mouth.v[:, None] - mouth.top
+    zone = mouth.inside & (v > BAND[0]) & (v < BAND[1])
+    luma = mouth.patch @ LUMA
+    found = []
+    for place in at:
+        near = zone & (np.abs(np.abs(mouth.u) - place) < 0.025)
+        found.append(np.percentile(luma[near], 75) if near.sum() > 12 else np.nan)
+    return np.asarray(found) / float(tooth @ LUMA)
+
+
+def fit_tone(mouths: list[OpenMouth], teeth: Array, ridge: float) -> tuple[Array, Array]:
+    """(7, 3) and (4, 3) maps of `features` to the log tone of lit teeth (N, 3), NaN: unknown.
+
+    Ridge regression on standardised features, twice: the worst tenth is left out the second time.
+    """
+    known = np.isfinite(teeth[:, 0])
+    target = np.full(teeth.shape, np.nan)
+    target[known] = log_tone(teeth[known])
+
+    def solve(size: int) -> Array:
+        rows = [n for n, m in enumerate(mouths) if known[n] and len(m.seen) >= size]
+        if len(rows) < 2 * size:
+            raise MemegenError(f"only {len(rows)} mouths show teeth: too few to learn light from")
+        x, y = np.stack([mouths[n].seen[:size] for n in rows]), target[rows]
+        keep = np.ones(len(x), bool)
+        for _ in range(2):
+            mean, spread = x[keep, 1:].mean(0), x[keep, 1:].std(0) + 1e-6
+            z = np.c_[np.ones(len(x)), (x[:, 1:] - mean) / spread]
+            gram = z[keep].T @ z[keep] + ridge * np.diag(np.r_[0, np.ones(size - 1)])
+            solved = np.linalg.solve(gram, z[keep].T @ y[keep])
+            miss = np.abs(z @ solved - y).sum(1)
+            keep = miss <= np.quantile(miss, 0.9)
+        scaled = solved[1:] / spread[:, None]
+        return np.asarray(np.r_[solved[:1] - (mean @ scaled)[None], scaled], np.float32)
+
+    return solve(7), solve(4)
+
+
+def fit(mouths: list[OpenMouth], bare: MouthModel, settings: MouthTraining) -> MouthFit:
+    """Everything that photos say about the mouth."""
+    gap = np.array([m.gap for m in mouths])
+    wide = gap > settings.wide
+    if wide.sum() < 2:
+        raise MemegenError("no wide open mouths to learn from")
+    edges = np.stack([incisors(m) for m in mouths])
+    smiling = (gap > settings.smile) & ~wide & np.isfinite(edges[:, 0])
+    upper = median_of_censored(edges[smiling, 0], edges[smiling, 3] > 0.5)
+    turns = float(-bare.jaw_open[bare.incisal(upper=False), 1].mean()) / FULL_JAW
+    shows = float(np.nanmedian(edges[wide, 2]))
+    lower = shows - (1 - turns) * float(np.median(gap[wide]))
+    teeth = np.stack([lit_tooth(m) for m in mouths])
+    tone, tone_skin = fit_tone(mouths, teeth, settings.ridge)
+    most = [float(np.nanquantile(edges[:, 1], 0.9)), float(np.nanquantile(edges[wide, 2], 0.9))]
+    grey = np.ones(3, np.float32)  # to be fitted below, as is the reach of light
+    first = MouthFit(upper, lower, most[0], most[1], 1.0, 0.0, tone, tone_skin, grey, grey)
+    own, own_profile = _own_looks(placed(replace(bare, fit=first)))
+    reach, reach_open = _fit_reach(mouths, teeth, own_profile, bare)
+    usual = replace(first, reach=reach, reach_open=reach_open).reach_at(USUAL_GAP)
+    shown = float(light_at(CENTRAL_DEPTH**FALLOFF, usual)) * float(
+        shadow_at(np.array(np.mean(BAND)), UPPER_SHADOW)
+    )
+    for map_ in (
+        tone,
+        tone_skin,
+    ):  # the fit is of teeth as they look, wanted is their colour unshaded
+        map_[0, 0] -= np.log(own * shown)
+    flesh = []
+    for deep, throat in ((TONGUE_DEPTH, False), (1.0, True)):
+        ratios = [
+            _flesh(m, throat) / t / light_at(deep**FALLOFF, reach + reach_open * min(m.gap, WIDE))
+            for m, t, is_wide in zip(mouths, teeth, wide, strict=True)
+            if is_wide and np.isfinite(t[0])
+        ]
+        flesh.append(np.median(ratios, 0).astype(np.float32) if ratios else np.full(3, 0.5))
+    return replace(first, reach=reach, reach_open=reach_open, tongue=flesh[0], cavity=flesh[1])
+
+
+def _flesh(mouth: OpenMouth, throat: bool) -> Array:
+    """(3,) colour of the tongue, else of the throat: the darkest twentieth of a mouth."""
+    v = (mouth.v[:, None] - mouth.top) / np.maximum(mouth.bottom - mouth.top, 1e-3)
+    zone = mouth.inside & (np.abs(mouth.u) < 0.15)
+    zone &= (v > 0.1) & (v < 0.95) if throat else (v > 0.6) & (v < 0.85)
+    colours = mouth.patch[zone]
+    luma = colours @ LUMA
+    low, high = np.percentile(luma, [0, 5] if throat else [30, 70])
+    return np.asarray(colours[(luma >= low) & (luma <= high)].mean(0))
+
+
+_PLACES = np.arange(0.05, 0.44, 0.05)  # IOD from the midline
+
+
+def _own_looks(model: MouthModel) -> tuple[float, Array]:
+    """Luma of our own lit central teeth, and along the arch, without the dark behind: tooth = 1."""
+    projection = np.diag(np.array([GRID, -GRID, 1], np.float32))
+    key = np.array([0, 0.4, np.sqrt(1 - 0.4**2)], np.float32)
+    layer = render(model, projection, MouthLight(np.full(3, 200, np.float32), key, 1.0), True)
+    height, width = int((ABOVE + BELOW) * GRID), int(2 * ACROSS * GRID)
+    y, x = np.mgrid[:height, :width].astype(np.float32) + 0.5
+    drawn = layer.sample(x - ACROSS * GRID, y - ABOVE * GRID)
+    top = np.full(width, model.fit.upper_edge - 0.12, np.float32)  # a smile's upper lip
+    bottom = np.full(width, model.fit.upper_edge - 0.005, np.float32)
+    mouth = OpenMouth(drawn[..., :3], top, bottom, 0.1, np.zeros(4))
+    return float(lit_tooth(mouth) @ LUMA) / 200, arch_profile(mouth, _PLACES)
+
+
+def _fit_reach(
+    mouths: list[OpenMouth], teeth: Array, own: Array, bare: MouthModel
+) -> tuple[float, float]:
+    """How far light reaches (IOD) in a mouth hardly open, and how much further an IOD open.
+
+    What real teeth lose along the arch beyond what their shape explains (`own`) is put down to
+    their depth, in two groups of openings; between them, linear.
+    """
+    front = bare.vertices[np.isin(bare.tooth, range(16))]
+    depth = np.array(
+        [FRONT - front[np.abs(front[:, 0] - at) < 0.03, 2].max() for at in _PLACES], np.float64
+    )
+    found = []
+    for low, high in ((0.06, 0.14), (0.14, 0.3)):
+        chosen = [
+            n for n, m in enumerate(mouths) if low < m.gap <= high and np.isfinite(teeth[n, 0])
+        ]
+        if not chosen:
+            raise MemegenError("too few smiles that show teeth")
+        rows = np.stack([arch_profile(mouths[n], _PLACES) for n in chosen])
+        real = np.nanmedian(rows, 0)
+        lost = np.clip(real / own, 2 * DARKEST, 0.98)
+        usable = (depth > 0.1) & np.isfinite(lost)
+        reaches = [
+            _reach_of(d, share) for d, share in zip(depth[usable], lost[usable], strict=True)
+        ]
+        found.append((np.mean([mouths[n].gap for n in chosen]), float(np.median(reaches))))
+    (gap, reach), (wider, reach_wider) = found
+    slope = float(np.clip((reach_wider - reach) / (wider - gap), 0.2, 2.0))
+    return max(reach - slope * float(gap), 0.15), slope
+
+
+def _reach_of(depth: float, share: float) -> float:
+    """The reach at which `light_at` that depth is `share`."""
+    lost = -np.log(max((share - DARKEST) / (1 - DARKEST), 1e-3))
+    return float(depth / lost ** (1 / FALLOFF))
+
+
+def read_geometry(data: Path) -> MouthModel:
+    """The bare ICT mouth of DATA/mouth.npz. Raises UsageError if it is not there or none."""
+    path = data / "mouth.npz"
+    try:
+        with np.load(path, allow_pickle=False) as raw:
+            arrays = {
+                name: raw[name].astype(kind)
+                for name, kind in (
+                    ("vertices", np.float32),
+                    ("triangles", np.int64),
+                    ("part", np.int64),
+                    ("tooth", np.int64),
+                    ("jaw_open", np.float32),
+                )
+            }
+    except (FileNotFoundError, KeyError, ValueError) as error:
+        raise UsageError(f"{path}: not a mouth ({error})") from None
+    none = np.zeros((1, 3), np.float32)
+    nothing = MouthFit(0.0, 0.0, 0.0, 0.0, 1.0, 0.0, none, none, none, none)
+    shade = np.ones(len(arrays["vertices"]), np.float32)
+    return MouthModel(**arrays, shade=shade, tongue=shade * 0, fit=nothing)
+
+
+def train(data: Path, out: Path, settings: MouthTraining | None = None) -> dict[str, float]:
+    """Fit on the training split, write `out/mouth.safetensors`, return figures of `val`."""
+    settings = settings or MouthTraining()
+    bare = read_geometry(data)
+    mouths, held_out = open_mouths(data, load_labels(data), settings)
+    seen = [m for m, val in zip(mouths, held_out, strict=True) if not val]
+    learnt = fit(seen, bare, settings)
+    out.mkdir(parents=True, exist_ok=True)
+    save(out / "mouth.safetensors", replace(bare, fit=learnt))
+    maps = fit_tone(seen, np.stack([lit_tooth(m) for m in seen]), settings.ridge)
+    return tone_errors([m for m, val in zip(mouths, held_out, strict=True) if val], maps)
+
+
+def tone_errors(mouths: list[OpenMouth], maps: tuple[Array, Array]) -> dict[str, float]:
+    """How well `fit_tone`'s maps tell tooth tones (logs): mean absolute error and median error.
+
+    `spread` is the mean absolute error of a constant.
+    """
+    teeth = [lit_tooth(m) for m in mouths]
+    pairs = [(m, t) for m, t in zip(mouths, teeth, strict=True) if np.isfinite(t[0])]
+    if not pairs:
+        return {"teeth": 0.0}
+    real = log_tone(np.stack([t for _, t in pairs]))
+    by_size = {len(map_): map_ for map_ in maps}
+    miss = np.stack([m.seen @ by_size[len(m.seen)] for m, _ in pairs]) - real
+    figures = {"teeth": float(len(pairs))}
+    for column, name in enumerate(("luma", "red/green", "blue/green")):
+        figures[f"{name} error"] = float(np.abs(miss[:, column]).mean())
+        figures[f"{name} bias"] = float(np.median(miss[:, column]))
+        spread = np.abs(real[:, column] - np.median(real[:, column]))
+        figures[f"{name} spread"] = float(spread.mean())
+    return figures
+
+
+def save(path: Path, model: MouthModel) -> None:
+    """Write a bare model with its fit as a weights file."""
+    names: tuple[tuple[str, type[np.generic]], ...] = (
+        ("vertices", np.float32),
+        ("triangles", np.int16),
+        ("part", np.int8),
+        ("tooth", np.int8),
+        ("jaw_open", np.float32),
+    )
+    tensors = {n: torch.from_numpy(getattr(model, n).astype(kind)) for n, kind in names}
+    lengths = [getattr(model.fit, name) for name in LENGTHS]
+    tensors["lengths"] = torch.tensor(lengths, dtype=torch.float32)
+    tensors |= {name: torch.from_numpy(getattr(model.fit, name)) for name in COLOURS}
+    weights.save(
+        path,
+        tensors,
+        "mouth",
+        {},
+        half=False,  # the normals of small teeth want exact vertices
+        licence="geometry: ICT-FaceKit (MIT, Copyright USC ICT); fitted on photos of open mouths",
+    )

@@ -1,0 +1,340 @@
+"""The mouth in three dimensions: its model, its light, its layers, and their fit."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import vector
+from shards import make_shards
+
+from memegen import weights
+from memegen.errors import UsageError, WeightsError
+from memegen.generators import Scene, generator_named
+from memegen.generators.mouth import MouthFrame, MouthLayer, shadow_at
+from memegen.generators.mouth_layers import DARKEST, FALLOFF, jaw_shift, light_at, render
+from memegen.generators.mouth_light import (
+    LUMA,
+    LightSamples,
+    MouthLight,
+    features,
+    from_log_tone,
+    light_of,
+    log_tone,
+)
+from memegen.generators.mouth_model import (
+    ANCHOR,
+    FULL_JAW,
+    JAW_BACK,
+    individual,
+    load_mouth,
+)
+from memegen.geometry.anatomy import Anatomy
+from memegen.geometry.motion import FaceMotion
+from memegen.geometry.topology import LIPS_INNER
+from memegen.training import mouth as training
+
+SIDE = 300
+IOD = 81.0
+STILL = (np.eye(2, dtype=np.float32), np.zeros(2, np.float32))
+FRONTAL = np.diag(np.array([IOD, -IOD, 1], np.float32))
+LIGHT = MouthLight(
+    np.array([220, 210, 195], np.float32), np.array([0, 0.4, 0.9165], np.float32), 1.0
+)
+
+
+def layer_of(picture: np.ndarray, ring: np.ndarray, light: MouthLight = LIGHT) -> MouthLayer:
+    return MouthLayer(picture, ring, MouthFrame(ring.mean(0), FRONTAL, IOD), light)
+
+
+def opened(ring: np.ndarray, up: float, down: float) -> np.ndarray:
+    moved = ring.copy()
+    moved[1:10, 1] -= up
+    moved[11:, 1] += down
+    return moved
+
+
+@pytest.fixture
+def shut(face: np.ndarray) -> np.ndarray:
+    """(20, 2) the drawn face's lips, brought together."""
+    ring = face[list(LIPS_INNER), :2] * SIDE
+    middle = (ring[1:10] + ring[:10:-1]) / 2
+    ring[1:10], ring[:10:-1] = middle, middle
+    return ring.astype(np.float32)
+
+
+@pytest.fixture
+def picture() -> np.ndarray:
+    return np.full((SIDE, SIDE, 3), (170, 130, 110), np.float32)
+
+
+def test_incisors_end_where_the_fit_says_and_go_with_the_jaw() -> None:
+    model = load_mouth()
+    upper, lower = model.incisal(upper=True), model.incisal(upper=False)
+    assert model.vertices[upper, 1].min() == pytest.approx(ANCHOR[1] - model.fit.upper_edge)
+    assert model.vertices[lower, 1].max() == pytest.approx(ANCHOR[1] + model.fit.lower_edge)
+    dropped = model.at(FULL_JAW) - model.vertices
+    assert np.abs(dropped[model.is_upper]).max() < 1e-4
+    assert dropped[lower, 2].mean() == pytest.approx(-JAW_BACK * FULL_JAW, abs=1e-4)
+    assert jaw_shift(model, FULL_JAW) == pytest.approx(dropped[lower].mean(0), abs=1e-4)
+
+
+def test_people_differ_and_one_person_does_not() -> None:
+    model = load_mouth()
+    first, again, other = individual(model, 1), individual(model, 1), individual(model, 2)
+    assert np.array_equal(first.vertices, again.vertices)
+    assert 0.005 < np.abs(first.vertices - other.vertices).max() < 0.12
+    edge = first.vertices[model.tooth == 7, 1].min()
+    assert edge == pytest.approx(ANCHOR[1] - model.fit.upper_edge, abs=0.01)
+
+
+def test_a_file_that_is_no_mouth_is_refused(tmp_path: Path) -> None:
+    weights.save(tmp_path / "mouth.safetensors", {}, "mouth", {})
+    with pytest.raises(WeightsError, match="not a mouth"):
+        load_mouth(str(tmp_path / "mouth.safetensors"))
+
+
+def test_light_falls_off_with_depth() -> None:
+    assert float(light_at(0.0, 0.5)) == pytest.approx(1)
+    assert float(light_at(0.5**FALLOFF, 0.5)) == pytest.approx(DARKEST + (1 - DARKEST) / np.e)
+    fit = load_mouth().fit
+    assert fit.reach_at(0.05) < fit.reach_at(0.2) <= fit.reach_at(0.9) < 2
+    near, far = shadow_at(np.array([0.0, 0.3], np.float32), (0.4, 0.03))
+    assert near == pytest.approx(0.6) and far > 0.99
+
+
+def test_layers_hold_teeth_where_teeth_are() -> None:
+    model = load_mouth()
+    upper, lower = (render(model, FRONTAL, LIGHT, up) for up in (True, False))
+    edge = model.fit.upper_edge * IOD
+    x, y = np.array([[4.0, 4.0]], np.float32), np.array([[edge - 5, edge + 5]], np.float32)
+    above, below = upper.sample(x, y)[0]
+    assert above[3] == pytest.approx(1, abs=0.01) and below[3] == 0
+    assert above[:3] == pytest.approx(LIGHT.tooth, rel=0.25)
+    assert lower.sample(x, y + 10)[0, 1, 3] > 0.9
+    assert not upper.sample(x + 500, y).any()
+
+
+def test_upper_teeth_hang_from_the_skull_and_lower_ones_follow_the_jaw(
+    picture: np.ndarray, shut: np.ndarray
+) -> None:
+    layer, ring = layer_of(picture, shut), opened(shut, 4, 45)
+    painted = []
+    for down in (0.4, 0.52):
+        image = picture.copy()
+        layer.paint(image, ring, STILL, np.array([0, down], np.float32))
+        painted.append(image)
+    column, middle = round(float(shut[:, 0].mean())) + 5, float(shut[:, 1].mean())
+    row = round(middle + load_mouth().fit.upper_edge * IOD) - 3
+    assert painted[0][row, column] @ LUMA > 110  # enamel
+    assert np.allclose(painted[0][row, column], painted[1][row, column], atol=12)
+    assert np.abs(painted[0] - painted[1]).max() > 30
+    throat = painted[0][row + 14, column] @ LUMA
+    assert throat < 0.5 * float(painted[0][row, column] @ LUMA)
+
+
+def test_equal_frames_are_equal_whatever_came_between(
+    picture: np.ndarray, shut: np.ndarray
+) -> None:
+    layer, ring = layer_of(picture, shut), opened(shut, 6, 30)
+    first, again = picture.copy(), picture.copy()
+    jaw = np.array([0.02, 0.3], np.float32)
+    layer.paint(first, ring, STILL, jaw)
+    layer.paint(picture.copy(), opened(shut, 2, 60), STILL, jaw * 2)
+    layer.paint(again, ring, STILL, jaw)
+    assert np.array_equal(first, again)
+
+
+def test_nothing_jumps_where_the_jaw_passes_from_drawing_to_drawing(
+    picture: np.ndarray, shut: np.ndarray
+) -> None:
+    layer, ring = layer_of(picture, shut), opened(shut, 6, 40)
+    frames = []
+    for down in (0.3198, 0.3199, 0.3201, 0.3202):
+        image = picture.copy()
+        layer.paint(image, ring, STILL, np.array([0, down], np.float32))
+        frames.append(image)
+    assert max(np.abs(a - b).max() for a, b in itertools.pairwise(frames)) < 3
+
+
+def test_lips_drawn_too_far_take_the_teeth_along(picture: np.ndarray, shut: np.ndarray) -> None:
+    layer, fit = layer_of(picture, shut), load_mouth().fit
+    still = np.zeros(2, np.float32)
+    origin = shut.mean(0)
+    near = layer._limits(opened(shut, 0.05 * IOD, 0.05 * IOD) - origin, still)
+    assert near == pytest.approx((0, 0), abs=1e-6)
+    lift, drop = layer._limits(opened(shut, 0.4 * IOD, 0.4 * IOD) - origin, still)
+    assert lift == pytest.approx(0.4 + fit.upper_edge - fit.most_upper, abs=0.03)
+    assert drop == pytest.approx(0.4 + fit.lower_edge - fit.most_lower, abs=0.03)
+
+
+def test_an_open_mouth_that_stays_is_the_photos_and_its_teeth_are_kept(
+    picture: np.ndarray, shut: np.ndarray
+) -> None:
+    ring = opened(shut, 6, 10)
+    from memegen.geometry.flow import Box
+    from memegen.geometry.outline import fill, smooth_ring
+
+    inside = fill(smooth_ring(ring, (0, 10)), Box(0, 0, SIDE, SIDE)) > 0.5
+    picture[inside] = (200, 230, 190)  # teeth of a tint that nothing draws
+    layer = layer_of(picture, ring)
+    image = picture.copy()
+    layer.paint(image, ring, STILL, np.zeros(2, np.float32))
+    assert np.abs(image - picture).max() < 0.51
+    layer.paint(image, opened(ring, 6, 4), STILL, np.zeros(2, np.float32))
+    column, row = np.rint(ring.mean(0)).astype(int)
+    assert image[row, column] == pytest.approx((200, 230, 190), abs=2)
+    added = image[round(float(ring[5, 1])) - 3, column + 5]  # between old and new upper lip
+    assert added[1] > added[0] > added[2]  # what is added takes the tint on
+
+
+def test_mouths_too_small_to_draw_do_not_fail(picture: np.ndarray, shut: np.ndarray) -> None:
+    tiny = (shut - shut.mean(0)) * 0.02 + 20
+    layer = MouthLayer(picture, tiny, MouthFrame(tiny.mean(0), FRONTAL / 50, IOD / 50), LIGHT)
+    image = picture.copy()
+    layer.paint(image, opened(tiny, 1, 2), STILL, np.array([0, 0.3], np.float32))
+    assert np.isfinite(image).all()
+
+
+def test_a_turned_face_opens_on_teeth(anatomy: Anatomy, motion: FaceMotion) -> None:
+    from memegen.geometry.shape import Pose, rotation_of
+
+    mesh = motion.pose.to_face(motion.landmarks)
+    turned = Pose(rotation_of(np.array([30.0, 5, 8])), motion.pose.scale, motion.pose.offset)
+    own = np.zeros_like(motion.own)
+    scene = Scene(
+        np.full((SIDE, SIDE, 3), 140, np.uint8),
+        np.array([[SIDE, 0, 0], [0, SIDE, 0]], np.float32),
+        FaceMotion.of(turned.to_crop(mesh).astype(np.float32), own, anatomy),
+    )
+    painter = generator_named("mesh").prepare(scene)
+    (painted,) = painter.paint(vector(AU12=5, AU25=3, AU26=2)[None])
+    assert painted.max() > 170  # enamel
+    assert painted.min() < 60  # throat
+
+
+def samples(skin: tuple[int, ...], whites: tuple[int, ...] | None) -> LightSamples:
+    white = np.zeros((0, 3)) if whites is None else np.tile(np.array([whites]), (20, 1))
+    return LightSamples(
+        white.astype(np.float32), np.tile(np.array([skin], np.float32), (50, 1)), (100.0, 100.0)
+    )
+
+
+def test_light_follows_exposure_and_keeps_grey_grey() -> None:
+    fit = load_mouth().fit
+    bright = light_of(samples((210, 160, 140), (225, 220, 215)), fit)
+    dim = light_of(samples((84, 64, 56), (90, 88, 86)), fit)
+    assert (bright.tooth > 1.5 * dim.tooth).all()
+    assert bright.tooth[0] > bright.tooth[2]  # teeth are warm
+    grey = light_of(samples((120, 120, 120), None), fit)
+    assert np.ptp(grey.tooth) < 1e-2 and grey.colour == 0
+    nothing = light_of(LightSamples(np.zeros((0, 3)), np.zeros((0, 3)), (0.0, 0.0)), fit)
+    assert np.isfinite(nothing.tooth).all() and nothing.tooth.min() > 40
+
+
+def test_teeth_of_dark_skin_are_no_greyer_than_those_of_fair_skin() -> None:
+    """In one light, eye whites alike, teeth are alike to within a third."""
+    fit = load_mouth().fit
+    dark = light_of(samples((110, 75, 58), (190, 180, 170)), fit).tooth
+    fair = light_of(samples((215, 175, 155), (190, 180, 170)), fit).tooth
+    assert dark @ LUMA > 1.25 * (np.array([110, 75, 58]) @ LUMA)
+    assert dark @ LUMA > 0.5 * (fair @ LUMA)
+
+
+def test_the_key_light_comes_from_the_brighter_cheek() -> None:
+    fit = load_mouth().fit
+    seen = samples((180, 140, 120), None)
+    left, right = (light_of(replace(seen, sides=s), fit) for s in ((160.0, 90.0), (90.0, 160.0)))
+    assert left.key[0] < -0.3 and right.key[0] > 0.3
+    assert np.linalg.norm(left.key) == pytest.approx(1, abs=1e-5)
+
+
+def test_log_tone_and_back() -> None:
+    colour = np.array([[200, 180, 150]], np.float32)
+    assert from_log_tone(log_tone(colour)[0]) == pytest.approx(colour[0], rel=1e-4)
+
+
+def synthetic(edge: float, gap: float, tooth: float, skin: float) -> training.OpenMouth:
+    """A mouth with a bar of teeth down to `edge` below the rest line, dark beneath, red lips."""
+    rows = int((training.ABOVE + training.BELOW) * training.GRID)
+    columns = int(2 * training.ACROSS * training.GRID)
+    bare = training.OpenMouth(
+        np.zeros((rows, columns, 3), np.float32),
+        np.full(columns, -0.08, np.float32),
+        np.full(columns, gap - 0.08, np.float32),
+        gap,
+        features(
+            samples(
+                (int(skin), int(skin * 0.8), int(skin * 0.7)), (int(skin), int(skin), int(skin))
+            )
+        ),
+    )
+    patch = bare.patch
+    patch[:] = (150, 80, 80)
+    v, u = bare.v[:, None], bare.u
+    inside = (v > bare.top) & (v < bare.bottom)
+    patch[inside] = (60, 20, 20)
+    rows_of_teeth = inside & (v < edge)
+    dim = (1 - 0.8 * np.abs(u))[None, :, None]  # darker toward the corners, and between teeth
+    dim = dim * np.where(np.abs(u) % 0.12 < 0.015, 0.7, 1)[None, :, None]
+    teeth = np.array([tooth, tooth * 0.95, tooth * 0.85]) * dim
+    return replace(bare, patch=np.where(rows_of_teeth[..., None], teeth, patch).astype(np.float32))
+
+
+def test_incisors_are_measured() -> None:
+    edge, upper, lower, hidden = training.incisors(synthetic(0.05, 0.3, 200, 180))
+    assert edge == pytest.approx(0.05, abs=0.02)
+    assert upper == pytest.approx(0.13, abs=0.02)
+    assert lower == 0 and hidden == 0
+    assert training.incisors(synthetic(0.5, 0.2, 200, 180))[3] == 1
+
+
+def test_median_of_censored_values() -> None:
+    values = np.array([1.0, 2, 3, 4, 5])
+    none = np.zeros(5, bool)
+    assert training.median_of_censored(values, none) == 3
+    # What is only known to be at least 1 and 2 may be anything beyond.
+    assert training.median_of_censored(values, np.array([True, True, False, False, False])) == 4
+
+
+def test_the_fit_finds_what_was_drawn(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    mouths = []
+    for gap in np.r_[np.linspace(0.07, 0.34, 60), np.linspace(0.4, 0.6, 8)]:
+        skin = rng.uniform(90, 220)
+        mouths.append(synthetic(0.04 + rng.normal() * 0.003, gap, skin * 1.1, skin))
+    bare = training.read_geometry(geometry_in(tmp_path))
+    fit = training.fit(mouths, bare, training.MouthTraining())
+    assert fit.upper_edge == pytest.approx(0.04, abs=0.02)
+    assert 0.1 < fit.reach_at(0.1) < 3
+    training.save(tmp_path / "mouth.safetensors", replace(bare, fit=fit))
+    loaded = load_mouth(str(tmp_path / "mouth.safetensors"))
+    assert loaded.fit.upper_edge == pytest.approx(fit.upper_edge)
+    errors = training.tone_errors(
+        mouths, training.fit_tone(mouths, np.stack([training.lit_tooth(m) for m in mouths]), 3.0)
+    )
+    assert errors["luma error"] < 0.25 * errors["luma spread"]
+
+
+def geometry_in(folder: Path) -> Path:
+    """DATA/mouth.npz, made of the shipped weights."""
+    tensors = weights.load("mouth", "mouth").tensors
+    names = ("vertices", "triangles", "part", "tooth", "jaw_open")
+    np.savez(folder / "mouth.npz", **{name: tensors[name].numpy() for name in names})
+    return folder
+
+
+def test_training_says_what_is_missing(
+    tmp_path: Path, anatomy: Anatomy, face: np.ndarray, run_cli: Callable[..., int]
+) -> None:
+    with pytest.raises(UsageError, match=r"mouth\.npz"):
+        training.read_geometry(tmp_path)
+    data = make_shards(tmp_path / "data", anatomy, face)
+    assert run_cli("train", str(data), "--model", "mouth", "--steps", "3") == 2
+    geometry_in(data)
+    assert run_cli("train", str(data), "--model", "mouth", "--out", str(tmp_path / "out")) == 1
+    assert not (tmp_path / "out" / "mouth.safetensors").exists()
