@@ -1,0 +1,136 @@
+"""Two real photos of one person, from the held-out split: what driving can be compared with."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from memegen.arrays import Array, Integers, Mask, Picture
+from memegen.errors import UsageError
+from memegen.evaluation.readings import READINGS, face_shape, intensities, raw_values
+from memegen.facedata.shards import FaceLabels, load_labels, read_jpegs
+from memegen.geometry.anatomy import load_anatomy
+from memegen.geometry.shape import angles_of
+from memegen.photo import Photo
+
+SOURCES = ("celeba", "hires")
+MOST_TURN = 15.0  # degrees from frontal, turned or nodded
+A_PERSON = 3  # pairs at most
+LEAST_SIDE = 288  # pixels; smaller crops are animated enlarged, and compared reduced again
+SMILE = 0.6  # score from which the second photo counts as smiling
+# Scores above which a face is not neutral; `*` is the mean of the sides.
+NEUTRAL = {
+    "mouthSmile*": 0.15, "jawOpen": 0.05, "eyeBlink*": 0.3, "browInnerUp": 0.3,
+    "mouthLowerDown*": 0.1, "mouthPucker": 0.5,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RealPair:
+    """One person twice, aligned crops of one size."""
+
+    first: Picture  # (S, S, 3)
+    second: Picture  # (S, S, 3)
+    change: Array  # (R,) intensities (READINGS, scale 0..5) from first to second, by the labels
+    smiles: bool  # from neutral to a smile
+    person: int
+
+    def photo(self) -> Photo:
+        """The first, as it is animated: enlarged by a whole number where it is small."""
+        side = self.first.shape[0]
+        factor = -(-LEAST_SIDE // side)
+        return Photo(self.first, None, Path("pair")).resized(side * factor, side * factor)
+
+
+@dataclass(frozen=True)
+class _Candidates:
+    """Rows of labels that serve, and what they show."""
+
+    labels: FaceLabels
+    values: Array  # (N, R) raw values of READINGS
+    neutral: Mask  # (N,)
+
+
+def real_pairs(data: Path, count: int) -> list[RealPair]:
+    """`count` pairs of held-out people, always the same: first neutral, most change first.
+
+    People without a neutral photo follow, from their calmest one. Raises UsageError if nobody is
+    seen twice.
+    """
+    found = _candidates(data)
+    couples = _couples(found)
+    if not len(couples):
+        raise UsageError(f"{data}: nobody is seen twice, near-frontal, in the held-out split")
+    first, second = couples[:count].T.tolist()
+    pictures = _read(data, found.labels, np.array(first + second))
+    change = intensities(found.values[second] - found.values[first])
+    smiling = _score(found.labels, "mouthSmile*")
+    return [
+        RealPair(
+            pictures[a],
+            pictures[b],
+            change[row],
+            bool(found.neutral[a] and smiling[b] > SMILE),
+            int(found.labels.identity[a]),
+        )
+        for row, (a, b) in enumerate(zip(first, second, strict=True))
+    ]
+
+
+def neutral_photos(data: Path, count: int) -> list[Photo]:
+    """`count` neutral held-out crops of different people, the large ones (`hires`) first."""
+    found = _candidates(data, known=False)
+    rows = np.flatnonzero(found.neutral)
+    rows = rows[np.argsort(found.labels.source[rows] != "hires", kind="stable")]
+    people = found.labels.identity[rows]
+    _, once = np.unique(np.where(people < 0, -1 - np.arange(len(rows)), people), return_index=True)
+    rows = rows[np.sort(once)][:count]
+    pictures = _read(data, found.labels, rows)
+    return [Photo(pictures[row], None, Path(found.labels.ids[row])) for row in rows]
+
+
+def _candidates(data: Path, known: bool = True) -> _Candidates:
+    labels = load_labels(data)
+    turned = np.abs(angles_of(labels.rotation))[:, :2].max(1)
+    serves = labels.is_val & np.isin(labels.source, SOURCES) & (turned < MOST_TURN)
+    labels = labels.take(serves & (labels.identity >= 0) if known else serves)
+    values = raw_values(labels.scores, face_shape(labels.landmarks, load_anatomy()))
+    limits = [_score(labels, name) < most for name, most in NEUTRAL.items()]
+    stacked = np.stack([values[reading.number] for reading in READINGS], -1)
+    return _Candidates(labels, stacked, np.all(limits, 0))
+
+
+def _couples(found: _Candidates) -> Integers:
+    """(P, 2) rows: for every person the calmest photo with those that differ most from it."""
+    effort = np.abs(intensities(found.values - np.median(found.values, 0))).sum(1)
+    couples, merit = [], []
+    for person in np.unique(found.labels.identity):
+        rows = np.flatnonzero(found.labels.identity == person)
+        calm = rows[np.lexsort((effort[rows], ~found.neutral[rows]))[0]]
+        others = rows[rows != calm]
+        size = np.abs(intensities(found.values[others] - found.values[calm])).sum(1)
+        for index in np.argsort(-size)[:A_PERSON]:
+            couples.append((calm, others[index]))
+            merit.append((not found.neutral[calm], -size[index]))
+    order = sorted(range(len(couples)), key=merit.__getitem__)
+    return np.array([couples[index] for index in order], np.int64).reshape(-1, 2)
+
+
+def _read(data: Path, labels: FaceLabels, rows: Integers) -> dict[int, Picture]:
+    """Crops at the size they are stored in."""
+    rows = np.unique(rows)
+    found = {}
+    for row, packed in zip(rows, read_jpegs(data, labels.take(rows)), strict=True):
+        with Image.open(io.BytesIO(packed)) as image:
+            found[int(row)] = np.asarray(image.convert("RGB"))
+    return found
+
+
+def _score(labels: FaceLabels, name: str) -> Array:
+    if not name.endswith("*"):
+        return labels.scores[name]
+    return (labels.scores[name[:-1] + "Left"] + labels.scores[name[:-1] + "Right"]) / 2
