@@ -74,6 +74,12 @@ def evaluate(
             "of what was compared.",
         ),
     ] = None,
+    expressions: Annotated[
+        str | None,
+        typer.Option(
+            "--expressions", help="Recipes on the sheet of photos, with commas between them."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Judge generators on held-out faces, on photos or on clips, or measure perception.
@@ -84,7 +90,17 @@ def evaluate(
     identity goes, driven by every clip.
     """
     asked = _Asked(
-        data, model or [], judge, landmarker, reach, faces, training_pairs, photos, clips, sheet
+        data=data,
+        named=model or [],
+        judge=judge,
+        landmarker=landmarker,
+        reach=reach,
+        faces=faces,
+        training_pairs=training_pairs,
+        photos=photos,
+        clips=clips,
+        sheet=sheet,
+        expressions=expressions,
     )
     asked.check()
     report = asked.run()
@@ -132,6 +148,7 @@ class _Asked:
     photos: Path | None
     clips: Path | None
     sheet: Path | None
+    expressions: str | None
 
     @property
     def models(self) -> list[str]:
@@ -164,6 +181,8 @@ class _Asked:
 
     def run(self) -> _Printed:
         """Measure what is asked for."""
+        from memegen.facedata.shards import is_shards
+
         if self.photos is not None:
             return self._crossing(self.photos)
         if _has_clips(self.data):
@@ -174,7 +193,14 @@ class _Asked:
             return self._reach()
         if self.training_pairs is not None:
             return self._training_pairs(self.training_pairs)
-        return self._real()
+        if is_shards(self.data):
+            return self._real()
+        if self.sheet is not None:
+            return self._contact(self.sheet)
+        raise UsageError(
+            f"{self.data}: photos are judged with --sheet OUT.png (by looking) or with --reach; "
+            "--training-pairs N gives the training signal"
+        )
 
     def _crossing(self, photos: Path) -> _Printed:
         from memegen.evaluation.crossing import evaluate as crossed
@@ -223,7 +249,19 @@ class _Asked:
         return _Printed({"": report}, headed=False, aside=True)
 
     def _real(self) -> _Printed:
-        raise UsageError("soon")
+        from memegen.evaluation import real
+
+        count = self.faces or real.PAIRS
+        return _Printed(real.evaluate(self.data, self.models, count, self.landmarker, self.sheet))
+
+    def _contact(self, sheet: Path) -> _Printed:
+        from memegen.evaluation import contact
+        from memegen.evaluation.crossing import photos_in
+        from memegen.photo import read_photo
+
+        photos = [read_photo(path) for path in photos_in(self.data)[: self.faces]]
+        names = self.expressions.split(",") if self.expressions else contact.EXPRESSIONS
+        return _Printed({"": contact.evaluate(photos, self.models, sheet, names)}, headed=False)
 
 
 def _perception_named(name: str) -> str | None:

@@ -68,8 +68,9 @@ BY_NUMBER = {reading.number: reading for reading in READINGS}
 
 
 def _upper_lids(shape: Array) -> Array:
+    rings: tuple[tuple[int, ...], ...] = (EYE_RIGHT, EYE_LEFT)
     heights = []
-    for ring in (EYE_RIGHT, EYE_LEFT):
+    for ring in rings:
         corners = [ring[index] for index in EYE_CORNERS]
         heights.append(_height(shape, list(ring[_LID_MIDDLE])) - _height(shape, corners))
     return np.asarray((heights[0] + heights[1]) / 2)

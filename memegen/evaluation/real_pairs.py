@@ -19,9 +19,11 @@ from memegen.photo import Photo
 
 SOURCES = ("celeba", "hires")
 MOST_TURN = 15.0  # degrees from frontal, turned or nodded
+LABORATORY_SHARE = 1 / 3
 A_PERSON = 3  # pairs at most
 LEAST_SIDE = 288  # pixels; smaller crops are animated enlarged, and compared reduced again
 SMILE = 0.6  # score from which the second photo counts as smiling
+MOST_GAP = 0.03  # IOD between the lips of a neutral mouth
 # Scores above which a face is not neutral; `*` is the mean of the sides.
 NEUTRAL = {
     "mouthSmile*": 0.15, "jawOpen": 0.05, "eyeBlink*": 0.3, "browInnerUp": 0.3,
@@ -38,6 +40,7 @@ class RealPair:
     change: Array  # (R,) intensities (READINGS, scale 0..5) from first to second, by the labels
     smiles: bool  # from neutral to a smile
     person: int
+    laboratory: bool  # under the same even light, in grey: all that changes is the face
 
     def photo(self) -> Photo:
         """The first, as it is animated: enlarged by a whole number where it is small."""
@@ -58,14 +61,15 @@ class _Candidates:
 def real_pairs(data: Path, count: int) -> list[RealPair]:
     """`count` pairs of held-out people, always the same: first neutral, most change first.
 
-    People without a neutral photo follow, from their calmest one. Raises UsageError if nobody is
-    seen twice.
+    A third are of the laboratory pictures, as long as there are any. People without a neutral
+    photo follow, from their calmest one. Raises UsageError if nobody is seen twice.
     """
     found = _candidates(data)
     couples = _couples(found)
     if not len(couples):
         raise UsageError(f"{data}: nobody is seen twice, near-frontal, in the held-out split")
-    first, second = couples[:count].T.tolist()
+    first: list[int] = couples[:count, 0].tolist()
+    second: list[int] = couples[:count, 1].tolist()
     pictures = _read(data, found.labels, np.array(first + second))
     change = intensities(found.values[second] - found.values[first])
     smiling = _score(found.labels, "mouthSmile*")
@@ -76,6 +80,7 @@ def real_pairs(data: Path, count: int) -> list[RealPair]:
             change[row],
             bool(found.neutral[a] and smiling[b] > SMILE),
             int(found.labels.identity[a]),
+            bool(found.labels.source[a] == "hires"),
         )
         for row, (a, b) in enumerate(zip(first, second, strict=True))
     ]
@@ -88,18 +93,20 @@ def neutral_photos(data: Path, count: int) -> list[Photo]:
     rows = rows[np.argsort(found.labels.source[rows] != "hires", kind="stable")]
     people = found.labels.identity[rows]
     _, once = np.unique(np.where(people < 0, -1 - np.arange(len(rows)), people), return_index=True)
-    rows = rows[np.sort(once)][:count]
-    pictures = _read(data, found.labels, rows)
-    return [Photo(pictures[row], None, Path(found.labels.ids[row])) for row in rows]
+    chosen: list[int] = rows[np.sort(once)][:count].tolist()
+    pictures = _read(data, found.labels, np.array(chosen, np.int64))
+    return [Photo(pictures[row], None, Path(found.labels.ids[row])) for row in chosen]
 
 
 def _candidates(data: Path, known: bool = True) -> _Candidates:
     labels = load_labels(data)
     turned = np.abs(angles_of(labels.rotation))[:, :2].max(1)
     serves = labels.is_val & np.isin(labels.source, SOURCES) & (turned < MOST_TURN)
+    serves &= labels.attributes["Eyeglasses"] != 1  # frames are no creases
     labels = labels.take(serves & (labels.identity >= 0) if known else serves)
     values = raw_values(labels.scores, face_shape(labels.landmarks, load_anatomy()))
     limits = [_score(labels, name) < most for name, most in NEUTRAL.items()]
+    limits.append(values[25] < MOST_GAP)
     stacked = np.stack([values[reading.number] for reading in READINGS], -1)
     return _Candidates(labels, stacked, np.all(limits, 0))
 
@@ -117,7 +124,13 @@ def _couples(found: _Candidates) -> Integers:
             couples.append((calm, others[index]))
             merit.append((not found.neutral[calm], -size[index]))
     order = sorted(range(len(couples)), key=merit.__getitem__)
-    return np.array([couples[index] for index in order], np.int64).reshape(-1, 2)
+    kinds = found.labels.source[[couple[0] for couple in couples]] == "hires"
+    ranks = np.zeros(len(couples))  # of each among its kind, so that kinds come mixed
+    for kind, each in ((True, LABORATORY_SHARE), (False, 1 - LABORATORY_SHARE)):
+        of_kind = [index for index in order if kinds[index] == kind]
+        ranks[of_kind] = np.arange(len(of_kind)) / each
+    mixed = np.argsort(ranks, kind="stable")
+    return np.array([couples[index] for index in mixed], np.int64).reshape(-1, 2)
 
 
 def _read(data: Path, labels: FaceLabels, rows: Integers) -> dict[int, Picture]:

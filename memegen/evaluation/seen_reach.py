@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from memegen.arrays import Array
 from memegen.errors import MemegenError
 from memegen.evaluation.crossing import photos_in
 from memegen.evaluation.readings import READINGS, intensities, read
-from memegen.evaluation.real_pairs import neutral_photos
+from memegen.evaluation.real_pairs import MOST_GAP, neutral_photos
 from memegen.evaluation.subjects import Subject, subjects_in, track_of_targets
 from memegen.facedata.shards import is_shards
 from memegen.facedata.teachers import Landmarker
@@ -24,7 +26,7 @@ from memegen.tracks import Track
 SIDE = 320  # pixels of the square photo that is animated
 FACES = 10  # unless told: a minute or two a model on one core
 LEVELS = (0.0, 1.0, 2.0, 3.0, 4.0)  # intensities asked for
-MOST_GAP, MOST_SMILE = 0.03, 0.4  # IOD between the lips and smile score of a neutral mouth
+MOST_SMILE = 0.4  # score of a neutral mouth
 
 Report = dict[str, dict[str, float]]
 
@@ -41,27 +43,33 @@ def evaluate(model: str, data: Path, landmarker: Path, faces: int = FACES) -> Re
     over faces. Raises MemegenError if no photo serves.
     """
     start = time.perf_counter()
-    eye = Landmarker(landmarker, "--judge mediapipe")
-    animator, anatomy = Animator(model), load_anatomy()
     asked, seen = [], []
-    for subject in subjects_in(animator, _photos(data, faces), SIDE):
-        found = eye.find(subject.photo.rgb)
-        if found is None or not _is_neutral(values := read(found, anatomy)):
-            continue
-        rows = [
-            None if (face := eye.find(frame)) is None else read(face, anatomy)
-            for frame in animator.animate(subject.photo, _questions())
-        ]
-        asked.append(_asked(subject))
-        seen.append(_changes(rows, values))
-        if len(seen) == faces:
-            break
-    eye.close()
+    with closing(Landmarker(landmarker, "--judge mediapipe")) as eye:
+        for subject, changes in _looked(eye, Animator(model), _photos(data, faces)):
+            asked.append(_asked(subject))
+            seen.append(changes)
+            if len(seen) == faces:
+                break
     if not seen:
-        raise MemegenError("no photo shows a face with its mouth shut, by MediaPipe")
+        raise MemegenError(f"{data}: no face with its mouth shut, by MediaPipe")
     report = _fits(np.stack(asked), np.stack(seen))
     report["run"] = {"faces": float(len(seen)), "seconds": time.perf_counter() - start}
     return report
+
+
+def _looked(
+    eye: Landmarker, animator: Animator, photos: list[Photo]
+) -> Iterator[tuple[Subject, Array]]:
+    """Every subject that is neutral to MediaPipe, and the changes (R, L) that it sees."""
+    anatomy = load_anatomy()
+    for subject in subjects_in(animator, photos, SIDE):
+        found = eye.find(subject.photo.rgb)
+        if found is None or not _is_neutral(values := read(found, anatomy)):
+            continue
+        frames = animator.animate(subject.photo, _questions())
+        faces = [eye.find(frame) for frame in frames]
+        rows = [None if face is None else read(face, anatomy) for face in faces]
+        yield subject, _changes(rows, values)
 
 
 def _photos(data: Path, faces: int) -> list[Photo]:
