@@ -15,7 +15,7 @@ from memegen.errors import UsageError, nearest
 
 Report = Mapping[str, Mapping[str, float]]
 JUDGES = ("perception", "mediapipe")
-PAIRS = 400  # of the training protocol
+ERROR = " (se)"  # ends the names of standard errors
 
 
 def evaluate(
@@ -130,8 +130,7 @@ class _Printed:
             if self.headed:
                 result(heading)
             for name, figures in report.items():
-                line = "  ".join(f"{figure} {value:.4g}" for figure, value in figures.items())
-                result(f"{name:20}{line}")
+                result(f"{name:20}{_in_a_line(figures)}")
 
 
 @dataclass(frozen=True)
@@ -262,6 +261,16 @@ class _Asked:
         photos = [read_photo(path) for path in photos_in(self.data)[: self.faces]]
         names = self.expressions.split(",") if self.expressions else contact.EXPRESSIONS
         return _Printed({"": contact.evaluate(photos, self.models, sheet, names)}, headed=False)
+
+
+def _in_a_line(figures: Mapping[str, float]) -> str:
+    """Figures, each with its standard error (`NAME (se)`) where it has one."""
+    parts = []
+    for name, value in figures.items():
+        if not name.endswith(ERROR):
+            error = figures.get(name + ERROR)
+            parts.append(f"{name} {value:.4g}" + ("" if error is None else f" ±{error:.2g}"))
+    return "  ".join(parts)
 
 
 def _perception_named(name: str) -> str | None:

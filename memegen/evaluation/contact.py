@@ -16,9 +16,9 @@ from memegen.photo import Photo
 from memegen.pipeline import Animator
 
 EXPRESSIONS = ("smile", "laugh", "scream", "rage", "disgust", "surprise", "wink", "yawn")
-CELL = 560  # pixels of head and shoulders: a face of some 400 px, ear to ear
+CELL, MARGIN = 520, 1.12  # pixels, and aligned crops: a face of some 400 px from hair to chin
+COLUMNS = 3  # cells: a page of one face is then shown by most viewers pixel by pixel
 LABEL = 28  # pixels of the line of names
-A_PAGE = 4  # faces
 
 Report = dict[str, dict[str, float]]
 
@@ -29,31 +29,35 @@ def evaluate(
     sheet: Path,
     names: Sequence[str] = EXPRESSIONS,
 ) -> Report:
-    """Draw `sheet`, a PNG: a row a face (several models: a row each), the photo first.
+    """Draw a page a face and model, the photo first, COLUMNS cells a row, to PNG files.
 
-    names: recipes, or expressions like `AU12=4,AU25=3`. More faces than fit a page make further
-    files, `NAME-2.png` and so on. Returns how many faces and seconds. Raises MemegenError if no
-    photo shows a face.
+    names: recipes, or expressions like `AU12=4,AU25=3`. sheet: the first page; further ones are
+    `NAME-2.png` and so on, face by face. Returns how many faces, pages and seconds. Raises
+    MemegenError if no photo shows a face.
     """
     start, track = time.perf_counter(), heights(names)
-    drawn: list[list[Picture]] = []
+    drawn: dict[tuple[int, int], Picture] = {}
     for number, model in enumerate(models):
         animator = Animator(model)
-        for index, subject in enumerate(subjects_in(animator, photos, CELL)):
+        for face, subject in enumerate(subjects_in(animator, photos, CELL, MARGIN)):
             cells = [subject.photo.rgb, *animator.animate(subject.photo, track)]
-            row = _labelled(cells, [f"{subject.photo.name}, {model}", *names])
-            if number == 0:
-                drawn.append([])
-            drawn[index].append(row)
+            titles = [f"{Path(subject.photo.name).name}, {model}", *names]
+            drawn[face, number] = _grid(
+                [_titled(cell, title) for cell, title in zip(cells, titles, strict=True)]
+            )
     if not drawn:
         raise MemegenError("no photo shows a face")
-    rows = [np.concatenate(of_face) for of_face in drawn]
-    written = pages(sheet, rows, max(1, A_PAGE // len(models)))
+    written = pages(sheet, [page for _, page in sorted(drawn.items(), key=_place)], 1)
     seconds = time.perf_counter() - start
-    return {"run": {"faces": len(drawn), "pages": len(written), "seconds": seconds}}
+    faces = len({face for face, _ in drawn})
+    return {"run": {"faces": faces, "pages": len(written), "seconds": seconds}}
 
 
-def pages(sheet: Path, rows: Sequence[Picture], a_page: int = A_PAGE) -> list[Path]:
+def _place(entry: tuple[tuple[int, int], Picture]) -> tuple[int, int]:
+    return entry[0]
+
+
+def pages(sheet: Path, rows: Sequence[Picture], a_page: int) -> list[Path]:
     """Write rows of equal width to `sheet`, `a_page` of them, and to `NAME-2.png` and so on."""
     written = []
     for start in range(0, len(rows), a_page):
@@ -64,13 +68,17 @@ def pages(sheet: Path, rows: Sequence[Picture], a_page: int = A_PAGE) -> list[Pa
     return written
 
 
-def _labelled(cells: Sequence[Picture], names: Sequence[str]) -> Picture:
-    """Cells of one size side by side, under a line with their names."""
-    height, width = cells[0].shape[:2]
-    line = Image.new("RGB", (width * len(cells), LABEL), "white")
-    draw, font = ImageDraw.Draw(line), ImageFont.load_default(LABEL * 0.6)
-    for column, name in enumerate(names):
-        short = Path(name).name if "=" not in name else name
-        draw.text((column * width + 6, LABEL * 0.15), short, fill="black", font=font)
-    row = np.concatenate([cell[..., :3] for cell in cells], 1)
-    return np.concatenate([np.asarray(line), row])[: height + LABEL]
+def _titled(cell: Picture, title: str) -> Picture:
+    """A cell under a line with its name."""
+    line = Image.new("RGB", (cell.shape[1], LABEL), "white")
+    font = ImageFont.load_default(LABEL * 0.6)
+    ImageDraw.Draw(line).text((6, LABEL * 0.15), title, fill="black", font=font)
+    return np.concatenate([np.asarray(line), cell[..., :3]])
+
+
+def _grid(cells: Sequence[Picture]) -> Picture:
+    """Cells of one size in rows of COLUMNS, the last one filled up with white."""
+    blank = np.full_like(cells[0], 255)
+    filled = [*cells, *[blank] * (-len(cells) % COLUMNS)]
+    rows = [filled[start : start + COLUMNS] for start in range(0, len(filled), COLUMNS)]
+    return np.concatenate([np.concatenate(row, 1) for row in rows])

@@ -26,9 +26,12 @@ from memegen.evaluation.readings import (
     READINGS,
     expression_scores,
     face_shape,
+    fit,
+    intensities,
+    read,
 )
 from memegen.evaluation.real_pairs import RealPair, real_pairs
-from memegen.evaluation.subjects import expression_of
+from memegen.evaluation.subjects import expressions_of
 from memegen.facedata.teachers import Landmarker
 from memegen.faces.align import Alignment
 from memegen.geometry.anatomy import load_anatomy
@@ -42,9 +45,14 @@ STRONGEST = 0.25  # share of the pairs in which an action unit changes most
 CREASED = {"AU4": (4,), "AU6": (6,), "AU9": (9,), "AU12": (12,), "AU1+2": (1, 2)}
 OPEN, SHUT = 0.08, 0.03  # IOD between the lips from, and up to, which a mouth is open, and shut
 LEAST_ENERGY = 1e-6  # of the Laplacian, skin's luma squared: what rounding to bytes leaves
-CELL = 320  # pixels of a crop on the sheet
+CELL, ROWS = 320, 4  # pixels of a crop, and pairs, on a page of the sheet
 LEAST_MOUTH = 60.0  # pixels of a mouth whose inside can be compared
 STILL = "still"  # the row of the first photo itself
+GROUPS: dict[str, Callable[[RealPair], bool]] = {
+    "all": lambda pair: True,
+    "neutral to smile": lambda pair: pair.smiles,
+    "laboratory": lambda pair: pair.laboratory,
+}
 
 Report = dict[str, dict[str, float]]
 
@@ -56,6 +64,7 @@ class Face:
     picture: Picture  # (S, S, 3)
     landmarks: Array  # (478, 3) crop units
     scores: Array | None  # (S,) expression scores 0..1, of a judge that has them
+    readings: Array | None  # (R,) raw values of READINGS, likewise
 
     @property
     def gap(self) -> float:
@@ -65,6 +74,18 @@ class Face:
 
 
 Look = Callable[[Picture], Face | None]
+# The first photo driven by the second one of its own pair, and of another; none: no face found.
+Driven = tuple[Face | None, Face | None]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A pair as the judge sees it, and what perception says of the second photo."""
+
+    pair: RealPair
+    first: Face
+    second: Face
+    wanted: Array  # (K,)
 
 
 @dataclass
@@ -110,31 +131,35 @@ def evaluate(
     pairs, perceiver = real_pairs(data, count), Perceiver()
     with _judge(landmarker, perceiver) as look:
         seen = [
-            (pair, first, second)
+            Seen(pair, first, second, _expression(perceiver, pair.second))
             for pair in pairs
             if (first := look(pair.first)) and (second := look(pair.second))
         ]
         if not seen:
             raise MemegenError(f"{data}: the judge sees no face in the held-out pairs")
-        wanted = [_expression(perceiver, pair.second) for pair, _, _ in seen]
-        tallies, rows = {STILL: Compared()}, []
-        for index, (_, first, second) in enumerate(seen):
-            _compare(tallies[STILL], index, first, first, second)
-            rows.append([first.picture])
-        for model in models:
-            tallies[model], animator = Compared(), Animator(model)
-            for index, (pair, first, second) in enumerate(seen):
-                driven = _driven(animator, pair, wanted[index])
-                rows[index].append(pair.first if driven is None else driven)
-                if driven is not None and (face := look(driven)):
-                    _compare(tallies[model], index, first, face, second)
+        found: dict[str, list[Driven]] = {STILL: [(each.first, each.first) for each in seen]}
+        found |= {model: _play(Animator(model), seen, look) for model in models}
     if sheet is not None:
-        _draw(sheet, [[*row, pair.second] for row, (pair, _, _) in zip(rows, seen, strict=True)])
-    report = {
-        name: _report(tally, [pair for pair, _, _ in seen]) for name, tally in tallies.items()
-    }
+        faces = [found[model] for model in models]
+        shown = [
+            [each.first, *(face[row][0] or each.first for face in faces), each.second]
+            for row, each in enumerate(seen)
+        ]
+        _draw(sheet, [[face.picture for face in row] for row in shown])
+    report = {name: _report(seen, driven) for name, driven in found.items()}
+    report[STILL] = {group: report[STILL][group] for group in GROUPS}  # all else is nothing
     report["run"] = {"run": {"pairs": float(len(seen)), "seconds": time.perf_counter() - start}}
     return report
+
+
+def _play(animator: Animator, seen: list[Seen], look: Look) -> list[Driven]:
+    """Every first photo driven by its second one, and by the second one of the next pair."""
+    found: list[Driven] = []
+    for index, each in enumerate(seen):
+        other = seen[(index + 1) % len(seen)]
+        frames = _driven(animator, each.pair, np.stack([each.wanted, other.wanted]))
+        found.append((look(frames[0]), look(frames[1])) if frames else (None, None))
+    return found
 
 
 @contextmanager
@@ -142,7 +167,7 @@ def _judge(landmarker: Path | None, perceiver: Perceiver) -> Iterator[Look]:
     """Who looks at crops: MediaPipe, or our own perception."""
 
     def by_perception(picture: Picture) -> Face:
-        return Face(picture, perceiver.see(picture, _whole(picture))[0], None)
+        return Face(picture, perceiver.see(picture, _whole(picture))[0], None, None)
 
     if landmarker is None:
         yield by_perception
@@ -153,7 +178,8 @@ def _judge(landmarker: Path | None, perceiver: Perceiver) -> Iterator[Look]:
             found = eye.find(picture)
             if found is None:
                 return None
-            return Face(picture, found.landmarks, expression_scores(found))
+            readings = read(found, load_anatomy())
+            return Face(picture, found.landmarks, expression_scores(found), readings)
 
         yield by_mediapipe
 
@@ -169,18 +195,19 @@ def _expression(perceiver: Perceiver, crop: Picture) -> Array:
     return perceiver.look_near(crop, _whole(crop)).action_units
 
 
-def _driven(animator: Animator, pair: RealPair, wanted: Array) -> Picture | None:
-    """The first photo with the expression `wanted`, at its own size; none if no face is found."""
+def _driven(animator: Animator, pair: RealPair, wanted: Array) -> list[Picture]:
+    """The first photo with expressions `wanted` (T, K), at its own size; none if it has no face."""
     try:
-        frame = next(iter(animator.animate(pair.photo(), expression_of(wanted))))
+        frames = animator.animate(pair.photo(), expressions_of(wanted))
     except NoFaceError:
-        return None
+        return []
     size = (pair.first.shape[1], pair.first.shape[0])
-    reduced = Image.fromarray(frame[..., :3]).resize(size, Image.Resampling.LANCZOS)
-    return np.asarray(reduced)
+    reduced = (Image.fromarray(f[..., :3]).resize(size, Image.Resampling.LANCZOS) for f in frames)
+    return [np.asarray(frame) for frame in reduced]
 
 
-def _compare(tally: Compared, pair: int, first: Face, mine: Face, real: Face) -> None:
+def _compare(tally: Compared, pair: int, each: Seen, mine: Face) -> None:
+    first, real = each.first, each.second
     anatomy = load_anatomy()
     shapes = [face_shape(face.landmarks, anatomy)[LIPS, :2] for face in (mine, real)]
     tally.add("lips", pair, float(np.linalg.norm(shapes[0] - shapes[1], axis=1).mean()))
@@ -226,13 +253,15 @@ def _inside(face: Face) -> tuple[float, float] | None:
     return float(luma[inner].mean()), float((laplacian[inner] ** 2).mean() + LEAST_ENERGY)
 
 
-def _report(tally: Compared, pairs: list[RealPair]) -> Report:
-    smiles = [index for index, pair in enumerate(pairs) if pair.smiles]
+def _report(seen: Sequence[Seen], driven: Sequence[Driven]) -> Report:
+    tally, pairs = Compared(), [each.pair for each in seen]
+    for index, (each, (mine, _)) in enumerate(zip(seen, driven, strict=True)):
+        if mine is not None:
+            _compare(tally, index, each, mine)
     report: Report = {}
-    laboratory = [index for index, pair in enumerate(pairs) if pair.laboratory]
-    groups = (("all", None), ("neutral to smile", smiles), ("laboratory", laboratory))
-    for name, among in groups:
-        figures = {"pairs": float(len(pairs) if among is None else len(among))}
+    for name, belongs in GROUPS.items():
+        among = [index for index, pair in enumerate(pairs) if belongs(pair)]
+        figures = {"pairs": float(len(among))}
         for figure in ("lips", "scores", "creases", "creases, plain"):
             figures |= tally.mean(figure, among)
         report[name] = figures
@@ -243,6 +272,35 @@ def _report(tally: Compared, pairs: list[RealPair]) -> Report:
     report["mouth"] = {"pairs": float(len(mouths))}
     for figure in ("mouths open", "tone", "tone, real", "tone error", "sharpness"):
         report["mouth"] |= tally.mean(figure)
+    return report | _followed(seen, driven)
+
+
+def _followed(seen: Sequence[Seen], driven: Sequence[Driven]) -> Report:
+    """Per action unit, how the change that is seen follows the driver's: slope, correlation.
+
+    `own`: of faces driven by another photo of themselves; `cross`: by another pair's change.
+    """
+    nothing = np.full(len(READINGS), np.nan)
+
+    def change(before: Face, after: Face | None) -> Array:
+        if before.readings is None or after is None or after.readings is None:
+            return nothing
+        return intensities(after.readings - before.readings)
+
+    real = np.stack([change(each.first, each.second) for each in seen])
+    if np.isnan(real).all():
+        return {}
+    own, cross = (
+        np.stack([change(each.first, faces[i]) for each, faces in zip(seen, driven, strict=True)])
+        for i in (0, 1)
+    )
+    report: Report = {}
+    for column, reading in enumerate(READINGS):
+        figures: dict[str, float] = {}
+        for name, asked, shown in (("own", real, own), ("cross", np.roll(real, -1, 0), cross)):
+            slope, correlation = fit(asked[:, column], shown[:, column])
+            figures |= {f"{name} slope": slope, f"{name} correlation": correlation}
+        report[f"AU{reading.number}"] = figures
     return report
 
 
@@ -257,4 +315,4 @@ def _most(pairs: list[RealPair], numbers: tuple[int, ...]) -> list[int]:
 def _draw(sheet: Path, rows: list[list[Picture]]) -> None:
     side = (CELL, CELL)
     cells = [[np.asarray(Image.fromarray(cell).resize(side)) for cell in row] for row in rows]
-    pages(sheet, [np.concatenate(row, 1) for row in cells])
+    pages(sheet, [np.concatenate(row, 1) for row in cells], ROWS)

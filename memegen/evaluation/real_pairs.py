@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,6 +99,12 @@ def neutral_photos(data: Path, count: int) -> list[Photo]:
     return [Photo(pictures[row], None, Path(found.labels.ids[row])) for row in chosen]
 
 
+def is_neutral(labels: FaceLabels, values: Mapping[int, Array]) -> Mask:
+    """(N,) faces at rest, mouths shut; values: what `raw_values` says of them."""
+    limits = [_score(labels, name) < most for name, most in NEUTRAL.items()]
+    return np.asarray(np.all([*limits, values[25] < MOST_GAP], 0))
+
+
 def _candidates(data: Path, known: bool = True) -> _Candidates:
     labels = load_labels(data)
     turned = np.abs(angles_of(labels.rotation))[:, :2].max(1)
@@ -105,10 +112,8 @@ def _candidates(data: Path, known: bool = True) -> _Candidates:
     serves &= labels.attributes["Eyeglasses"] != 1  # frames are no creases
     labels = labels.take(serves & (labels.identity >= 0) if known else serves)
     values = raw_values(labels.scores, face_shape(labels.landmarks, load_anatomy()))
-    limits = [_score(labels, name) < most for name, most in NEUTRAL.items()]
-    limits.append(values[25] < MOST_GAP)
     stacked = np.stack([values[reading.number] for reading in READINGS], -1)
-    return _Candidates(labels, stacked, np.all(limits, 0))
+    return _Candidates(labels, stacked, is_neutral(labels, values))
 
 
 def _couples(found: _Candidates) -> Integers:
@@ -119,10 +124,9 @@ def _couples(found: _Candidates) -> Integers:
         rows = np.flatnonzero(found.labels.identity == person)
         calm = rows[np.lexsort((effort[rows], ~found.neutral[rows]))[0]]
         others = rows[rows != calm]
-        size = np.abs(intensities(found.values[others] - found.values[calm])).sum(1)
-        for index in np.argsort(-size)[:A_PERSON]:
-            couples.append((calm, others[index]))
-            merit.append((not found.neutral[calm], -size[index]))
+        for row, change in _most_unlike(found.values, calm, others):
+            couples.append((calm, row))
+            merit.append((not found.neutral[calm], -change))
     order = sorted(range(len(couples)), key=merit.__getitem__)
     kinds = found.labels.source[[couple[0] for couple in couples]] == "hires"
     ranks = np.zeros(len(couples))  # of each among its kind, so that kinds come mixed
@@ -131,6 +135,18 @@ def _couples(found: _Candidates) -> Integers:
         ranks[of_kind] = np.arange(len(of_kind)) / each
     mixed = np.argsort(ranks, kind="stable")
     return np.array([couples[index] for index in mixed], np.int64).reshape(-1, 2)
+
+
+def _most_unlike(values: Array, calm: int, others: Integers) -> list[tuple[int, float]]:
+    """A_PERSON of `others` with their change from `calm`, the most unlike it and each other."""
+    chosen, found = [calm], list[tuple[int, float]]()
+    while len(others) and len(found) < A_PERSON:
+        gaps = np.abs(intensities(values[others, None] - values[None, chosen])).sum(-1)
+        best = int(gaps.min(1).argmax())
+        found.append((int(others[best]), float(gaps[best, 0])))
+        chosen.append(int(others[best]))
+        others = np.delete(others, best)
+    return found
 
 
 def _read(data: Path, labels: FaceLabels, rows: Integers) -> dict[int, Picture]:

@@ -13,7 +13,7 @@ from memegen import aus
 from memegen.arrays import Array
 from memegen.errors import MemegenError
 from memegen.evaluation.crossing import photos_in
-from memegen.evaluation.readings import READINGS, intensities, read
+from memegen.evaluation.readings import READINGS, fit, intensities, read
 from memegen.evaluation.real_pairs import MOST_GAP, neutral_photos
 from memegen.evaluation.subjects import Subject, subjects_in, track_of_targets
 from memegen.facedata.shards import is_shards
@@ -116,21 +116,15 @@ def _fits(asked: Array, seen: Array) -> Report:
     """Figures by AU of (F, R, L) changes asked for and seen."""
     report = {}
     for row, reading in enumerate(READINGS):
-        x, y = asked[:, row], seen[:, row]
-        known = np.isfinite(y)
-        each = [_slope(a[k], b[k]) for a, b, k in zip(x, y, known, strict=True) if k.sum() > 1]
-        flat = y[known].std() < 1e-9 or x[known].std() < 1e-9
-        slope = _slope(x[known], y[known])
+        slope, correlation = fit(asked[:, row], seen[:, row])
+        each = [fit(a, b)[0] for a, b in zip(asked[:, row], seen[:, row], strict=True)]
         report[f"AU{reading.number}"] = {
             "slope": slope,
-            "se": float(np.std(each, ddof=1) / np.sqrt(len(each))) if len(each) > 1 else 0.0,
-            "correlation": 0.0 if flat else float(np.corrcoef(x[known], y[known])[0, 1]),
+            "slope (se)": float(np.std(each, ddof=1) / np.sqrt(len(each)))
+            if len(each) > 1
+            else 0.0,
+            "correlation": correlation,
             "of people": slope * reading.full / reading.people,
-            "at 4": float(np.nanmean(y[:, -1])),
+            "at 4": float(np.nanmean(seen[:, row, -1])),
         }
     return report
-
-
-def _slope(x: Array, y: Array) -> float:
-    """Least squares through the origin."""
-    return float((x * y).sum() / max(float((x * x).sum()), 1e-9))

@@ -40,10 +40,13 @@ class Subject:
         return np.asarray((tensor.clamp(0, 1) * 255 + 0.5).byte().numpy())
 
 
-def subject_of(animator: Animator, photo: Photo, side: int) -> Subject:
-    """The square about the largest face of a photo, `side` pixels wide. Raises NoFaceError."""
+def subject_of(animator: Animator, photo: Photo, side: int, margin: float = MARGIN) -> Subject:
+    """The square about the largest face of a photo, `side` pixels wide. Raises NoFaceError.
+
+    margin: width of the square in aligned crops.
+    """
     seen = animator.see(photo)[0].perception
-    square, corner, scale = _square(photo, seen.alignment, side)
+    square, corner, scale = _square(photo, seen.alignment, side, margin)
     matrix = seen.alignment.matrix * scale
     offset = (seen.alignment.offset - corner) * scale
     alignment = Alignment(matrix.astype(np.float32), offset.astype(np.float32))
@@ -51,10 +54,10 @@ def subject_of(animator: Animator, photo: Photo, side: int) -> Subject:
     return Subject(square, where)
 
 
-def _square(photo: Photo, seen: Alignment, side: int) -> tuple[Photo, Array, float]:
+def _square(photo: Photo, seen: Alignment, side: int, margin: float) -> tuple[Photo, Array, float]:
     """The square, its upper left corner in the photo, and its pixels per pixel of the photo."""
     centre = seen.to_photo(np.array([[0.5, 0.5]], np.float32))[0]
-    width = int(min(seen.width * MARGIN, *photo.size))
+    width = int(min(seen.width * margin, *photo.size))
     corner = np.clip(np.rint(centre - width / 2), 0, np.array(photo.size) - width).astype(int)
     low, high = corner, corner + width
     part = np.ascontiguousarray(photo.rgb[low[1] : high[1], low[0] : high[0]])
@@ -62,11 +65,13 @@ def _square(photo: Photo, seen: Alignment, side: int) -> tuple[Photo, Array, flo
     return Photo(np.asarray(square), None, photo.path), corner.astype(np.float32), side / width
 
 
-def subjects_in(animator: Animator, photos: Iterable[Photo], side: int) -> Iterator[Subject]:
+def subjects_in(
+    animator: Animator, photos: Iterable[Photo], side: int, margin: float = MARGIN
+) -> Iterator[Subject]:
     """The subjects of photos; those without a face are passed over."""
     for photo in photos:
         try:
-            yield subject_of(animator, photo, side)
+            yield subject_of(animator, photo, side, margin)
         except NoFaceError:
             continue
 
@@ -90,8 +95,8 @@ def track_of_targets(targets: Array, named: Array, fps: float = 25.0) -> Track:
     return Track(keep, add, fps, loops=False, name="judged")
 
 
-def expression_of(other: Array) -> Track:
-    """One frame with the expression `other` (K,) of another face; head and gaze are kept."""
-    named = np.ones(len(other), bool)
-    named[HELD] = False
-    return track_of_targets(other[None], named[None])
+def expressions_of(others: Array) -> Track:
+    """A frame each with the expressions (T, K) of other faces; head and gaze are kept."""
+    named = np.ones(others.shape, bool)
+    named[:, HELD] = False
+    return track_of_targets(others, named)
