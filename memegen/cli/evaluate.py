@@ -171,6 +171,8 @@ class _Asked:
             raise UsageError(f"--judge {self.judge}: unknown{nearest(self.judge, JUDGES)}")
         if (self.judge == "mediapipe") != (self.landmarker is not None):
             raise UsageError("--judge mediapipe and --landmarker FILE go together")
+        if self.expressions is not None and self.sheet is None:
+            raise UsageError("--expressions goes with --sheet")
         if (self.photos is None) != (self.clips is None):
             raise UsageError("--photos and --clips go together")
         if self.photos is not None and len(self.named) > 1:
