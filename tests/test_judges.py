@@ -1,5 +1,6 @@
 """Judges that share nothing with the program: readings, real pairs, unwrapped skin, sheets."""
 
+import importlib.util
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -350,3 +351,21 @@ def test_judging_photos_asks_how(
     Image.fromarray(photo.rgb).resize((64, 64)).save(tmp_path / "photo.jpg")
     assert run_cli("evaluate", str(tmp_path), *arguments) == 2
     assert says in capsys.readouterr().err
+
+
+def test_emotions_count_for_people_whose_photo_is_neutral() -> None:
+    path = Path(__file__).resolve().parent.parent / "benchmarks" / "emotion.py"
+    spec = importlib.util.spec_from_file_location("emotion", path)
+    assert spec and spec.loader
+    emotion = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(emotion)
+    said = np.full((3, 1 + len(emotion.EXPECTED), 7), 0.05)
+    said[:2, 0, 6] = said[2, 0, 3] = 0.7  # the third person smiles in the photo already
+    for column, wanted in enumerate(emotion.EXPECTED.values(), 1):
+        said[0, column, emotion.LABELS.index(wanted)] = 0.7
+        said[1, column, 6] = said[2, column, 6] = 0.7
+    figures = emotion.report(said)
+    assert figures["people"] == {"seen": 3, "neutral": 2}
+    assert figures["all"]["first"] == pytest.approx(0.5)
+    assert figures["smile"]["probability"] == pytest.approx((0.7 + 0.05) / 2)
+    assert figures["smile"]["as happy"] == 1 and figures["smile"]["as neutral"] == 1
