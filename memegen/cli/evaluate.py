@@ -18,68 +18,76 @@ JUDGES = ("perception", "mediapipe")
 ERROR = " (se)"  # ends the names of standard errors
 
 
+# The options of `evaluate`, so that its signature can be read.
+_Data = Annotated[
+    Path, typer.Argument(help="Folder of face-data shards, of photos or of clips; or a clip.")
+]
+_Model = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model",
+        help="Generators to compare (repeat it), or perception; files and folders of runs too. "
+        "[default: mesh, anatomical]",
+    ),
+]
+_Judge = Annotated[
+    str,
+    typer.Option(
+        "--judge",
+        help="Who looks at faces: perception, or mediapipe, which shares nothing with it "
+        "(needs --landmarker).",
+    ),
+]
+_Landmarker = Annotated[
+    Path | None,
+    typer.Option("--landmarker", help="MediaPipe's face_landmarker.task, for --judge."),
+]
+_Reach = Annotated[
+    bool, typer.Option("--reach", help="Measure whether asked-for intensities are reached.")
+]
+_Faces = Annotated[
+    int | None, typer.Option("--faces", help="How many faces, or real pairs, to look at.")
+]
+_TrainingPairs = Annotated[
+    int | None,
+    typer.Option(
+        "--training-pairs",
+        "--pairs",
+        help="Training signal instead, no quality: how well generators undo the warp that "
+        "training pairs are made by, on so many held-out ones.",
+    ),
+]
+_Photos = Annotated[
+    Path | None,
+    typer.Option("--photos", help="Photos to drive by --clips: does everybody stay the same?"),
+]
+_Clips = Annotated[Path | None, typer.Option("--clips", help="Clips that drive --photos.")]
+_Sheet = Annotated[
+    Path | None,
+    typer.Option(
+        "--sheet",
+        help="Write contact sheets, PNG: of a folder of photos, a page a face; else of what was "
+        "compared. Further pages are NAME-2.png and so on.",
+    ),
+]
+_Expressions = Annotated[
+    str | None,
+    typer.Option("--expressions", help="Recipes on the sheet of photos, with commas between them."),
+]
+
+
 def evaluate(
-    data: Annotated[
-        Path,
-        typer.Argument(help="Folder of face-data shards, of photos or of clips; or a clip."),
-    ],
-    model: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--model",
-            help="Generators to compare (repeat it), or perception; files and folders of runs too. "
-            "[default: mesh, anatomical]",
-        ),
-    ] = None,
-    judge: Annotated[
-        str,
-        typer.Option(
-            "--judge",
-            help="Who looks at faces: perception, or mediapipe, which shares nothing with it "
-            "(needs --landmarker).",
-        ),
-    ] = "perception",
-    landmarker: Annotated[
-        Path | None,
-        typer.Option("--landmarker", help="MediaPipe's face_landmarker.task, for --judge."),
-    ] = None,
-    reach: Annotated[
-        bool, typer.Option("--reach", help="Measure whether asked-for intensities are reached.")
-    ] = False,
-    faces: Annotated[
-        int | None,
-        typer.Option("--faces", help="How many faces, or real pairs, to look at."),
-    ] = None,
-    training_pairs: Annotated[
-        int | None,
-        typer.Option(
-            "--training-pairs",
-            "--pairs",
-            help="Training signal instead, no quality: how well generators undo the warp that "
-            "training pairs are made by, on so many held-out ones.",
-        ),
-    ] = None,
-    photos: Annotated[
-        Path | None,
-        typer.Option("--photos", help="Photos to drive by --clips: does everybody stay the same?"),
-    ] = None,
-    clips: Annotated[
-        Path | None, typer.Option("--clips", help="Clips that drive --photos.")
-    ] = None,
-    sheet: Annotated[
-        Path | None,
-        typer.Option(
-            "--sheet",
-            help="Write contact sheets, PNG: of a folder of photos, faces by expressions; else "
-            "of what was compared.",
-        ),
-    ] = None,
-    expressions: Annotated[
-        str | None,
-        typer.Option(
-            "--expressions", help="Recipes on the sheet of photos, with commas between them."
-        ),
-    ] = None,
+    data: _Data,
+    model: _Model = None,
+    judge: _Judge = "perception",
+    landmarker: _Landmarker = None,
+    reach: _Reach = False,
+    faces: _Faces = None,
+    training_pairs: _TrainingPairs = None,
+    photos: _Photos = None,
+    clips: _Clips = None,
+    sheet: _Sheet = None,
+    expressions: _Expressions = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Judge generators on held-out faces, on photos or on clips, or measure perception.

@@ -9,10 +9,10 @@ import numpy as np
 from PIL import Image
 
 from memegen import aus, recipes
-from memegen.arrays import Array, Picture
+from memegen.arrays import Array
 from memegen.errors import NoFaceError
 from memegen.faces.align import Alignment
-from memegen.perception.perceive import Perception, read_crop
+from memegen.perception.perceive import Perception
 from memegen.photo import Photo
 from memegen.pipeline import Animator
 from memegen.tracks import Track
@@ -32,12 +32,6 @@ class Subject:
 
     photo: Photo
     seen: Perception
-
-    def crop(self, frame: Picture, side: int) -> Picture:
-        """(side, side, 3) the aligned crop of a frame, where the face lies in the photo."""
-        rgb = np.ascontiguousarray(frame[..., :3])
-        tensor = read_crop(rgb, self.seen.alignment, side)[0].permute(1, 2, 0)
-        return np.asarray((tensor.clamp(0, 1) * 255 + 0.5).byte().numpy())
 
 
 def subject_of(animator: Animator, photo: Photo, side: int, margin: float = MARGIN) -> Subject:
