@@ -3,104 +3,284 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from memegen.cli.console import result
-from memegen.errors import UsageError
+from memegen.cli.console import result, say
+from memegen.errors import UsageError, nearest
 
-Report = dict[str, dict[str, float]]
+Report = Mapping[str, Mapping[str, float]]
+JUDGES = ("perception", "mediapipe")
+ERROR = " (se)"  # ends the names of standard errors
+
+
+# The options of `evaluate`, so that its signature can be read.
+_Data = Annotated[
+    Path, typer.Argument(help="Folder of face-data shards, of photos or of clips; or a clip.")
+]
+_Model = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model",
+        help="Generators to compare (repeat it), or perception; files and folders of runs too. "
+        "[default: mesh, anatomical]",
+    ),
+]
+_Judge = Annotated[
+    str,
+    typer.Option(
+        "--judge",
+        help="Who looks at faces: perception, or mediapipe, which shares nothing with it "
+        "(needs --landmarker).",
+    ),
+]
+_Landmarker = Annotated[
+    Path | None,
+    typer.Option("--landmarker", help="MediaPipe's face_landmarker.task, for --judge."),
+]
+_Reach = Annotated[
+    bool, typer.Option("--reach", help="Measure whether asked-for intensities are reached.")
+]
+_Faces = Annotated[
+    int | None, typer.Option("--faces", help="How many faces, or real pairs, to look at.")
+]
+_TrainingPairs = Annotated[
+    int | None,
+    typer.Option(
+        "--training-pairs",
+        "--pairs",
+        help="Training signal instead, no quality: how well generators undo the warp that "
+        "training pairs are made by, on so many held-out ones.",
+    ),
+]
+_Photos = Annotated[
+    Path | None,
+    typer.Option("--photos", help="Photos to drive by --clips: does everybody stay the same?"),
+]
+_Clips = Annotated[Path | None, typer.Option("--clips", help="Clips that drive --photos.")]
+_Sheet = Annotated[
+    Path | None,
+    typer.Option(
+        "--sheet",
+        help="Write contact sheets, PNG: of a folder of photos, a page a face; else of what was "
+        "compared. Further pages are NAME-2.png and so on.",
+    ),
+]
+_Expressions = Annotated[
+    str | None,
+    typer.Option("--expressions", help="Recipes on the sheet of photos, with commas between them."),
+]
 
 
 def evaluate(
-    data: Annotated[
-        Path,
-        typer.Argument(help="Folder of face-data shards, of photos or of clips; or a clip."),
-    ],
-    model: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--model",
-            help="Generators to compare (repeat it), or perception; files and folders of runs too. "
-            "[default: mesh, anatomical]",
-        ),
-    ] = None,
-    pairs: Annotated[int, typer.Option("--pairs", help="Held-out pairs to compare on.")] = 400,
-    reach: Annotated[
-        bool, typer.Option("--reach", help="Measure whether asked-for intensities are reached.")
-    ] = False,
-    faces: Annotated[int, typer.Option("--faces", help="Held-out faces for --reach.")] = 100,
-    photos: Annotated[
-        Path | None,
-        typer.Option("--photos", help="Photos to drive by --clips: does everybody stay the same?"),
-    ] = None,
-    clips: Annotated[
-        Path | None, typer.Option("--clips", help="Clips that drive --photos.")
-    ] = None,
-    sheet: Annotated[
-        Path | None, typer.Option("--sheet", help="Write a contact sheet, a PNG.")
-    ] = None,
+    data: _Data,
+    model: _Model = None,
+    judge: _Judge = "perception",
+    landmarker: _Landmarker = None,
+    reach: _Reach = False,
+    faces: _Faces = None,
+    training_pairs: _TrainingPairs = None,
+    photos: _Photos = None,
+    clips: _Clips = None,
+    sheet: _Sheet = None,
+    expressions: _Expressions = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Compare generators on held-out faces or on clips, or measure perception.
+    """Judge generators on held-out faces, on photos or on clips, or measure perception.
 
-    With --photos and --clips: how far every photo's identity goes, driven by every clip.
+    Shards: two real photos of one person, the first driven by the second and compared with it.
+    --reach: whether what is asked for is seen. Photos with --sheet: a picture to look at.
+    Clips: each drives its own first frame. With --photos and --clips: how far every photo's
+    identity goes, driven by every clip.
     """
-    models = model or ["mesh", "anatomical"]
-    if not data.exists():
-        raise UsageError(f"{data}: no such folder or clip")
-    if faces < 1:
-        raise UsageError("--faces must be at least 1")
-    if pairs < 1:
-        raise UsageError("--pairs must be at least 1")
-    if sheet is not None and (sheet.suffix.lower() != ".png" or not sheet.parent.is_dir()):
-        raise UsageError(f"{sheet}: --sheet takes a .png in a folder that exists")
-    if (photos is None) != (clips is None):
-        raise UsageError("--photos and --clips go together")
-    if photos is not None and clips is not None:
-        if model and len(model) > 1:
+    asked = _Asked(
+        data=data,
+        named=model or [],
+        judge=judge,
+        landmarker=landmarker,
+        reach=reach,
+        faces=faces,
+        training_pairs=training_pairs,
+        photos=photos,
+        clips=clips,
+        sheet=sheet,
+        expressions=expressions,
+    )
+    asked.check()
+    report = asked.run()
+    if as_json:
+        result(json.dumps(report.nested, indent=2))
+    else:
+        report.show()
+
+
+@dataclass(frozen=True)
+class _Printed:
+    """Reports by heading, and how they are shown."""
+
+    reports: Mapping[str, Report]
+    headed: bool = True  # else one report without a heading
+    aside: bool = False  # one column a model, for models' figures without further levels
+
+    @property
+    def nested(self) -> object:
+        return self.reports if self.headed else next(iter(self.reports.values()))
+
+    def show(self) -> None:
+        for heading, report in self.reports.items():
+            if self.aside:
+                _side_by_side(report)
+                continue
+            if self.headed:
+                result(heading)
+            for name, figures in report.items():
+                result(f"{name:20}{_in_a_line(figures)}")
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What the command line asks for."""
+
+    data: Path
+    named: list[str]
+    judge: str
+    landmarker: Path | None
+    reach: bool
+    faces: int | None
+    training_pairs: int | None
+    photos: Path | None
+    clips: Path | None
+    sheet: Path | None
+    expressions: str | None
+
+    @property
+    def models(self) -> list[str]:
+        return self.named or ["mesh", "anatomical"]
+
+    def check(self) -> None:
+        """Refuse what means nothing. Raises UsageError."""
+        if not self.data.exists():
+            raise UsageError(f"{self.data}: no such folder or clip")
+        if self.faces is not None and self.faces < 1:
+            raise UsageError("--faces must be at least 1")
+        if self.training_pairs is not None and self.training_pairs < 1:
+            raise UsageError("--training-pairs must be at least 1")
+        if self.sheet is not None and (
+            self.sheet.suffix.lower() != ".png" or not self.sheet.parent.is_dir()
+        ):
+            raise UsageError(f"{self.sheet}: --sheet takes a .png in a folder that exists")
+        if self.reach and self.sheet:
+            raise UsageError("--sheet means nothing for --reach")
+        if self.judge not in JUDGES:
+            raise UsageError(f"--judge {self.judge}: unknown{nearest(self.judge, JUDGES)}")
+        if (self.judge == "mediapipe") != (self.landmarker is not None):
+            raise UsageError("--judge mediapipe and --landmarker FILE go together")
+        if self.expressions is not None and self.sheet is None:
+            raise UsageError("--expressions goes with --sheet")
+        if (self.photos is None) != (self.clips is None):
+            raise UsageError("--photos and --clips go together")
+        if self.photos is not None and len(self.named) > 1:
             raise UsageError("--photos and --clips take one --model")
-        if reach:
+        if self.photos is not None and self.reach:
             raise UsageError("--reach means nothing for --photos and --clips")
-        _crossing(data, photos, clips, models, sheet, as_json)
-    elif _has_clips(data):
-        if reach or sheet:
-            raise UsageError(f"{data}: --reach and --sheet mean nothing for clips")
+
+    def run(self) -> _Printed:
+        """Measure what is asked for."""
+        from memegen.facedata.shards import is_shards
+
+        if self.photos is not None:
+            return self._crossing(self.photos)
+        if _has_clips(self.data):
+            return self._clips()
+        if perceived := [file for name in self.models if (file := _perception_named(name))]:
+            return self._perception(perceived[0])
+        if self.reach:
+            return self._reach()
+        if self.training_pairs is not None:
+            return self._training_pairs(self.training_pairs)
+        if is_shards(self.data):
+            return self._real()
+        if self.sheet is not None:
+            return self._contact(self.sheet)
+        raise UsageError(
+            f"{self.data}: photos are judged with --sheet OUT.png (by looking) or with --reach; "
+            "--training-pairs N gives the training signal"
+        )
+
+    def _crossing(self, photos: Path) -> _Printed:
+        from memegen.evaluation.crossing import evaluate as crossed
+        from memegen.evaluation.crossing import photos_in
+        from memegen.evaluation.reenactment import clips_in
+        from memegen.performance.drive import Driving
+
+        clips = self.clips or photos
+        for source in (photos, clips):
+            if not source.exists():
+                raise UsageError(f"{source}: no such file or folder")
+        model = self.models[-1]
+        given = (self.data, photos_in(photos), clips_in(clips), model, Driving(), self.sheet)
+        return _Printed({model: crossed(*given)})
+
+    def _clips(self) -> _Printed:
+        if self.reach or self.sheet:
+            raise UsageError(f"{self.data}: --reach and --sheet mean nothing for clips")
         from memegen.evaluation import reenactment
 
-        found = reenactment.evaluate(reenactment.clips_in(data), models)
-        if as_json:
-            result(json.dumps(found, indent=2))
-        else:
-            for clip, figures in found.items():
-                _show(figures, as_json, heading=clip)
-    elif perceived := [file for name in models if (file := _perception_named(name))]:
-        if len(models) > 1 or reach or sheet:
+        return _Printed(reenactment.evaluate(reenactment.clips_in(self.data), self.models))
+
+    def _perception(self, weights: str) -> _Printed:
+        if len(self.models) > 1 or self.reach or self.sheet:
             raise UsageError("perception is measured alone")
         from memegen.evaluation import perception
 
-        _show(perception.evaluate(data, perceived[0]), as_json)
-    elif reach:
-        if sheet:
-            raise UsageError("--sheet means nothing for --reach")
-        from memegen.evaluation import reach as reached
+        return _Printed({weights: perception.evaluate(self.data, weights)}, headed=False)
 
-        reports = {name: reached.evaluate(data, name, faces) for name in models}
-        if as_json:
-            result(json.dumps(reports, indent=2))
-        else:
-            for name, reached_by in reports.items():
-                _show(reached_by, as_json, heading=name)
-    else:
+    def _reach(self) -> _Printed:
+        if self.landmarker is not None:
+            from memegen.evaluation import seen_reach
+
+            given = self.data, self.landmarker, self.faces or seen_reach.FACES
+            return _Printed({name: seen_reach.evaluate(name, *given) for name in self.models})
+        from memegen.evaluation import reach
+
+        count = self.faces or 100
+        return _Printed({name: reach.evaluate(self.data, name, count) for name in self.models})
+
+    def _training_pairs(self, count: int) -> _Printed:
         from memegen.evaluation import generators
 
-        report = generators.evaluate(data, models, pairs, sheet)
-        if as_json:
-            result(json.dumps(report, indent=2))
-        else:
-            _side_by_side(report)
+        say("a training signal, no measure of quality: the pairs are made by the mesh's own warp")
+        report = generators.evaluate(self.data, self.models, count, self.sheet)
+        return _Printed({"": report}, headed=False, aside=True)
+
+    def _real(self) -> _Printed:
+        from memegen.evaluation import real
+
+        count = self.faces or real.PAIRS
+        return _Printed(real.evaluate(self.data, self.models, count, self.landmarker, self.sheet))
+
+    def _contact(self, sheet: Path) -> _Printed:
+        from memegen.evaluation import contact
+        from memegen.evaluation.crossing import photos_in
+        from memegen.photo import read_photo
+
+        photos = [read_photo(path) for path in photos_in(self.data)[: self.faces]]
+        names = self.expressions.split(",") if self.expressions else contact.EXPRESSIONS
+        return _Printed({"": contact.evaluate(photos, self.models, sheet, names)}, headed=False)
+
+
+def _in_a_line(figures: Mapping[str, float]) -> str:
+    """Figures, each with its standard error (`NAME (se)`) where it has one."""
+    parts = []
+    for name, value in figures.items():
+        if not name.endswith(ERROR):
+            error = figures.get(name + ERROR)
+            parts.append(f"{name} {value:.4g}" + ("" if error is None else f" ±{error:.2g}"))
+    return "  ".join(parts)
 
 
 def _perception_named(name: str) -> str | None:
@@ -122,38 +302,12 @@ def _has_clips(data: Path) -> bool:
     return not is_shards(data) and any(is_clip(path) for path in data.iterdir())
 
 
-def _crossing(
-    data: Path, photos: Path, clips: Path, models: list[str], sheet: Path | None, as_json: bool
-) -> None:
-    from memegen.evaluation.crossing import evaluate as crossed
-    from memegen.evaluation.crossing import photos_in
-    from memegen.evaluation.reenactment import clips_in
-    from memegen.performance.drive import Driving
-
-    for source in (photos, clips):
-        if not source.exists():
-            raise UsageError(f"{source}: no such file or folder")
-    report = crossed(data, photos_in(photos), clips_in(clips), models[-1], Driving(), sheet)
-    _show(report, as_json, heading=models[-1])
-
-
-def _show(report: Report, as_json: bool, heading: str | None = None) -> None:
-    if as_json:
-        result(json.dumps({heading: report} if heading else report, indent=2))
-        return
-    if heading:
-        result(heading)
-    for name, figures in report.items():
-        line = "  ".join(f"{figure} {value:.4g}" for figure, value in figures.items())
-        result(f"{name:20}{line}")
-
-
 def _side_by_side(report: Report) -> None:
     """One line a figure, one column a model."""
-    common = report.pop("pairs")
-    figures = list(dict.fromkeys(figure for found in report.values() for figure in found))
-    result(f"{'':40}" + "".join(f"{name:>14}" for name in report))
+    models = {name: found for name, found in report.items() if name != "pairs"}
+    figures = list(dict.fromkeys(figure for found in models.values() for figure in found))
+    result(f"{'':40}" + "".join(f"{name:>14}" for name in models))
     for figure in figures:
-        cells = (f"{found[figure]:.4g}" if figure in found else "-" for found in report.values())
+        cells = (f"{found[figure]:.4g}" if figure in found else "-" for found in models.values())
         result(f"{figure:40}" + "".join(f"{cell:>14}" for cell in cells))
-    result("pairs: " + ", ".join(f"{name} {value:.4g}" for name, value in common.items()))
+    result("pairs: " + ", ".join(f"{name} {v:.4g}" for name, v in report["pairs"].items()))
