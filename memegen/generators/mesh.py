@@ -84,8 +84,10 @@ class MeshPainter:
         self._flow = DenseFlow(points, motion.anatomy.triangles, height, width, cell, device)
         iod = float(motion.pose.scale) * scene.unit
         self._eyes = {
-            side: EyeLayer(picture, points[list(ring), :2], points[iris, :2], iod)
-            for side, ring, iris, _ in _EYES
+            side: EyeLayer(
+                picture, points[list(ring), :2], points[iris, :2], points[list(skin), :2], iod
+            )
+            for side, ring, iris, skin in _EYES
         }
         light = light_of(*_light_samples(picture, points[:, :2]))
         self._mouth = MouthLayer(
