@@ -14,10 +14,12 @@ from memegen.geometry.topology import EYE_CORNERS, UPPER_LID
 IRIS_RADIUS = (0.078, 0.105)  # IOD: an iris is 11.7 mm wide on nearly everyone, eyes 63 mm apart
 IRIS_EDGE = 0.12  # share of the radius over which the iris fades into the white
 PUPIL = (0.38, 0.3)  # its share of the iris's radius, and how bright it is beside the iris
+IRIS_SHOWN = 0.35  # share of the iris that must be seen for its sides to be mirrored
 LASH = 0.02  # IOD inside the lid line where lashes and shadow are, not eyeball
 WIDENING = 0.02  # IOD of lid motion at which the eyeball no longer shows the lashes' own pixels
-SHADOW = (0.4, 0.03)  # of a moved upper lid on the eyeball: how dark at the lid, IOD deep
-SHADOW_APPEARS = 0.035  # IOD of lid motion at which it takes the place of the photo's own
+# How dark the eyeball is at the edge of a lid, and the depth (IOD) over which that fades.
+SHADOW, RIM_SHADOW = (0.55, 0.03), (0.12, 0.012)
+CORNER_SHADE = 0.25  # how much darker the white is at the corners than in the middle
 WHITE_LEAST = 0.8  # luma of the white beside the skin's: an eye in the shade of lashes shows less
 WHITE_CHROMA = 0.55  # saturation of the white beside the skin's, at most
 WHITE_SHADE = 0.6  # luma beside the white's own below which a pixel is corner, vein or shadow
@@ -44,20 +46,28 @@ class EyeLayer:
         patch = picture[self._box.slices]
         x, y = pixel_grid(self._box.left, self._box.top, *self._box.size)
         seen = fill(smooth_ring(ring, EYE_CORNERS), self._box)
-        middle = ring.mean(0)
-        shrunk = (
-            middle
-            + (ring - middle) * (1 - LASH * iod / np.linalg.norm(ring - middle, axis=1))[:, None]
-        )
-        clean = fill(smooth_ring(shrunk.astype(np.float32), EYE_CORNERS), self._box) > 0.9
+        clean = self._within(LASH) > 0.9
         distance = np.hypot(x - self._iris[0], y - self._iris[1]) / self.radius
         disc = 1 - smoothstep(1 - IRIS_EDGE, 1 + IRIS_EDGE, distance)
-        white = self._whole_white(patch, clean & (distance > 1.2), seen)
+        self._rest = LidCurves.of(ring, lid)
+        aside = np.clip(np.abs(2 * self._rest.axes.place(x, y)[0] - 1), 0, 1)
+        ball = 1 - CORNER_SHADE * aside[..., None] ** 2
+        white = self._whole_white(patch, clean & (distance > 1.2), seen, ball)
         iris_patch = self._whole_iris(patch, (clean & (distance < 1.0)).astype(np.float32), x, y)
         eyeball = white + (iris_patch - white) * disc[..., None]
-        self._lidless = np.where(clean[..., None], patch, eyeball)  # what wide lids uncover
+        sure = np.minimum(soften(self._within(2 * LASH), 0.5 * LASH * iod), clean)
+        self._lidless = eyeball + (patch - eyeball) * sure[..., None]  # what wide lids uncover
         self._kept = np.where(seen[..., None] > 0, patch, eyeball)
         self._turning = np.concatenate([white, iris_patch, disc[..., None]], -1)
+
+    def _within(self, margin: float) -> Array:
+        """Coverage (h, w) of the eye's opening less a margin (IOD) along its edge."""
+        middle = self._ring.mean(0)
+        spokes = self._ring - middle
+        length = np.linalg.norm(spokes, axis=1)
+        kept = np.maximum(1 - margin * self._iod / np.maximum(length, 1e-3), 0.05)
+        shrunk = (middle + spokes * kept[:, None]).astype(np.float32)
+        return fill(smooth_ring(shrunk, EYE_CORNERS), self._box)
 
     def closing(self, ring: Array) -> float:
         """0 where the moved ring (16, 2) is as open as in the photo, 1 where the lids meet."""
@@ -65,15 +75,18 @@ class EyeLayer:
         awake = smoothstep(0.02, 0.06, np.array(own / self._iod))  # a shut eye cannot close
         return float(np.clip(1 - opening(ring) / max(own, 1e-3), 0, 1) * awake)
 
-    def _whole_white(self, patch: Array, known: Mask, seen: Array) -> Array:
+    def _whole_white(self, patch: Array, known: Mask, seen: Array, ball: Array) -> Array:
         """The patch as if it were all white of the eye: what the photo shows, continued.
 
         Between lashes and iris a photo often shows little but their shadow, so the tone is that of
-        the brighter half, no darker and no more saturated than whites beside such skin are.
+        the brighter part, no darker and no more saturated than whites beside such skin are.
         """
         luma = patch @ LUMA
-        skin = np.median(patch[seen == 0], axis=0) if (seen == 0).any() else patch.mean((0, 1))
-        bright = known & (luma >= np.median(luma[known])) if known.any() else known
+        around = patch[seen == 0].reshape(-1, 3)
+        lit = np.percentile(around @ LUMA, [60, 90]) if len(around) else (0, 255)
+        around = around[(around @ LUMA >= lit[0]) & (around @ LUMA <= lit[1])]
+        skin = np.median(around, axis=0) if len(around) else patch.mean((0, 1))
+        bright = known & (luma >= np.percentile(luma[known], 60)) if known.any() else known
         tone = np.median(patch[bright], axis=0) if bright.any() else skin
         light, skin_light = float(tone @ LUMA), max(float(skin @ LUMA), 1.0)
         wanted = max(light, WHITE_LEAST * skin_light)
@@ -82,10 +95,11 @@ class EyeLayer:
         chroma = chroma * min(1.0, most / max(float(np.abs(chroma).max()), 1e-3))
         white = (wanted + chroma).astype(np.float32)
         plain = (known & (luma > WHITE_SHADE * wanted)).astype(np.float32)
-        around = np.broadcast_to(white, patch.shape)
+        plain_white = white * ball
         if plain.sum() > 4:
-            around = (fill_unknown(patch, plain) + around) / 2
-        return around + (patch - around) * (soften(plain, 0.01 * self._iod) * plain)[..., None]
+            plain_white = (fill_unknown(patch, plain) + plain_white) / 2
+        own = (soften(plain, 0.01 * self._iod) * plain)[..., None]
+        return plain_white + (patch - plain_white) * own
 
     def _whole_iris(self, patch: Array, known: Array, x: Array, y: Array) -> Array:
         """The iris is round: what a lid hides is taken from the opposite side of its centre.
@@ -103,6 +117,8 @@ class EyeLayer:
             whole, weight = whole + other[..., :3] * add[..., None], weight + add
         if weight.max() < 0.5:
             return patch
+        if known.sum() < IRIS_SHOWN * np.pi * self.radius**2:  # too little to mirror
+            whole, weight = patch * known[..., None], known
         distance = np.hypot(x - self._iris[0], y - self._iris[1]) / self.radius
         return whole + self._iris_rings(patch, known, distance) * (1 - weight)[..., None]
 
@@ -145,34 +161,56 @@ class EyeLayer:
             px, py = x - offset[0], y - offset[1]
             u = inverse[0, 0] * px + inverse[0, 1] * py
             v = inverse[1, 0] * px + inverse[1, 1] * py
-            colour = self._eyeball(u, v, ring_still, iris_still[0])
-            colour *= self._lid_shadow(u, v, ring_still, lid_still)[..., None]
+            colour = self._eyeball(u, v, (ring_still, iris_still[0], lid_still))
             view = image[box.slices]
             view += (colour - view) * mask[..., None]
         self._lid.paint(image, ring, lid, head)
 
-    def _eyeball(self, u: Array, v: Array, ring: Array, iris: Array) -> Array:
-        """Colour (h, w, 3) of the eyeball at places of the unturned photo, for moved lids, iris."""
-        u, v = u - self._box.left, v - self._box.top
-        turn = iris - self._iris
-        widened = float(np.abs(ring - self._ring).max()) / self._iod
-        bare = np.float32(min(1.0, widened / WIDENING))
-        colour = sample(self._kept + (self._lidless - self._kept) * bare, u, v)
-        turned = np.float32(min(1.0, float(np.hypot(*turn)) / 1.5))
-        if turned > 0:
-            white = sample(self._turning[..., :3], u, v)
-            moved = sample(self._turning[..., 3:], u - turn[0], v - turn[1])
-            looking = white + (moved[..., :3] - white) * moved[..., 3:]
-            colour = colour + (looking - colour) * turned
-        return colour
+    def _eyeball(self, u: Array, v: Array, moved: tuple[Array, Array, Array]) -> Array:
+        """Colour (h, w, 3) of the eyeball at places of the unturned photo.
 
-    def _lid_shadow(self, u: Array, v: Array, ring: Array, lid: Array) -> Array:
-        """(h, w) factor by which the upper lid, once moved, darkens the eyeball below it."""
-        way = np.linalg.norm(ring[UPPER_LID] - self._ring[UPPER_LID], axis=1).mean() / self._iod
-        strength = SHADOW[0] * float(smoothstep(0, SHADOW_APPEARS, np.array(way)))
-        if strength < 1e-3:
-            return np.ones(u.shape, np.float32)
-        moved = LidCurves.of(ring, lid)
-        along, above = moved.axes.place(u, v)
-        depth = np.maximum(moved.heights(along)[0] - above, 0) / (SHADOW[1] * self._iod)
-        return np.asarray(1 - strength * np.exp(-depth), np.float32)
+        `moved`: lid points (16, 2), iris centre (2,) and the skin above the lid (7, 2).
+        """
+        ring, iris, lid = moved
+        turn = iris - self._iris
+        turned = min(1.0, float(np.hypot(*turn)) / 1.5)
+        x, y = u - self._box.left, v - self._box.top
+        kept = sample(self._kept, x, y)
+        fresh, shadow = self._fresh(u, v, ring, lid)
+        fresh = np.maximum(fresh, np.float32(turned))
+        if fresh.max() <= 0:
+            return kept
+        if turned > 0:
+            white = sample(self._turning[..., :3], x, y)
+            iris_moved = sample(self._turning[..., 3:], x - turn[0], y - turn[1])
+            bare = white + (iris_moved[..., :3] - white) * iris_moved[..., 3:]
+        else:
+            bare = sample(self._lidless, x, y)
+        return kept + (bare * shadow[..., None] - kept) * fresh[..., None]
+
+    def _fresh(self, u: Array, v: Array, ring: Array, lid: Array) -> tuple[Array, Array]:
+        """Where lids that moved leave nothing of the photo's eyeball, and the shadow they cast.
+
+        Both (h, w): a share 0..1, large along the old and the new edge of a lid that moved, and
+        the factor by which the lids darken what lies below them.
+        """
+        now = LidCurves.of(ring, lid)
+        along, above = now.axes.place(u, v)
+        upper, lower, _ = now.heights(along)
+        along, above_rest = self._rest.axes.place(u, v)
+        upper_rest, lower_rest, _ = self._rest.heights(along)
+        height = (above_rest - lower_rest) / np.maximum(upper_rest - lower_rest, 1e-3)
+        fresh = np.zeros(u.shape, np.float32)
+        lids = (
+            (UPPER_LID, upper - above, smoothstep(0.3, 0.65, height)),
+            (slice(9, 16), above - lower, smoothstep(0.5, 0.2, height)),
+        )
+        for points, depth, near in lids:
+            way = np.abs(ring[points] - self._ring[points]).max() / self._iod
+            share = np.float32(min(1.0, float(way) / WIDENING))
+            close = smoothstep(0.07 * self._iod, 0.02 * self._iod, depth)
+            fresh = np.maximum(fresh, share * np.maximum(near, close))
+        over = np.maximum(upper - above, 0) / (SHADOW[1] * self._iod)
+        under = np.maximum(above - lower, 0) / (RIM_SHADOW[1] * self._iod)
+        shadow = (1 - SHADOW[0] * np.exp(-over)) * (1 - RIM_SHADOW[0] * np.exp(-under))
+        return fresh, np.asarray(shadow, np.float32)

@@ -38,6 +38,10 @@ LINE_WIDTH = 0.006  # half of the lash line where it is thickest
 HAIR_WIDTH = 0.005  # a lash, or a few that cling together, at the root
 HAIR_LENGTH = (0.034, 0.066)  # at the inner corner, and what the outer one adds
 
+FRAME_ABOVE = 0.045  # the upper lid's edge, where dark and thick is no lash
+FRAME_HALF = 0.008  # half of what thick means
+
+FRAME_DARK = 0.62
 DARK, BRIGHT = 0.84, 1.22  # of the neighbourhood's luma: beyond, no skin
 BULGE = 0.06  # how much lighter the middle of the lid is, over the eyeball
 EDGE_SHADE = 0.10  # how much darker it is toward the lashes
@@ -164,7 +168,7 @@ class LidLayer:
         known = self._skin(patch, ring, along, above)
         skin = self._continue_skin(patch, known, along, above)
         shade = self._shade(patch, known, along, above)
-        cover = self._cover(along, above)
+        cover = self._cover(along, above) * (1 - self._frame(patch, known, along, above))
         lashes, colour = self._lashes(patch, skin * shade[..., None], along, above)
         self._painted = np.concatenate(
             [skin * shade[..., None], cover[..., None], lashes[..., None]], -1
@@ -261,6 +265,22 @@ class LidLayer:
         bottom = smoothstep(-BOTTOM_FADE[1] * iod, -BOTTOM_FADE[0] * iod, above - lower)
         sides = smoothstep(-0.24, -0.08, along) * (1 - smoothstep(1.0, 1.08, along))
         return np.asarray(top * bottom * sides, np.float32)
+
+    def _frame(self, patch: Array, known: Array, along: Array, above: Array) -> Array:
+        """(h, w) opacity of what lies before the lid: frames of glasses, or a low brow.
+
+        Both are dark and, unlike lashes and folds, thick.
+        """
+        iod = self._iod
+        luma = patch @ LUMA
+        mass = soften(known, NEARBY * iod)
+        around = soften(luma * known, NEARBY * iod) / np.maximum(mass, 1e-3)
+        upper, _, crease = self._rest.heights(along)
+        dark = above > np.maximum(upper + FRAME_ABOVE * iod, crease - FRAME_ABOVE * iod)
+        dark &= luma < FRAME_DARK * around
+        thick = soften(dark.astype(np.float32), FRAME_HALF * iod) > 0.75
+        wide = soften(thick.astype(np.float32), 3 * FRAME_HALF * iod) > 0.04
+        return soften((wide & dark).astype(np.float32), 0.5 * FRAME_HALF * iod)
 
     def _lashes(
         self, patch: Array, skin: Array, along: Array, above: Array

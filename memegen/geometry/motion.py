@@ -26,6 +26,8 @@ HEAD_PIVOT = np.array([0, -0.45, -1.25], np.float32)  # IOD: between the ears, w
 EXACT_TURN, MOST_TURN, LEAST_TURN, BACK = 12.0, 20.0, 5.0, 0.7
 EYEBALL_RADIUS = 0.19  # IOD: 12 mm of 63
 BLINK_CLOSED = 0.85  # blink channel at which the lids meet
+LID_FOLLOWS = 0.3  # of an iris's way up or down, beyond the lids' motion in the basis
+WHITE_SHOWN, MOST_WIDENING = 0.02, 0.06  # IOD above the iris at AU5 = 5, and at most for that
 CLOSED_LINE = 0.12  # where lids meet, from the lower lid (0) to the upper (1)
 
 
@@ -80,9 +82,10 @@ class FaceMotion:
             shift = shift + detail.share[:, None] * detail.shift
         points = np.repeat(face[None], len(targets), 0)
         points[:, :468] += shift
+        self._turn_eyes(points, targets)
+        self._widen_lids(points, face, targets)
         self._close_lids(points, face, targets)
         self._meet_lips(points, face, targets, measured=detail is not None)
-        self._turn_eyes(points, targets)
         return self.pose.to_crop(self._turn_head(points, targets))
 
     def head_affine(self, target: Array, depth: float) -> tuple[Array, Array]:
@@ -119,6 +122,27 @@ class FaceMotion:
         shift = ((gaze - own) * EYEBALL_RADIUS)[:, None, :]
         for iris in (RIGHT_IRIS, LEFT_IRIS):
             points[:, iris, :2] += shift
+        # An upper lid follows the iris nearly all the way, further than the basis takes it.
+        followed = LID_FOLLOWS * shift[:, :, 1]
+        for side, ring in (("R", EYE_RIGHT), ("L", EYE_LEFT)):
+            self._lift_upper_lid(points, side, ring, followed)
+
+    def _lift_upper_lid(
+        self, points: Array, side: str, ring: tuple[int, ...], lift: Array
+    ) -> None:
+        """Raise the middle of an upper lid by `lift` (T, 1) IOD, its corners not at all."""
+        share = self.lid_spread[side][:, 1:8] @ np.sin(np.pi * np.arange(1, 8) / 8)
+        points[:, :468, 1] += lift * share.astype(np.float32)
+
+    def _widen_lids(self, points: Array, face: Array, targets: Array) -> None:
+        """Wide eyes show white above the iris: raise upper lids as far as that takes with AU5."""
+        for side, ring, iris in (("R", EYE_RIGHT, RIGHT_IRIS), ("L", EYE_LEFT, LEFT_IRIS)):
+            channel = aus.INDEX["AU5" + side]
+            raising = np.clip(targets[:, channel] - self.own[channel], 0, 1)
+            rim = np.linalg.norm(face[iris][1:, :2] - face[iris][0, :2], axis=-1).mean()
+            above_iris = points[:, iris.start, 1] + rim + WHITE_SHOWN
+            lack = np.clip(above_iris - points[:, ring[4], 1], 0, MOST_WIDENING)
+            self._lift_upper_lid(points, side, ring, (raising * lack)[:, None])
 
     def _close_lids(self, points: Array, face: Array, targets: Array) -> None:
         """Bring the lids exactly together as the blink channels near BLINK_CLOSED."""
