@@ -15,14 +15,15 @@ IRIS_RADIUS = (0.078, 0.105)  # IOD: an iris is 11.7 mm wide on nearly everyone,
 IRIS_EDGE = 0.12  # share of the radius over which the iris fades into the white
 PUPIL = (0.38, 0.3)  # its share of the iris's radius, and how bright it is beside the iris
 IRIS_SHOWN = 0.35  # share of the iris that must be seen for its sides to be mirrored
-LASH = 0.02  # IOD inside the lid line where lashes and shadow are, not eyeball
+LASHES = 0.03  # IOD inside the lid line where lashes and shadow are, not eyeball
 WIDENING = 0.02  # IOD of lid motion at which the eyeball no longer shows the lashes' own pixels
 # How dark the eyeball is at the edge of a lid, and the depth (IOD) over which that fades.
 SHADOW, RIM_SHADOW = (0.55, 0.03), (0.12, 0.012)
-CORNER_SHADE = 0.25  # how much darker the white is at the corners than in the middle
-WHITE_LEAST = 0.8  # luma of the white beside the skin's: an eye in the shade of lashes shows less
-WHITE_CHROMA = 0.55  # saturation of the white beside the skin's, at most
-WHITE_SHADE = 0.6  # luma beside the white's own below which a pixel is corner, vein or shadow
+CORNER_SHADE = 0.18  # how much darker the white is at the corners than in the middle
+WHITE_LEAST = 0.92  # luma of the white beside the skin's: an eye in the shade of lashes shows less
+WHITE_CHROMA = 0.45  # saturation of the white beside the skin's, at most
+FEATHER = 0.015  # IOD over which what the photo shows and what is completed blend
+WHITE_SHADE = 0.72  # luma beside the white's own below which a pixel is corner, vein or shadow
 
 
 class EyeLayer:
@@ -46,7 +47,7 @@ class EyeLayer:
         patch = picture[self._box.slices]
         x, y = pixel_grid(self._box.left, self._box.top, *self._box.size)
         seen = fill(smooth_ring(ring, EYE_CORNERS), self._box)
-        clean = self._within(LASH) > 0.9
+        clean = self._within(LASHES) > 0.9
         distance = np.hypot(x - self._iris[0], y - self._iris[1]) / self.radius
         disc = 1 - smoothstep(1 - IRIS_EDGE, 1 + IRIS_EDGE, distance)
         self._rest = LidCurves.of(ring, lid)
@@ -55,7 +56,7 @@ class EyeLayer:
         white = self._whole_white(patch, clean & (distance > 1.2), seen, ball)
         iris_patch = self._whole_iris(patch, (clean & (distance < 1.0)).astype(np.float32), x, y)
         eyeball = white + (iris_patch - white) * disc[..., None]
-        sure = np.minimum(soften(self._within(2 * LASH), 0.5 * LASH * iod), clean)
+        sure = _feathered(clean, FEATHER * iod) * np.maximum(disc, self._plain(patch, white))
         self._lidless = eyeball + (patch - eyeball) * sure[..., None]  # what wide lids uncover
         self._kept = np.where(seen[..., None] > 0, patch, eyeball)
         self._turning = np.concatenate([white, iris_patch, disc[..., None]], -1)
@@ -86,7 +87,7 @@ class EyeLayer:
         lit = np.percentile(around @ LUMA, [60, 90]) if len(around) else (0, 255)
         around = around[(around @ LUMA >= lit[0]) & (around @ LUMA <= lit[1])]
         skin = np.median(around, axis=0) if len(around) else patch.mean((0, 1))
-        bright = known & (luma >= np.percentile(luma[known], 60)) if known.any() else known
+        bright = known & (luma >= np.percentile(luma[known], 70)) if known.any() else known
         tone = np.median(patch[bright], axis=0) if bright.any() else skin
         light, skin_light = float(tone @ LUMA), max(float(skin @ LUMA), 1.0)
         wanted = max(light, WHITE_LEAST * skin_light)
@@ -98,8 +99,13 @@ class EyeLayer:
         plain_white = white * ball
         if plain.sum() > 4:
             plain_white = (fill_unknown(patch, plain) + plain_white) / 2
-        own = (soften(plain, 0.01 * self._iod) * plain)[..., None]
+        own = _feathered(plain > 0, FEATHER * self._iod)[..., None]
         return plain_white + (patch - plain_white) * own
+
+    @staticmethod
+    def _plain(patch: Array, white: Array) -> Array:
+        """(h, w) 1 where a patch is about as light as the white that it would be."""
+        return smoothstep(WHITE_SHADE - 0.12, WHITE_SHADE, (patch @ LUMA) / (white @ LUMA + 1e-3))
 
     def _whole_iris(self, patch: Array, known: Array, x: Array, y: Array) -> Array:
         """The iris is round: what a lid hides is taken from the opposite side of its centre.
@@ -108,19 +114,22 @@ class EyeLayer:
         """
         opposite_x = 2 * self._iris[0] - x - self._box.left
         opposite_y = 2 * self._iris[1] - y - self._box.top
-        both = np.concatenate([patch, known[..., None]], -1)
-        turned = sample(both, opposite_x, opposite_y)
-        sideways = sample(both, opposite_x, y - self._box.top)
-        whole, weight = patch * known[..., None], known.copy()
-        for other in (sideways, turned):
-            add = np.where(other[..., 3] > 0.9, 1 - weight, 0)
-            whole, weight = whole + other[..., :3] * add[..., None], weight + add
-        if weight.max() < 0.5:
-            return patch
-        if known.sum() < IRIS_SHOWN * np.pi * self.radius**2:  # too little to mirror
-            whole, weight = patch * known[..., None], known
         distance = np.hypot(x - self._iris[0], y - self._iris[1]) / self.radius
-        return whole + self._iris_rings(patch, known, distance) * (1 - weight)[..., None]
+        if not known.any():
+            return patch
+        rings = self._iris_rings(patch, known, distance)
+        whole, weight = patch * known[..., None], known.copy()
+        if known.sum() > IRIS_SHOWN * np.pi * self.radius**2:  # enough to mirror
+            both = np.concatenate([patch, known[..., None]], -1)
+            turned = sample(both, opposite_x, opposite_y)
+            sideways = sample(both, opposite_x, y - self._box.top)
+            for other in (sideways, turned):
+                add = np.where(other[..., 3] > 0.9, 1 - weight, 0)
+                whole, weight = whole + other[..., :3] * add[..., None], weight + add
+        # Half mirrored, half rings: neither the seams of the one nor the flatness of the other.
+        hidden = (whole + rings * (1 - weight)[..., None] + rings) / 2
+        own = _feathered(known > 0, FEATHER * self._iod)[..., None]
+        return hidden + (patch - hidden) * own
 
     @staticmethod
     def _iris_rings(patch: Array, known: Array, distance: Array) -> Array:
@@ -214,3 +223,9 @@ class EyeLayer:
         under = np.maximum(above - lower, 0) / (RIM_SHADOW[1] * self._iod)
         shadow = (1 - SHADOW[0] * np.exp(-over)) * (1 - RIM_SHADOW[0] * np.exp(-under))
         return fresh, np.asarray(shadow, np.float32)
+
+
+def _feathered(mask: Mask, radius: float) -> Array:
+    """(h, w) mask that fades out inward over about `radius` pixels."""
+    solid = mask.astype(np.float32)
+    return solid * smoothstep(0.5, 1.0, soften(solid, max(radius, 1)))

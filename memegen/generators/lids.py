@@ -28,6 +28,7 @@ STRAY = 0.10  # from the opening, where dark pixels are lashes or a fold rather 
 NEARBY = 0.07  # over which skin is compared with its neighbourhood
 GRAIN = 0.014  # finest detail of skin, carried over from below the eye
 GRAIN_FROM, GRAIN_TO = 0.10, 0.20  # below the lower lid, where that detail is taken
+HAIR_BESIDE = 0.02  # to the left and right that a lash is compared with
 BLEND = 0.015  # over which painted skin and the photo's own blend
 CREASE_WIDTH = 0.012
 TOP_FADE = (0.025, 0.04)  # below and above the crease, over which lid and skin blend
@@ -42,6 +43,7 @@ FRAME_ABOVE = 0.045  # the upper lid's edge, where dark and thick is no lash
 FRAME_HALF = 0.008  # half of what thick means
 
 FRAME_DARK = 0.62
+HAIR_DARK = 0.94  # of the luma beside it: below, a lash
 DARK, BRIGHT = 0.84, 1.22  # of the neighbourhood's luma: beyond, no skin
 BULGE = 0.06  # how much lighter the middle of the lid is, over the eyeball
 EDGE_SHADE = 0.10  # how much darker it is toward the lashes
@@ -168,7 +170,8 @@ class LidLayer:
         known = self._skin(patch, ring, along, above)
         skin = self._continue_skin(patch, known, along, above)
         shade = self._shade(patch, known, along, above)
-        cover = self._cover(along, above) * (1 - self._frame(patch, known, along, above))
+        cover = np.maximum(self._cover(along, above), self._long_lashes(patch, along, above))
+        cover *= 1 - self._frame(patch, known, along, above)
         lashes, colour = self._lashes(patch, skin * shade[..., None], along, above)
         self._painted = np.concatenate(
             [skin * shade[..., None], cover[..., None], lashes[..., None]], -1
@@ -265,6 +268,21 @@ class LidLayer:
         bottom = smoothstep(-BOTTOM_FADE[1] * iod, -BOTTOM_FADE[0] * iod, above - lower)
         sides = smoothstep(-0.24, -0.08, along) * (1 - smoothstep(1.0, 1.08, along))
         return np.asarray(top * bottom * sides, np.float32)
+
+    def _long_lashes(self, patch: Array, along: Array, above: Array) -> Array:
+        """(h, w) opacity over lashes that reach beyond the crease and would stay behind.
+
+        Lashes run up and folds across: only the former are darker than what lies beside them.
+        """
+        iod = self._iod
+        luma = patch @ LUMA
+        upper, _, crease = self._rest.heights(along)
+        half = max(1, round(HAIR_BESIDE * iod))
+        padded = np.pad(luma, ((0, 0), (half + 1, half)), mode="edge").cumsum(1)
+        beside = (padded[:, 2 * half + 1 :] - padded[:, : -2 * half - 1]) / (2 * half + 1)
+        hair = (luma < HAIR_DARK * beside) & (above > crease - LASH_ROOM * iod)
+        hair &= (above < upper + STRAY * iod) & (along > -0.3) & (along < 0.9)
+        return np.minimum(1, 2.5 * soften(hair.astype(np.float32), BLEND * iod))
 
     def _frame(self, patch: Array, known: Array, along: Array, above: Array) -> Array:
         """(h, w) opacity of what lies before the lid: frames of glasses, or a low brow.
