@@ -28,11 +28,13 @@ STRAY = 0.10  # from the opening, where dark pixels are lashes or a fold rather 
 NEARBY = 0.07  # over which skin is compared with its neighbourhood
 GRAIN = 0.014  # finest detail of skin, carried over from below the eye
 GRAIN_FROM, GRAIN_TO = 0.10, 0.20  # below the lower lid, where that detail is taken
+GRAIN_BESIDE = 0.04  # to the left and right over which detail that is a line is left out
 HAIR_BESIDE = 0.02  # to the left and right that a lash is compared with
 BLEND = 0.015  # over which painted skin and the photo's own blend
 CREASE_WIDTH = 0.012
 TOP_FADE = (0.025, 0.04)  # below and above the crease, over which lid and skin blend
 BOTTOM_FADE = (0.010, 0.030)  # below the lower lid's edge
+ABOVE_CREASE = 0.08  # over which skin above the crease ceases to follow it
 BEYOND = 0.06  # over which the lid fades downward beyond the outer corner
 MEET = 0.022  # how far a shut lid laps over the lower one
 LINE_WIDTH = 0.006  # half of the lash line where it is thickest
@@ -42,6 +44,7 @@ HAIR_LENGTH = (0.034, 0.066)  # at the inner corner, and what the outer one adds
 FRAME_ABOVE = 0.045  # the upper lid's edge, where dark and thick is no lash
 FRAME_HALF = 0.008  # half of what thick means
 
+FRAME_SPAN = 0.85  # share of the eye and its sides that it crosses: lashes cross less
 FRAME_DARK = 0.62
 HAIR_DARK = 0.94  # of the luma beside it: below, a lash
 DARK, BRIGHT = 0.84, 1.22  # of the neighbourhood's luma: beyond, no skin
@@ -133,6 +136,14 @@ def _blurred(patch: Array, radius: float) -> Array:
     return np.stack([soften(patch[..., c], radius) for c in range(patch.shape[-1])], -1)
 
 
+def _beside(values: Array, reach: float) -> Array:
+    """(h, w) mean over `reach` pixels to the left and right."""
+    half = max(1, round(reach))
+    padded = np.pad(values, ((0, 0), (half + 1, half)), mode="edge").astype(np.float64).cumsum(1)
+    total = padded[:, 2 * half + 1 :] - padded[:, : -2 * half - 1]
+    return np.asarray(total / (2 * half + 1), np.float32)
+
+
 def _sharpness(luma: Array) -> float:
     """Standard deviation (pixels) of the blur that a patch with a strong edge shows.
 
@@ -171,11 +182,13 @@ class LidLayer:
         skin = self._continue_skin(patch, known, along, above)
         shade = self._shade(patch, known, along, above)
         cover = np.maximum(self._cover(along, above), self._long_lashes(patch, along, above))
-        cover *= 1 - self._frame(patch, known, along, above)
-        lashes, colour = self._lashes(patch, skin * shade[..., None], along, above)
-        self._painted = np.concatenate(
-            [skin * shade[..., None], cover[..., None], lashes[..., None]], -1
-        )
+        skin *= shade[..., None]
+        frame = self._frame(patch, known, along, above)
+        skin += (patch - skin) * frame[..., None]
+        cover = np.maximum(cover, frame * np.minimum(1, 4 * soften(cover, FRAME_ABOVE * iod)))
+        lashes, colour = self._lashes(patch, skin, along, above)
+        lashes *= 1 - frame
+        self._painted = np.concatenate([skin, cover[..., None], lashes[..., None]], -1)
         self._lash_colour = colour
 
     @staticmethod
@@ -219,9 +232,10 @@ class LidLayer:
         """The patch with skin over the eye: continued smoothly, with grain from below the eye."""
         iod = self._iod
         smooth = _blurred(fill_unknown(patch, known), 0.03 * iod)
-        fine = (patch - _blurred(patch, GRAIN * iod)).mean(-1, keepdims=True)
-        # Folded back and forth inside a band below the eye: it holds skin on nearly every face.
-        # Every fold is shifted sideways, or the eye would see the mirror.
+        fine = (patch - _blurred(patch, GRAIN * iod)).mean(-1)
+        fine = (fine - _beside(fine, GRAIN_BESIDE * iod))[..., None]  # wrinkles would make rings
+        # Folded back and forth inside a band below the eye, which holds skin on nearly every face;
+        # every fold is shifted sideways, or the eye would see the mirror.
         _, lower, _ = self._rest.heights(along)
         band = (GRAIN_TO - GRAIN_FROM) * iod
         turn = (above - lower) / band
@@ -277,10 +291,7 @@ class LidLayer:
         iod = self._iod
         luma = patch @ LUMA
         upper, _, crease = self._rest.heights(along)
-        half = max(1, round(HAIR_BESIDE * iod))
-        padded = np.pad(luma, ((0, 0), (half + 1, half)), mode="edge").cumsum(1)
-        beside = (padded[:, 2 * half + 1 :] - padded[:, : -2 * half - 1]) / (2 * half + 1)
-        hair = (luma < HAIR_DARK * beside) & (above > crease - LASH_ROOM * iod)
+        hair = (luma < HAIR_DARK * _beside(luma, HAIR_BESIDE * iod)) & (above > crease - LASH_ROOM * iod)
         hair &= (above < upper + STRAY * iod) & (along > -0.3) & (along < 0.9)
         return np.minimum(1, 2.5 * soften(hair.astype(np.float32), BLEND * iod))
 
@@ -297,8 +308,13 @@ class LidLayer:
         dark = above > np.maximum(upper + FRAME_ABOVE * iod, crease - FRAME_ABOVE * iod)
         dark &= luma < FRAME_DARK * around
         thick = soften(dark.astype(np.float32), FRAME_HALF * iod) > 0.75
+        over_eye = (along > -0.25) & (along < 1.25)
+        columns = np.histogram(along[thick & over_eye], 24, (-0.25, 1.25))[0] > 0
+        if columns.mean() < FRAME_SPAN:
+            return np.zeros_like(luma)
         wide = soften(thick.astype(np.float32), 3 * FRAME_HALF * iod) > 0.04
-        return soften((wide & dark).astype(np.float32), 0.5 * FRAME_HALF * iod)
+        grown = soften((wide & dark).astype(np.float32), FRAME_HALF * iod)
+        return smoothstep(0.05, 0.4, grown)
 
     def _lashes(
         self, patch: Array, skin: Array, along: Array, above: Array
@@ -415,13 +431,15 @@ class LidLayer:
         strength, lowered = by
         iod = self._iod
         upper, _, crease = moved.heights(along)
-        line, crease_shut, reach_shut, _ = self._place_shut(along, above)
+        line, _, reach_shut, _ = self._place_shut(along, above)
         reach = np.maximum(crease - upper, 0.03 * iod)
         height = (above - upper) / reach
         reach_of_lash = 0.4 + 0.6 * lowered  # lashes of a half-closed eye point at the camera
+        # Skin above the crease moves with it the less the higher it lies, as in the mesh.
+        over = np.maximum(above - upper - reach, 0) / (ABOVE_CREASE * iod)
         shut = np.where(
             height > 1,
-            line + reach_shut + (above - upper - reach),
+            above + (line + reach_shut - upper - reach) * np.exp(-over),
             np.where(height < 0, line + (above - upper) / reach_of_lash, line + height * reach_shut),
         )
         su, sv = self._rest.axes.pixels(along, shut)
