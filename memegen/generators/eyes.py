@@ -6,8 +6,9 @@ import numpy as np
 
 from memegen.arrays import Array, Mask
 from memegen.generators.inpaint import fill_unknown, pixel_grid, sample, smoothstep, soften
-from memegen.generators.lids import LUMA, LidCurves, LidLayer
+from memegen.generators.lids import LUMA, LidLayer
 from memegen.geometry.flow import Box
+from memegen.geometry.lids import LidCurves
 from memegen.geometry.outline import fill, opening, smooth_ring
 from memegen.geometry.topology import EYE_CORNERS, UPPER_LID
 
@@ -140,7 +141,10 @@ class EyeLayer:
         held = mass > 0.5
         if not held.any():
             return patch
-        where, colour = (np.arange(10)[held] + 0.5) / 10, np.stack(sums, -1)[held] / mass[held, None]
+        where, colour = (
+            (np.arange(10)[held] + 0.5) / 10,
+            np.stack(sums, -1)[held] / mass[held, None],
+        )
         if where[0] > PUPIL[0]:  # a lid hides the whole pupil
             where = np.concatenate([[PUPIL[0] - 0.1, PUPIL[0]], where])
             colour = np.concatenate([colour[:1] * PUPIL[1], colour[:1], colour])
@@ -182,19 +186,19 @@ class EyeLayer:
         """
         ring, iris, lid = moved
         turn = iris - self._iris
-        turned = min(1.0, float(np.hypot(*turn)) / 1.5)
+        turned = np.float32(min(1.0, float(np.hypot(*turn)) / 1.5))
         x, y = u - self._box.left, v - self._box.top
         kept = sample(self._kept, x, y)
         fresh, shadow = self._fresh(u, v, ring, lid)
-        fresh = np.maximum(fresh, np.float32(turned))
+        fresh = np.asarray(np.maximum(fresh, turned), np.float32)
         if fresh.max() <= 0:
             return kept
+        bare = sample(self._lidless, x, y)
         if turned > 0:
             white = sample(self._turning[..., :3], x, y)
             iris_moved = sample(self._turning[..., 3:], x - turn[0], y - turn[1])
-            bare = white + (iris_moved[..., :3] - white) * iris_moved[..., 3:]
-        else:
-            bare = sample(self._lidless, x, y)
+            looking = white + (iris_moved[..., :3] - white) * iris_moved[..., 3:]
+            bare = bare + (looking - bare) * turned
         return kept + (bare * shadow[..., None] - kept) * fresh[..., None]
 
     def _fresh(self, u: Array, v: Array, ring: Array, lid: Array) -> tuple[Array, Array]:

@@ -132,9 +132,7 @@ class FaceMotion:
         for side, ring in (("R", EYE_RIGHT), ("L", EYE_LEFT)):
             self._lift_upper_lid(points, side, ring, followed)
 
-    def _lift_upper_lid(
-        self, points: Array, side: str, ring: tuple[int, ...], lift: Array
-    ) -> None:
+    def _lift_upper_lid(self, points: Array, side: str, ring: tuple[int, ...], lift: Array) -> None:
         """Raise the middle of an upper lid by `lift` (T, 1) IOD, its corners not at all."""
         share = self.lid_spread[side][:, 1:8] @ np.sin(np.pi * np.arange(1, 8) / 8)
         points[:, :468, 1] += lift * share.astype(np.float32)
