@@ -15,13 +15,16 @@ from memegen.geometry.topology import EYE_CORNERS, UPPER_LID
 IRIS_RADIUS = (0.078, 0.105)  # IOD: an iris is 11.7 mm wide on nearly everyone, eyes 63 mm apart
 IRIS_EDGE = 0.12  # share of the radius over which the iris fades into the white
 PUPIL = (0.38, 0.3)  # its share of the iris's radius, and how bright it is beside the iris
+RIM = 0.012  # IOD over which the eyeball and the rim of a lid blend
+CARUNCLE = (0.84, 0.93)  # lengths from the outer corner where the pink of the inner one begins
+CORNERS_STAY = (0.06, 0.25)  # lengths from an eye's corners that upper and lower lid hardly move
 IRIS_SHOWN = 0.35  # share of the iris that must be seen for its sides to be mirrored
 LASHES = 0.03  # IOD inside the lid line where lashes and shadow are, not eyeball
 WIDENING = 0.02  # IOD of lid motion at which the eyeball no longer shows the lashes' own pixels
 # How dark the eyeball is at the edge of a lid, and the depth (IOD) over which that fades.
 SHADOW, RIM_SHADOW = (0.55, 0.03), (0.12, 0.012)
-CORNER_SHADE = 0.18  # how much darker the white is at the corners than in the middle
-WHITE_LEAST = 0.92  # luma of the white beside the skin's: an eye in the shade of lashes shows less
+CORNER_SHADE = 0.32  # how much darker the white is at the corners than in the middle
+WHITE_LEAST = 1.0  # luma of the white beside the skin's: an eye in the shade of lashes shows less
 WHITE_CHROMA = 0.45  # saturation of the white beside the skin's, at most
 FEATHER = 0.015  # IOD over which what the photo shows and what is completed blend
 WHITE_SHADE = 0.72  # luma beside the white's own below which a pixel is corner, vein or shadow
@@ -52,9 +55,12 @@ class EyeLayer:
         distance = np.hypot(x - self._iris[0], y - self._iris[1]) / self.radius
         disc = 1 - smoothstep(1 - IRIS_EDGE, 1 + IRIS_EDGE, distance)
         self._rest = LidCurves.of(ring, lid)
-        aside = np.clip(np.abs(2 * self._rest.axes.place(x, y)[0] - 1), 0, 1)
+        along = self._rest.axes.place(x, y)[0]
+        aside = np.clip(np.abs(2 * along - 1), 0, 1)
         ball = 1 - CORNER_SHADE * aside[..., None] ** 2
         white = self._whole_white(patch, clean & (distance > 1.2), seen, ball)
+        corner = smoothstep(*CARUNCLE, along) * seen * smoothstep(1.1, 1.3, distance)
+        white += (patch - white) * corner[..., None]  # pink, and never white
         iris_patch = self._whole_iris(patch, (clean & (distance < 1.0)).astype(np.float32), x, y)
         eyeball = white + (iris_patch - white) * disc[..., None]
         sure = _feathered(clean, FEATHER * iod) * np.maximum(disc, self._plain(patch, white))
@@ -176,8 +182,13 @@ class EyeLayer:
             v = inverse[1, 0] * px + inverse[1, 1] * py
             colour = self._eyeball(u, v, (ring_still, iris_still[0], lid_still))
             view = image[box.slices]
-            view += (colour - view) * mask[..., None]
+            view += (colour - view) * self._soft_edge(mask, self.closing(ring))[..., None]
         self._lid.paint(image, ring, lid, head)
+
+    def _soft_edge(self, mask: Array, closing: float) -> Array:
+        """Opening (h, w) that blends into the lids' own rims, unless hardly anything is open."""
+        soft = mask * smoothstep(0.4, 1.0, soften(mask, max(RIM * self._iod, 1)))
+        return np.asarray(mask + (soft - mask) * max(0.0, 1 - 2 * closing), np.float32)
 
     def _eyeball(self, u: Array, v: Array, moved: tuple[Array, Array, Array]) -> Array:
         """Colour (h, w, 3) of the eyeball at places of the unturned photo.
@@ -214,15 +225,17 @@ class EyeLayer:
         upper_rest, lower_rest, _ = self._rest.heights(along)
         height = (above_rest - lower_rest) / np.maximum(upper_rest - lower_rest, 1e-3)
         fresh = np.zeros(u.shape, np.float32)
+        corner = np.minimum(along, 1 - along)
         lids = (
-            (UPPER_LID, upper - above, smoothstep(0.3, 0.65, height)),
-            (slice(9, 16), above - lower, smoothstep(0.5, 0.2, height)),
+            (UPPER_LID, upper - above, smoothstep(0.3, 0.65, height), CORNERS_STAY[0]),
+            (slice(9, 16), above - lower, smoothstep(0.5, 0.2, height), CORNERS_STAY[1]),
         )
-        for points, depth, near in lids:
+        for points, depth, near, stay in lids:
             way = np.abs(ring[points] - self._ring[points]).max() / self._iod
             share = np.float32(min(1.0, float(way) / WIDENING))
             close = smoothstep(0.07 * self._iod, 0.02 * self._iod, depth)
-            fresh = np.maximum(fresh, share * np.maximum(near, close))
+            inner = smoothstep(0.0, stay, corner)
+            fresh = np.maximum(fresh, share * np.maximum(near, close) * inner)
         over = np.maximum(upper - above, 0) / (SHADOW[1] * self._iod)
         under = np.maximum(above - lower, 0) / (RIM_SHADOW[1] * self._iod)
         shadow = (1 - SHADOW[0] * np.exp(-over)) * (1 - RIM_SHADOW[0] * np.exp(-under))

@@ -1,7 +1,7 @@
 """The upper lid of a closing eye: skin that the photo folds away, its crease and its lashes.
 
 An open eye hides most of its upper lid, and the strip that it shows is too narrow to stretch
-over the eyeball. So the shut eye is painted once per photo, where the lids will meet: skin continued
+over the eyeball. So the shut eye is painted once per photo, where the lids meet: skin continued
 from around the eye, with the photo's own grain, bulging over the eyeball, and lashes in the colour
 of the photo's own. Frames only place it: it slides out of the fold with the lid's edge.
 """
