@@ -64,7 +64,8 @@ def eye(face: np.ndarray) -> tuple[EyeLayer, np.ndarray, np.ndarray, np.ndarray]
     disc = np.hypot(x - iris[0, 0], y - iris[0, 1])[..., None] < 0.09 * 0.27 * SIDE
     picture = picture * (1 - opening) + np.where(disc, 40, 230) * opening
     picture = picture.astype(np.float32)
-    return EyeLayer(picture, ring, iris, 0.27 * SIDE), picture, ring, iris
+    lid = points[list(LID_SKIN_RIGHT)]
+    return EyeLayer(picture, ring, iris, lid, 0.27 * SIDE), picture, ring, iris
 
 
 def test_an_eye_at_rest_is_the_photos(

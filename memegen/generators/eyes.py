@@ -4,29 +4,40 @@ from __future__ import annotations
 
 import numpy as np
 
-from memegen.arrays import Array
+from memegen.arrays import Array, Mask
 from memegen.generators.inpaint import fill_unknown, pixel_grid, sample, smoothstep, soften
+from memegen.generators.lids import LUMA, LidLayer
 from memegen.geometry.flow import Box
+from memegen.geometry.lids import LidCurves
 from memegen.geometry.outline import fill, opening, smooth_ring
-from memegen.geometry.topology import EYE_CORNERS
+from memegen.geometry.topology import EYE_CORNERS, UPPER_LID
 
 IRIS_RADIUS = (0.078, 0.105)  # IOD: an iris is 11.7 mm wide on nearly everyone, eyes 63 mm apart
 IRIS_EDGE = 0.12  # share of the radius over which the iris fades into the white
-LASH = 0.02  # IOD inside the lid line where lashes and shadow are, not eyeball
-LID_SMOOTHING = 0.9  # how much of a closed lid is smoothed skin rather than stretched skin
-LID_REACH = 0.045  # IOD over which it is smoothed
-LASH_STRENGTH = 0.8  # opacity of the lashes of a closed eye
-LASH_WIDTH = 0.011  # IOD, half the thickest part of the line they make
+PUPIL = (0.38, 0.3)  # its share of the iris's radius, and how bright it is beside the iris
+RIM = 0.012  # IOD over which the eyeball and the rim of a lid blend
+CARUNCLE = (0.84, 0.93)  # lengths from the outer corner where the pink of the inner one begins
+CORNERS_STAY = (0.06, 0.25)  # lengths from an eye's corners that upper and lower lid hardly move
+IRIS_SHOWN = 0.35  # share of the iris that must be seen for its sides to be mirrored
+LASHES = 0.03  # IOD inside the lid line where lashes and shadow are, not eyeball
 WIDENING = 0.02  # IOD of lid motion at which the eyeball no longer shows the lashes' own pixels
+# How dark the eyeball is at the edge of a lid, and the depth (IOD) over which that fades.
+SHADOW, RIM_SHADOW = (0.55, 0.03), (0.12, 0.012)
+CORNER_SHADE = 0.32  # how much darker the white is at the corners than in the middle
+WHITE_LEAST = 1.0  # luma of the white beside the skin's: an eye in the shade of lashes shows less
+WHITE_CHROMA = 0.45  # saturation of the white beside the skin's, at most
+FEATHER = 0.015  # IOD over which what the photo shows and what is completed blend
+WHITE_SHADE = 0.72  # luma beside the white's own below which a pixel is corner, vein or shadow
 
 
 class EyeLayer:
     """One eye of one photo: white and iris completed behind the lids.
 
-    picture (H, W, 3) 0..255; ring (16, 2) lid points and iris (5, 2) in pixels; `iod` in pixels.
+    picture (H, W, 3) 0..255; ring (16, 2) lid points, iris (5, 2) and lid (7, 2), the skin above
+    the upper lid, in pixels; `iod` in pixels.
     """
 
-    def __init__(self, picture: Array, ring: Array, iris: Array, iod: float) -> None:
+    def __init__(self, picture: Array, ring: Array, iris: Array, lid: Array, iod: float) -> None:
         self._ring, self._iod, self._iris = ring, iod, iris[0]
         height, width = picture.shape[:2]
         self._box = Box.around(ring, 0.16 * iod, height, width)
@@ -36,29 +47,35 @@ class EyeLayer:
         self.visible = min(self._box.size) > 3
         if not self.visible:
             return
+        self._lid = LidLayer(picture, ring, lid, iod)
         patch = picture[self._box.slices]
         x, y = pixel_grid(self._box.left, self._box.top, *self._box.size)
         seen = fill(smooth_ring(ring, EYE_CORNERS), self._box)
-        middle = ring.mean(0)
-        shrunk = (
-            middle
-            + (ring - middle) * (1 - LASH * iod / np.linalg.norm(ring - middle, axis=1))[:, None]
-        )
-        clean = fill(smooth_ring(shrunk.astype(np.float32), EYE_CORNERS), self._box) > 0.9
+        clean = self._within(LASHES) > 0.9
         distance = np.hypot(x - self._iris[0], y - self._iris[1]) / self.radius
         disc = 1 - smoothstep(1 - IRIS_EDGE, 1 + IRIS_EDGE, distance)
-        white = fill_unknown(patch, (clean & (distance > 1.2)).astype(np.float32))
+        self._rest = LidCurves.of(ring, lid)
+        along = self._rest.axes.place(x, y)[0]
+        aside = np.clip(np.abs(2 * along - 1), 0, 1)
+        ball = 1 - CORNER_SHADE * aside[..., None] ** 2
+        white = self._whole_white(patch, clean & (distance > 1.2), seen, ball)
+        corner = smoothstep(*CARUNCLE, along) * seen * smoothstep(1.1, 1.3, distance)
+        white += (patch - white) * corner[..., None]  # pink, and never white
         iris_patch = self._whole_iris(patch, (clean & (distance < 1.0)).astype(np.float32), x, y)
         eyeball = white + (iris_patch - white) * disc[..., None]
-        self._lidless = np.where(clean[..., None], patch, eyeball)  # what wide lids uncover
+        sure = _feathered(clean, FEATHER * iod) * np.maximum(disc, self._plain(patch, white))
+        self._lidless = eyeball + (patch - eyeball) * sure[..., None]  # what wide lids uncover
         self._kept = np.where(seen[..., None] > 0, patch, eyeball)
-        self._lash = np.percentile(sample(patch, *self._edge(ring)).reshape(-1, 3), 20, axis=0)
         self._turning = np.concatenate([white, iris_patch, disc[..., None]], -1)
 
-    def _edge(self, ring: Array) -> tuple[Array, Array]:
-        """Positions (1, N) in the patch along the upper lid."""
-        edge = smooth_ring(ring, EYE_CORNERS)[:48]
-        return edge[None, :, 0] - self._box.left, edge[None, :, 1] - self._box.top
+    def _within(self, margin: float) -> Array:
+        """Coverage (h, w) of the eye's opening less a margin (IOD) along its edge."""
+        middle = self._ring.mean(0)
+        spokes = self._ring - middle
+        length = np.linalg.norm(spokes, axis=1)
+        kept = np.maximum(1 - margin * self._iod / np.maximum(length, 1e-3), 0.05)
+        shrunk = (middle + spokes * kept[:, None]).astype(np.float32)
+        return fill(smooth_ring(shrunk, EYE_CORNERS), self._box)
 
     def closing(self, ring: Array) -> float:
         """0 where the moved ring (16, 2) is as open as in the photo, 1 where the lids meet."""
@@ -66,59 +83,79 @@ class EyeLayer:
         awake = smoothstep(0.02, 0.06, np.array(own / self._iod))  # a shut eye cannot close
         return float(np.clip(1 - opening(ring) / max(own, 1e-3), 0, 1) * awake)
 
-    def _draw_lashes(self, image: Array, ring: Array) -> None:
-        """Lashes along a lowered lid, in the colour of the photo's own."""
-        strength = self.closing(ring) * LASH_STRENGTH
-        if strength < 0.02:
-            return
-        edge = smooth_ring(ring, EYE_CORNERS)[:49]
-        along = np.sin(np.linspace(0, np.pi, len(edge), dtype=np.float32)).clip(0, 1)
-        half = np.maximum(along**0.7 * LASH_WIDTH * self._iod, 0.15)[:, None]
-        normal = np.stack(
-            [edge[:, 1] - np.roll(edge[:, 1], 1), np.roll(edge[:, 0], 1) - edge[:, 0]], 1
-        )
-        normal[0] = normal[1]
-        normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-3)
-        stroke = np.concatenate([edge + normal * half, (edge - normal * half)[::-1]])
-        box = Box.around(stroke, 3, *image.shape[:2])
-        if min(box.size) < 1:
-            return
-        mask = soften(fill(stroke, box), 0.008 * self._iod)[..., None] * strength
-        view = image[box.slices]
-        view += (np.minimum(self._lash, view) - view) * mask
+    def _whole_white(self, patch: Array, known: Mask, seen: Array, ball: Array) -> Array:
+        """The patch as if it were all white of the eye: what the photo shows, continued.
+
+        Between lashes and iris a photo often shows little but their shadow, so the tone is that of
+        the brighter part, no darker and no more saturated than whites beside such skin are.
+        """
+        luma = patch @ LUMA
+        around = patch[seen == 0].reshape(-1, 3)
+        lit = np.percentile(around @ LUMA, [60, 90]) if len(around) else (0, 255)
+        around = around[(around @ LUMA >= lit[0]) & (around @ LUMA <= lit[1])]
+        skin = np.median(around, axis=0) if len(around) else patch.mean((0, 1))
+        bright = known & (luma >= np.percentile(luma[known], 70)) if known.any() else known
+        tone = np.median(patch[bright], axis=0) if bright.any() else skin
+        light, skin_light = float(tone @ LUMA), max(float(skin @ LUMA), 1.0)
+        wanted = max(light, WHITE_LEAST * skin_light)
+        chroma = (tone - light) * (wanted / max(light, 1.0))
+        most = WHITE_CHROMA * np.abs(skin - skin_light).max() * wanted / skin_light
+        chroma = chroma * min(1.0, most / max(float(np.abs(chroma).max()), 1e-3))
+        white = (wanted + chroma).astype(np.float32)
+        plain = (known & (luma > WHITE_SHADE * wanted)).astype(np.float32)
+        plain_white = white * ball
+        if plain.sum() > 4:
+            plain_white = (fill_unknown(patch, plain) + plain_white) / 2
+        own = _feathered(plain > 0, FEATHER * self._iod)[..., None]
+        return plain_white + (patch - plain_white) * own
+
+    @staticmethod
+    def _plain(patch: Array, white: Array) -> Array:
+        """(h, w) 1 where a patch is about as light as the white that it would be."""
+        return smoothstep(WHITE_SHADE - 0.12, WHITE_SHADE, (patch @ LUMA) / (white @ LUMA + 1e-3))
 
     def _whole_iris(self, patch: Array, known: Array, x: Array, y: Array) -> Array:
-        """The iris is round: what a lid hides is taken from the opposite side of its centre."""
+        """The iris is round: what a lid hides is taken from the opposite side of its centre.
+
+        What both sides hide gets the mean colour at its distance from the centre.
+        """
         opposite_x = 2 * self._iris[0] - x - self._box.left
         opposite_y = 2 * self._iris[1] - y - self._box.top
-        both = np.concatenate([patch, known[..., None]], -1)
-        turned = sample(both, opposite_x, opposite_y)
-        sideways = sample(both, opposite_x, y - self._box.top)
-        whole, weight = patch * known[..., None], known.copy()
-        for other in (sideways, turned):
-            add = np.where(other[..., 3] > 0.9, 1 - weight, 0)
-            whole, weight = whole + other[..., :3] * add[..., None], weight + add
-        if weight.max() < 0.5:
+        distance = np.hypot(x - self._iris[0], y - self._iris[1]) / self.radius
+        if not known.any():
             return patch
-        return fill_unknown(whole, weight)
+        rings = self._iris_rings(patch, known, distance)
+        whole, weight = patch * known[..., None], known.copy()
+        if known.sum() > IRIS_SHOWN * np.pi * self.radius**2:  # enough to mirror
+            both = np.concatenate([patch, known[..., None]], -1)
+            turned = sample(both, opposite_x, opposite_y)
+            sideways = sample(both, opposite_x, y - self._box.top)
+            for other in (sideways, turned):
+                add = np.where(other[..., 3] > 0.9, 1 - weight, 0)
+                whole, weight = whole + other[..., :3] * add[..., None], weight + add
+        # Half mirrored, half rings: neither the seams of the one nor the flatness of the other.
+        hidden = (whole + rings * (1 - weight)[..., None] + rings) / 2
+        own = _feathered(known > 0, FEATHER * self._iod)[..., None]
+        return hidden + (patch - hidden) * own
 
-    def _smooth_lid(self, image: Array, ring: Array, lid: Array) -> None:
-        """Take the streaks out of a closed lid: little skin was stretched over much eye."""
-        strength = self.closing(ring) * LID_SMOOTHING
-        if strength < 0.02:
-            return
-        upper = smooth_ring(ring, EYE_CORNERS)[:49]
-        patch = np.concatenate([upper, lid[::-1]]).astype(np.float32)
-        box = Box.around(patch, 0.06 * self._iod, *image.shape[:2])
-        if min(box.size) < 3:
-            return
-        inside = fill(patch, box)
-        view = image[box.slices]
-        reach = LID_REACH * self._iod
-        mass = np.maximum(soften(inside, reach), 1e-3)
-        smooth = np.stack([soften(view[..., c] * inside, reach) / mass for c in range(3)], -1)
-        feathered = np.minimum(inside, soften(inside, 0.25 * reach))[..., None] * strength
-        view += (smooth - view) * feathered
+    @staticmethod
+    def _iris_rings(patch: Array, known: Array, distance: Array) -> Array:
+        """The patch as rings about the iris's centre: each the mean of what is known of it."""
+        rings = np.clip((distance * 10).astype(int), 0, 9)
+        mass = np.bincount(rings.ravel(), known.ravel(), 10)
+        sums = [np.bincount(rings.ravel(), (patch[..., c] * known).ravel(), 10) for c in range(3)]
+        held = mass > 0.5
+        if not held.any():
+            return patch
+        where, colour = (
+            (np.arange(10)[held] + 0.5) / 10,
+            np.stack(sums, -1)[held] / mass[held, None],
+        )
+        if where[0] > PUPIL[0]:  # a lid hides the whole pupil
+            where = np.concatenate([[PUPIL[0] - 0.1, PUPIL[0]], where])
+            colour = np.concatenate([colour[:1] * PUPIL[1], colour[:1], colour])
+        found = [np.interp(distance, where, colour[:, c]) for c in range(3)]
+        return np.stack(found, -1).astype(np.float32)
 
     def paint(
         self, image: Array, ring: Array, iris: Array, lid: Array, head: tuple[Array, Array]
@@ -133,36 +170,79 @@ class EyeLayer:
         box = Box.around(ring, 2, *image.shape[:2])
         if min(box.size) < 1:
             return
-        mask = fill(smooth_ring(ring, EYE_CORNERS), box)
-        if mask.max() > 0 and self.closing(ring) < 0.97:
-            self._draw_eyeball(image, ring, iris, head, box, mask)
-        self._smooth_lid(image, ring, lid)
-        self._draw_lashes(image, ring)
-
-    def _draw_eyeball(
-        self,
-        image: Array,
-        ring: Array,
-        iris: Array,
-        head: tuple[Array, Array],
-        box: Box,
-        mask: Array,
-    ) -> None:
         matrix, offset = head
         inverse = np.linalg.inv(matrix)
-        x, y = pixel_grid(box.left, box.top, *box.size)
-        px, py = x - offset[0], y - offset[1]
-        u = inverse[0, 0] * px + inverse[0, 1] * py - self._box.left
-        v = inverse[1, 0] * px + inverse[1, 1] * py - self._box.top
-        turn = inverse @ (iris[0] - offset) - self._iris
-        widened = float(np.abs(inverse @ (ring - offset).T - self._ring.T).max()) / self._iod
-        bare = np.float32(min(1.0, widened / WIDENING))
-        colour = sample(self._kept + (self._lidless - self._kept) * bare, u, v)
+        still = ((points - offset) @ inverse.T for points in (ring, iris, lid))
+        ring_still, iris_still, lid_still = (points.astype(np.float32) for points in still)
+        mask = fill(smooth_ring(ring, EYE_CORNERS), box)
+        if mask.max() > 0 and self.closing(ring) < 0.97:
+            x, y = pixel_grid(box.left, box.top, *box.size)
+            px, py = x - offset[0], y - offset[1]
+            u = inverse[0, 0] * px + inverse[0, 1] * py
+            v = inverse[1, 0] * px + inverse[1, 1] * py
+            colour = self._eyeball(u, v, (ring_still, iris_still[0], lid_still))
+            view = image[box.slices]
+            view += (colour - view) * self._soft_edge(mask, self.closing(ring))[..., None]
+        self._lid.paint(image, ring, lid, head)
+
+    def _soft_edge(self, mask: Array, closing: float) -> Array:
+        """Opening (h, w) that blends into the lids' own rims, unless hardly anything is open."""
+        soft = mask * smoothstep(0.4, 1.0, soften(mask, max(RIM * self._iod, 1)))
+        return np.asarray(mask + (soft - mask) * max(0.0, 1 - 2 * closing), np.float32)
+
+    def _eyeball(self, u: Array, v: Array, moved: tuple[Array, Array, Array]) -> Array:
+        """Colour (h, w, 3) of the eyeball at places of the unturned photo.
+
+        `moved`: lid points (16, 2), iris centre (2,) and the skin above the lid (7, 2).
+        """
+        ring, iris, lid = moved
+        turn = iris - self._iris
         turned = np.float32(min(1.0, float(np.hypot(*turn)) / 1.5))
+        x, y = u - self._box.left, v - self._box.top
+        kept = sample(self._kept, x, y)
+        fresh, shadow = self._fresh(u, v, ring, lid)
+        fresh = np.asarray(np.maximum(fresh, turned), np.float32)
+        if fresh.max() <= 0:
+            return kept
+        bare = sample(self._lidless, x, y)
         if turned > 0:
-            white = sample(self._turning[..., :3], u, v)
-            moved = sample(self._turning[..., 3:], u - turn[0], v - turn[1])
-            looking = white + (moved[..., :3] - white) * moved[..., 3:]
-            colour = colour + (looking - colour) * turned
-        view = image[box.slices]
-        view += (colour - view) * mask[..., None]
+            white = sample(self._turning[..., :3], x, y)
+            iris_moved = sample(self._turning[..., 3:], x - turn[0], y - turn[1])
+            looking = white + (iris_moved[..., :3] - white) * iris_moved[..., 3:]
+            bare = bare + (looking - bare) * turned
+        return kept + (bare * shadow[..., None] - kept) * fresh[..., None]
+
+    def _fresh(self, u: Array, v: Array, ring: Array, lid: Array) -> tuple[Array, Array]:
+        """Where lids that moved leave nothing of the photo's eyeball, and the shadow they cast.
+
+        Both (h, w): a share 0..1, large along the old and the new edge of a lid that moved, and
+        the factor by which the lids darken what lies below them.
+        """
+        now = LidCurves.of(ring, lid)
+        along, above = now.axes.place(u, v)
+        upper, lower, _ = now.heights(along)
+        along, above_rest = self._rest.axes.place(u, v)
+        upper_rest, lower_rest, _ = self._rest.heights(along)
+        height = (above_rest - lower_rest) / np.maximum(upper_rest - lower_rest, 1e-3)
+        fresh = np.zeros(u.shape, np.float32)
+        corner = np.minimum(along, 1 - along)
+        lids = (
+            (UPPER_LID, upper - above, smoothstep(0.3, 0.65, height), CORNERS_STAY[0]),
+            (slice(9, 16), above - lower, smoothstep(0.5, 0.2, height), CORNERS_STAY[1]),
+        )
+        for points, depth, near, stay in lids:
+            way = np.abs(ring[points] - self._ring[points]).max() / self._iod
+            share = np.float32(min(1.0, float(way) / WIDENING))
+            close = smoothstep(0.07 * self._iod, 0.02 * self._iod, depth)
+            inner = smoothstep(0.0, stay, corner)
+            fresh = np.maximum(fresh, share * np.maximum(near, close) * inner)
+        over = np.maximum(upper - above, 0) / (SHADOW[1] * self._iod)
+        under = np.maximum(above - lower, 0) / (RIM_SHADOW[1] * self._iod)
+        shadow = (1 - SHADOW[0] * np.exp(-over)) * (1 - RIM_SHADOW[0] * np.exp(-under))
+        return fresh, np.asarray(shadow, np.float32)
+
+
+def _feathered(mask: Mask, radius: float) -> Array:
+    """(h, w) mask that fades out inward over about `radius` pixels."""
+    solid = mask.astype(np.float32)
+    return solid * smoothstep(0.5, 1.0, soften(solid, max(radius, 1)))

@@ -88,8 +88,10 @@ class MeshPainter:
         self._creases = CreaseLayer(self._picture, points, motion, load_appearance(), cell)
         iod = float(motion.pose.scale) * scene.unit
         self._eyes = {
-            side: EyeLayer(picture, points[list(ring), :2], points[iris, :2], iod)
-            for side, ring, iris, _ in _EYES
+            side: EyeLayer(
+                picture, points[list(ring), :2], points[iris, :2], points[list(skin), :2], iod
+            )
+            for side, ring, iris, skin in _EYES
         }
         model = load_mouth()
         light = light_of(light_samples(picture, points[:, :2]), model.fit)

@@ -11,8 +11,12 @@ from memegen.arrays import Array, Mask
 from memegen.geometry.anatomy import Anatomy, compose_channels
 from memegen.geometry.shape import LEFT_IRIS, RIGHT_IRIS, Pose, fit_pose, rotation_of
 from memegen.geometry.topology import (
+    BROW_LEFT,
+    BROW_RIGHT,
     EYE_LEFT,
     EYE_RIGHT,
+    LID_SKIN_LEFT,
+    LID_SKIN_RIGHT,
     LIPS_OUTER,
     LOWER_LIP_EDGE,
     UPPER_LIP_EDGE,
@@ -26,6 +30,9 @@ HEAD_PIVOT = np.array([0, -0.45, -1.25], np.float32)  # IOD: between the ears, w
 EXACT_TURN, MOST_TURN, LEAST_TURN, BACK = 12.0, 20.0, 5.0, 0.7
 EYEBALL_RADIUS = 0.19  # IOD: 12 mm of 63
 BLINK_CLOSED = 0.85  # blink channel at which the lids meet
+LID_FOLLOWS = 0.3  # of an iris's way up or down, beyond the lids' motion in the basis
+WHITE_SHOWN, MOST_WIDENING = 0.02, 0.06  # IOD above the iris at AU5 = 5, and at most for that
+BROW_ROOM = 0.55  # share of the skin's height between lid and brow that a raised lid leaves
 CLOSED_LINE = 0.12  # where lids meet, from the lower lid (0) to the upper (1)
 
 
@@ -80,9 +87,10 @@ class FaceMotion:
             shift = shift + detail.share[:, None] * detail.shift
         points = np.repeat(face[None], len(targets), 0)
         points[:, :468] += shift
+        self._turn_eyes(points, targets)
+        self._widen_lids(points, face, targets)
         self._close_lids(points, face, targets)
         self._meet_lips(points, face, targets, measured=detail is not None)
-        self._turn_eyes(points, targets)
         return self.pose.to_crop(self._turn_head(points, targets))
 
     def head_affine(self, target: Array, depth: float) -> tuple[Array, Array]:
@@ -119,6 +127,39 @@ class FaceMotion:
         shift = ((gaze - own) * EYEBALL_RADIUS)[:, None, :]
         for iris in (RIGHT_IRIS, LEFT_IRIS):
             points[:, iris, :2] += shift
+        # An upper lid follows the iris nearly all the way, further than the basis takes it.
+        followed = LID_FOLLOWS * shift[:, :, 1]
+        for side, ring in (("R", EYE_RIGHT), ("L", EYE_LEFT)):
+            self._lift_upper_lid(points, side, ring, followed)
+
+    def _lift_upper_lid(self, points: Array, side: str, ring: tuple[int, ...], lift: Array) -> None:
+        """Raise the middle of an upper lid by `lift` (T, 1) IOD, its corners not at all."""
+        share = self.lid_spread[side][:, 1:8] @ np.sin(np.pi * np.arange(1, 8) / 8)
+        points[:, :468, 1] += lift * share.astype(np.float32)
+
+    def _widen_lids(self, points: Array, face: Array, targets: Array) -> None:
+        """Wide eyes show white above the iris: raise upper lids as far as that takes with AU5."""
+        for side, ring, iris in (("R", EYE_RIGHT, RIGHT_IRIS), ("L", EYE_LEFT, LEFT_IRIS)):
+            channel = aus.INDEX["AU5" + side]
+            raising = np.clip(targets[:, channel] - self.own[channel], 0, 1)
+            rim = np.linalg.norm(face[iris][1:, :2] - face[iris][0, :2], axis=-1).mean()
+            above_iris = points[:, iris.start, 1] + rim + WHITE_SHOWN
+            lack = np.clip(above_iris - points[:, ring[4], 1], 0, MOST_WIDENING)
+            self._lift_upper_lid(points, side, ring, (raising * lack)[:, None])
+        self._keep_off_brows(points, face)
+
+    def _keep_off_brows(self, points: Array, face: Array) -> None:
+        """Skin between a raised lid and its brow gathers; it must not run over the brow."""
+        for side, ring, skin, brow in (
+            ("R", EYE_RIGHT, LID_SKIN_RIGHT, BROW_RIGHT),
+            ("L", EYE_LEFT, LID_SKIN_LEFT, BROW_LEFT),
+        ):
+            edge, lower_row = list(skin[1:6]), list(brow[5:])
+            own = float(face[lower_row, 1].mean() - face[edge, 1].mean())
+            room = points[:, lower_row, 1].mean(1) - points[:, edge, 1].mean(1)
+            risen = np.maximum(points[:, edge, 1].mean(1) - face[edge, 1].mean(), 0)
+            excess = np.clip(BROW_ROOM * max(own, 0) - room, 0, risen)
+            self._lift_upper_lid(points, side, ring, -excess[:, None])
 
     def _close_lids(self, points: Array, face: Array, targets: Array) -> None:
         """Bring the lids exactly together as the blink channels near BLINK_CLOSED."""
