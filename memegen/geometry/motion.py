@@ -9,6 +9,7 @@ import numpy as np
 from memegen import aus
 from memegen.arrays import Array, Mask
 from memegen.geometry.anatomy import Anatomy, compose_channels
+from memegen.geometry.lips import LipLine
 from memegen.geometry.shape import LEFT_IRIS, RIGHT_IRIS, Pose, fit_pose, rotation_of
 from memegen.geometry.topology import (
     EYE_LEFT,
@@ -33,12 +34,13 @@ CLOSED_LINE = 0.12  # where lids meet, from the lower lid (0) to the upper (1)
 class FaceMotion:
     """A face at rest in its photo, ready to be moved. Build it with `FaceMotion.of`."""
 
-    landmarks: Array  # (478, 3) crop units
+    landmarks: Array  # (478, 3) crop units, the rings of shut lips brought together
     own: Array  # (K,) the photo's own expression, 0..1
     anatomy: Anatomy
     pose: Pose
     lid_spread: dict[str, Array]  # side -> (468, 16) how far each lid point's correction reaches
     lip_spread: tuple[Array, Array]  # (468, 11) each, upper and lower lip edge
+    lips: LipLine
     limited: bool = True  # whether the head turns only as far as the photo can show
 
     @classmethod
@@ -60,12 +62,14 @@ class FaceMotion:
             spread[list(ring)] = np.eye(len(ring), dtype=np.float32)
             lids[side] = spread
         pose = fit_pose(landmarks, canonical, anatomy.rigid_weights)
-        return cls(landmarks, own, anatomy, pose, lids, (upper, lower))
+        landmarks, lips = _sealed(landmarks, own, pose)
+        return cls(landmarks, own, anatomy, pose, lids, (upper, lower), lips)
 
     def on(self, landmarks: Array, own: Array) -> FaceMotion:
         """The same anatomy on another face: what `of` makes, without its preparations."""
         pose = fit_pose(landmarks, self.anatomy.canonical, self.anatomy.rigid_weights)
-        return replace(self, landmarks=landmarks, own=own, pose=pose)
+        landmarks, lips = _sealed(landmarks, own, pose)
+        return replace(self, landmarks=landmarks, own=own, pose=pose, lips=lips)
 
     def move(self, targets: Array, detail: Detail | None = None) -> Array:
         """(T, K) expressions, 0..1, to (T, 478, 3) landmarks in crop units.
@@ -154,24 +158,22 @@ class FaceMotion:
         return points[:, list(ring)] + shift[:, list(ring)]
 
     def _meet_lips(self, points: Array, face: Array, targets: Array, measured: bool) -> None:
-        """Scale the mouth's opening down with the action units that open it; never cross lips.
+        """Open shut lips smoothly; scale an open mouth down with what opens it; never cross lips.
 
         Lips that move as measured are only kept from crossing.
         """
         upper, lower = list(UPPER_LIP_EDGE), list(LOWER_LIP_EDGE)
-        own_gap, gaps = self._opening(self.own[None])[0], self._opening(targets)
-        keep = (
-            np.clip(gaps / max(own_gap, 1e-6), 0, 1)
-            if own_gap > 0.015 and not measured
-            else np.ones(len(gaps))
-        )
-        closing = (keep < 1)[:, None, None]
-        middle = (points[:, upper] + points[:, lower]) / 2
-        moved_half = (points[:, upper] - points[:, lower]) / 2
-        kept_half = (face[upper] - face[lower]) / 2 * keep[:, None, None]
-        half = np.where(closing, kept_half, moved_half)
-        crossed = (moved_half[..., 1] < 0) & (face[upper, 1] >= face[lower, 1])
-        half = np.where(crossed[..., None] & ~closing, 0, half)
+        if measured:
+            middle = (points[:, upper] + points[:, lower]) / 2
+            half = (points[:, upper] - points[:, lower]) / 2
+        else:
+            middle, half = self.lips.moved(points, face, targets)
+            own_gap, gaps = self._opening(self.own[None])[0], self._opening(targets)
+            if own_gap > 0.015:
+                keep = np.clip(gaps / own_gap, 0, 1)[:, None, None]
+                half = np.where(keep < 1, (face[upper] - face[lower]) / 2 * keep, half)
+        crossed = (half[..., 1] < 0) & (face[upper, 1] >= face[lower, 1])
+        half = np.where(crossed[..., None], 0, half)
         top = np.einsum("vr,trc->tvc", self.lip_spread[0], middle + half - points[:, upper])
         bottom = np.einsum("vr,trc->tvc", self.lip_spread[1], middle - half - points[:, lower])
         points[:, :468] += top + bottom
@@ -180,6 +182,17 @@ class FaceMotion:
         """(T,) how far (IOD) the basis parts the middle of the lips from rest."""
         shift = self.anatomy.displacement(vectors)
         return np.maximum(shift[:, 13, 1] - shift[:, 14, 1], 0)  # type: ignore[no-any-return]
+
+
+def _sealed(landmarks: Array, own: Array, pose: Pose) -> tuple[Array, LipLine]:
+    """Landmarks (478, 3) in crop units with shut lips on one line, and how shut they are."""
+    face = pose.to_face(landmarks)
+    lips = LipLine.of(face, own)
+    sealed = landmarks.copy()
+    rows = sorted({*UPPER_LIP_EDGE, *LOWER_LIP_EDGE})
+    if lips.shut > 0:
+        sealed[rows] = pose.to_crop(lips.sealed(face))[rows]
+    return sealed, lips
 
 
 def _upper_lip_side(anatomy: Anatomy) -> Mask:
