@@ -20,6 +20,10 @@ _JAW_STRETCH = 1.95
 _SPENT = 0.7  # share of AU9 and AU10 beyond 1 that AU10 has no strength left for
 
 
+PARTING_JAW, PARTING_UPPER = 0.2, 0.25  # shares of AU25 that AU26 and AU10 are at least
+JAW_PARTS = 0.5  # share of AU25 that a full jaw drop (AU26) makes needless
+
+
 @dataclass(frozen=True)
 class Anatomy:
     """Displacements in face coordinates (x right, y up, z to the camera) and IOD.
@@ -58,7 +62,11 @@ class Anatomy:
 
 
 def compose_channels(vectors: Array) -> Array:
-    """Express AU27 and AU46 by the channels whose motion is measured on people, and share AU9's.
+    """Express AU27, AU46 and AU28 by the channels whose motion is measured on people; share AU9's.
+
+    Lips that part take the jaw and the upper lip along a little; a jaw that drops has parted them
+    already, so that the lower lip goes with the chin and not over it. A lip suck is a tightening
+    carried on.
 
     A mouth stretch is a jaw drop carried on; a wink is a blink with help from cheek and mouth.
     Nose wrinkler and upper lip raiser are heads of one muscle (levator labii superioris): what they
@@ -67,9 +75,15 @@ def compose_channels(vectors: Array) -> Array:
     driven = np.array(vectors, np.float32)
     driven[..., aus.INDEX["AU26"]] += _JAW_STRETCH * driven[..., aus.INDEX["AU27"]]
     np.minimum(driven[..., aus.INDEX["AU26"]], _JAW_STRETCH, out=driven[..., aus.INDEX["AU26"]])
+    parted, jaw = driven[..., aus.INDEX["AU25"]], driven[..., aus.INDEX["AU26"]]
+    np.maximum(jaw, PARTING_JAW * parted, out=jaw)
+    parted *= 1 - JAW_PARTS * np.clip(jaw, 0, 1)
+    tight = driven[..., aus.INDEX["AU23"]]
+    np.maximum(tight, driven[..., aus.INDEX["AU28"]], out=tight)
     wink = AU_TO_SHAPES[46]
     for side in "LR":
         raised = driven[..., aus.INDEX["AU10" + side]]
+        raised = np.maximum(raised, PARTING_UPPER * parted)
         beyond = np.maximum(driven[..., aus.INDEX["AU9" + side]] + raised - 1, 0)
         driven[..., aus.INDEX["AU10" + side]] = raised - np.minimum(_SPENT * beyond, raised)
         strength = driven[..., aus.INDEX["AU46" + side]]

@@ -32,7 +32,9 @@ from memegen.geometry.topology import (
 )
 
 JAW = ("AU26",)  # a chin follows its bone, which landmarks lag behind: half ICT's, half theirs
-CHIN_TOP = -1.35  # IOD: height of the canonical mesh under the lower lip
+CHIN_TOP = -1.3  # IOD: height of the canonical mesh under the lower lip
+BROW_LOWER = (9, 8, 7, 6, 5)  # of a BROW ring: what lies below its first five, from the outer end
+FOREHEAD = 0.32  # IOD: height above the middle of the brows
 # `muscle_reach` at the face's outline of the action units that change it.
 OUTLINE_BELIEF = {"AU12": 0.1, "AU26": 0.055}
 
@@ -147,12 +149,40 @@ def calibrate(
     return Anatomy(
         basis.canonical,
         basis.triangles,
-        units,
-        solved[len(live) :],
+        relaxed(units, basis.canonical, basis.triangles),
+        relaxed(solved[len(live) :], basis.canonical, basis.triangles),
         products,
         basis.rigid_weights,
         np.ones(len(aus.CHANNELS), np.float32),
     )
+
+
+def relaxed(displacements: Array, canonical: Array, triangles: Integers) -> Array:
+    """(N, 468, 3) displacements with bare skin stretched evenly between what pulls at it.
+
+    Forehead and chin have nothing for landmarks to hold on to: they follow the brows or the lower
+    lip over a short way, and the mesh folds there where those move far. Between the brows and the
+    hairline, and the lip and the outline, each vertex takes the mean of its neighbours' motion,
+    weighted by nearness (a discrete harmonic map, Tutte 1963, with inverse lengths). A brow keeps its
+    thickness: hair does not stretch as the skin below it does.
+    """
+    displacements = displacements.copy()
+    for brow in (BROW_LEFT, BROW_RIGHT):
+        upper, lower = list(brow[:5]), [brow[k] for k in BROW_LOWER]
+        mean = (displacements[:, upper] + displacements[:, lower]) / 2
+        displacements[:, upper], displacements[:, lower] = mean, mean
+    free = (canonical[:, 1] > FOREHEAD) | (canonical[:, 1] < CHIN_TOP)
+    free[list({*FACE_OVAL, *BROW_LEFT, *BROW_RIGHT, *LIPS_OUTER})] = False
+    laplacian = np.zeros((len(canonical), len(canonical)))
+    for a, b in ((0, 1), (1, 2), (2, 0)):
+        i, j = triangles[:, a], triangles[:, b]
+        near = 1 / np.maximum(np.linalg.norm(canonical[i] - canonical[j], axis=1), 1e-3)
+        laplacian[i, j] = laplacian[j, i] = -near
+    laplacian -= np.diag(laplacian.sum(1))
+    pulled = laplacian[np.ix_(free, ~free)] @ displacements[:, ~free]
+    even = displacements.copy()
+    even[:, free] = np.linalg.solve(laplacian[np.ix_(free, free)], -pulled)
+    return np.asarray(even, np.float32)
 
 
 def uncalibrated(basis: IctBasis) -> Anatomy:

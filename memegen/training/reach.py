@@ -3,8 +3,11 @@
 Faces of the training split whose mouths are shut are asked for every action unit and looked at
 again, by MediaPipe's landmarker where it is given (an estimator that shares nothing with the
 program), else by the perception network. Where less is seen than was asked for, that channel is
-given a gain; where more, it is held back. What faces can do sets the limit: no channel moves
-further than `MOST` of real changes of expression do (see `limits`).
+given a gain; where more, it is held back.
+
+What faces can do sets the limit: no channel is *seen* to move further than `MOST` of the changes
+of expression that the same landmarks show on real people (see `limits`). Landmarkers lag behind
+strong motion, on real faces as on moved ones; so like is compared with like.
 """
 
 from __future__ import annotations
@@ -26,13 +29,19 @@ from memegen.facedata.teachers import MediaPipeTeacher
 from memegen.generators import Scene, generator_named
 from memegen.geometry.anatomy import Anatomy, load_anatomy
 from memegen.geometry.motion import FaceMotion
-from memegen.geometry.shape import angles_of, fit_pose
+from memegen.geometry.shape import angles_of, fit_pose, mirror_order
 from memegen.perception.perceive import Perceiver
 from memegen.training import anatomy as calibration
 
 SIDE = 256  # pixels of the crops that are animated
 LEVELS = (0.0, 1.0, 2.0, 3.0, 4.0, 5.0)  # intensities asked for
-LEAST_GAIN, MOST_GAIN = 0.7, 2.5  # whatever the estimator says
+LEAST_GAIN = 0.7  # whatever the estimator says
+# Looked at, each action unit at 5 on faces 400 px wide that nothing was tuned on: beyond, skin folds
+# or a face stops being one, whatever the estimator says.
+MOST_GAIN = {
+    1: 2.5, 2: 2.0, 4: 2.5, 5: 1.25, 6: 1.7, 9: 1.8, 10: 1.4, 12: 1.6, 15: 2.5, 17: 1.6, 20: 1.5,
+    25: 1.5, 26: 1.25, 45: 1.15,
+}  # fmt: skip
 MOST = 0.995  # quantile of real displacements that no gain goes beyond
 ROUNDS = 3
 FIXED = ("head", "gaze")  # angles are what they are
@@ -70,8 +79,10 @@ MARKERS: dict[int, Marker] = {
 class Judge(Protocol):
     """Says which action units a face shows."""
 
-    def look(self, pictures: Picture) -> Array:
-        """(T, S, S, 3) aligned crops, 0..255, to (T, K) channels; only changes have a meaning."""
+    def look(self, pictures: Picture) -> tuple[Array, Array]:
+        """(T, S, S, 3) aligned crops, 0..255, to landmarks (T, 478, 3) in crop units and channels
+        (T, K), of which only changes have a meaning.
+        """
         ...
 
 
@@ -81,9 +92,9 @@ class PerceptionJudge:
     def __init__(self) -> None:
         self._perceiver = Perceiver()
 
-    def look(self, pictures: Picture) -> Array:
+    def look(self, pictures: Picture) -> tuple[Array, Array]:
         """See Judge.look."""
-        return reach._look(self._perceiver, pictures)[1]
+        return reach._look(self._perceiver, pictures)
 
 
 class MediaPipeJudge:
@@ -93,7 +104,7 @@ class MediaPipeJudge:
         self._teacher = MediaPipeTeacher(landmarker)
         self._anatomy = anatomy
 
-    def look(self, pictures: Picture) -> Array:
+    def look(self, pictures: Picture) -> tuple[Array, Array]:
         """See Judge.look. Raises MemegenError where MediaPipe sees no face."""
         none = np.zeros(len(aus.CHANNELS), np.float32)
         seen = [self._teacher.look(picture, none) for picture in pictures]
@@ -101,12 +112,12 @@ class MediaPipeJudge:
         pose = fit_pose(landmarks, self._anatomy.canonical, self._anatomy.rigid_weights)
         for channel, value in marked(pose.to_face(landmarks[:, :468])).items():
             units[:, aus.INDEX[channel]] = value
-        return np.asarray(units, np.float32)
+        return landmarks, np.asarray(units, np.float32)
 
 
 def marked(shapes: Array) -> dict[str, Array]:
     """(T, 468, 3) faces (face coordinates, IOD) to (T,) of each channel that has a marker."""
-    mirrored = shapes[:, calibration.mirror_order(shapes[0])[:468]]
+    mirrored = shapes[:, mirror_order(shapes[0])[:468]]
     found = {}
     for number, marker in MARKERS.items():
         for side, seen in (("L", shapes), ("R", mirrored)):
@@ -123,11 +134,13 @@ def measure(
     """Slope and correlation of seen on asked of each action unit, model `mesh`.
 
     crops (N, S, S, 3): every face is asked for every AU at LEVELS, the rest staying its own.
-    Faces that the judge loses are left out.
+    Faces that the judge loses are left out. `follows` is how far the judge's landmarks move along
+    the action unit's own displacement, of how far the mesh moved them.
     """
     perceiver, generator = Perceiver(), generator_named("mesh")
     asked: dict[int, list[float]] = {number: [] for number in numbers}
     seen: dict[int, list[float]] = {number: [] for number in numbers}
+    moved: dict[int, list[float]] = {number: [] for number in numbers}
     for crop in crops:
         landmarks, own = reach._look(perceiver, crop[None].astype(np.float32))
         size = float(len(crop))
@@ -140,37 +153,54 @@ def measure(
             targets[:, columns] = np.array(LEVELS, np.float32)[:, None] / aus.MAX_INTENSITY
             painted = np.stack([crop, *painter.paint(targets)]).clip(0, 255).astype(np.uint8)
             try:
-                said = judge.look(painted)[:, columns].mean(1)
+                points, units = judge.look(painted)
             except MemegenError:
                 continue
+            pose = fit_pose(points, anatomy.canonical, anatomy.rigid_weights)
+            shapes = pose.to_face(points[:, :468])
+            unit = anatomy.units[columns].sum(0)
             asked[number].extend((targets - own)[:, columns].mean(1))
-            seen[number].extend(said[1:] - said[0])
-    return {n: _fit(np.array(asked[n]), np.array(seen[n])) for n in numbers if asked[n]}
+            seen[number].extend((units[1:] - units[0])[:, columns].mean(1))
+            moved[number].extend(along(shapes[1:] - shapes[0], unit))
+    gains = {n: anatomy.gains[aus.INDEX[aus.BY_NUMBER[n].channels[0]]] for n in numbers}
+    return {n: _fit(asked[n], seen[n], moved[n], float(gains[n])) for n in numbers if asked[n]}
 
 
-def _fit(asked: Array, seen: Array) -> dict[str, float]:
-    slope = float((asked * seen).sum() / max(float((asked**2).sum()), 1e-9))
-    steady = float(seen.std()) == 0
-    return {"slope": slope, "correlation": 0.0 if steady else float(np.corrcoef(asked, seen)[0, 1])}
+def _fit(
+    asked_: list[float], seen_: list[float], moved_: list[float], gain: float
+) -> dict[str, float]:
+    asked, seen, moved = (np.array(values) for values in (asked_, seen_, moved_))
+    more = np.clip(asked, 0, None)
+    return {
+        "slope": float((asked * seen).sum() / max(float((asked**2).sum()), 1e-9)),
+        "correlation": float(np.corrcoef(asked, seen)[0, 1]) if seen.std() > 0 else 0.0,
+        "follows": float((more * moved).sum() / max(gain * float((more**2).sum()), 1e-9)),
+    }
+
+
+def along(change: Array, unit: Array) -> Array:
+    """(N, 468, 3) changes of shape to (N,): how many times `unit` (468, 3) they hold.
+
+    `<change, u> / <u, u>` as seen from the front, at the vertices that `unit` moves most.
+    """
+    size = np.linalg.norm(unit[:, :2], axis=1)
+    moving = size > size.max() / 2
+    u = unit[moving][:, :2].reshape(-1)
+    flat = change[:, moving, :2].reshape(len(change), -1)
+    return np.asarray(flat @ u / max(float(u @ u), 1e-9))
 
 
 def limits(anatomy: Anatomy, shapes: Array, pairs: Integers) -> Array:
-    """(K,) the largest gain of each channel that real faces reach.
+    """(K,) how many times each channel's displacement real changes of expression hold, at most.
 
-    shapes (N, 468, 3) in face coordinates (IOD), pairs (P, 2) rows of one person: the change of
-    each pair along a channel's own displacement u, at the vertices that it moves most, is
-    `<change, u> / <u, u>`; the limit is its `MOST` quantile.
+    shapes (N, 468, 3) in face coordinates (IOD), pairs (P, 2) rows of one person; the `MOST`
+    quantile of `along`, either way.
     """
     found = np.ones(len(aus.CHANNELS), np.float32)
     change = shapes[pairs[:, 1]] - shapes[pairs[:, 0]]
     for row, unit in enumerate(anatomy.units):
-        size = np.linalg.norm(unit, axis=1)
-        if size.max() <= 0:
-            continue
-        moving = size > size.max() / 2
-        u = unit[moving][:, :2].reshape(-1)
-        along = change[:, moving, :2].reshape(len(pairs), -1) @ u / max(float(u @ u), 1e-9)
-        found[row] = np.quantile(np.abs(along), MOST)
+        if np.abs(unit).max() > 0:
+            found[row] = np.quantile(np.abs(along(change, unit)), MOST)
     return found
 
 
@@ -206,7 +236,7 @@ def train(
     anatomy = replace(anatomy, gains=np.ones_like(anatomy.gains))
     labels, basis = load_labels(data), load_basis(data)
     pairs = calibration.person_pairs(labels, ~labels.is_val, FRONTAL)
-    most = limits(anatomy, face_shapes(labels, basis), pairs).clip(1, MOST_GAIN)
+    most = limits(anatomy, face_shapes(labels, basis), pairs)
     rows = spaced(closed_mouths(labels, held_out=False), faces)
     if not len(rows):
         raise MemegenError(f"{data}: no face with a shut mouth in the training split")
@@ -217,7 +247,7 @@ def train(
         report = measure(crops, judge, anatomy, tuple(seen))
         anatomy = replace(anatomy, gains=next_gains(anatomy.gains, report, most))
         shown = (
-            f"AU{n} {r['slope']:.2f} x{anatomy.gains[aus.INDEX[aus.BY_NUMBER[n].channels[0]]]:.2f}"
+            f"AU{n} {r['slope']:.2f} ({r['follows']:.2f}) x{anatomy.gains[aus.INDEX[aus.BY_NUMBER[n].channels[0]]]:.2f}"
             for n, r in report.items()
         )
         log(f"round {round_ + 1}: " + "  ".join(shown))
@@ -227,10 +257,15 @@ def train(
 
 
 def next_gains(gains: Array, report: dict[int, dict[str, float]], most: Array) -> Array:
-    """(K,) gains that would make up for the slopes of `report`, within (K,) `most`."""
+    """(K,) gains that would make up for the slopes of `report`.
+
+    No further than looks like (K,) `most` displacements to a judge that sees them shrunk to
+    `follows`, nor outside LEAST_GAIN..MOST_GAIN.
+    """
     better = gains.copy()
     for number, fit in report.items():
         rows = [aus.INDEX[c] for c in aus.BY_NUMBER[number].channels]
         wanted = gains[rows] / max(fit["slope"], 0.05)
-        better[rows] = np.clip(wanted, LEAST_GAIN, most[rows])
+        likely = np.clip(most[rows] / max(fit["follows"], 0.05), 1, MOST_GAIN[number])
+        better[rows] = np.clip(wanted, LEAST_GAIN, likely)
     return better
