@@ -53,7 +53,7 @@ def test_shipped_recipes_are_all_there_and_named_as_their_files() -> None:
 @pytest.mark.parametrize("name", recipes.names())
 def test_shipped_recipes_move_and_loop_without_a_jump(name: str) -> None:
     track = recipes.load_track(name)
-    own = np.full(50, 0.2, np.float32)
+    own = np.full(len(aus.CHANNELS), 0.2, np.float32)
     frames = track.resolve(own)
     steps = np.abs(np.diff(np.concatenate([frames, frames[:1]]), axis=0)).max(1)
     assert steps.max() > 0.02

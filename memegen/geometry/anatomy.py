@@ -21,6 +21,10 @@ _SPENT = 0.7  # share of AU9 and AU10 beyond 1 that AU10 has no strength left fo
 
 
 PARTING_JAW, PARTING_UPPER = 0.2, 0.25  # shares of AU25 that AU26 and AU10 are at least
+OUTER_LIFTS = 0.5  # share of AU2 that AU1 is at least: the frontalis is one sheet of muscle
+# What AU1 and AU2 lift together at most, times their units: 0.22 IOD, which landmarkers that see half
+# of it (see `memegen.training.reach`) call 0.11, as far as brows of real people rise.
+FRONTALIS = 3.2
 JAW_PARTS = 0.5  # share of AU25 that a full jaw drop (AU26) makes needless
 
 
@@ -64,11 +68,10 @@ class Anatomy:
 def compose_channels(vectors: Array) -> Array:
     """Express AU27, AU46 and AU28 by the channels whose motion is measured on people; share AU9's.
 
-    Lips that part take the jaw and the upper lip along a little; a jaw that drops has parted them
-    already, so that the lower lip goes with the chin and not over it. A lip suck is a tightening
-    carried on.
-
-    A mouth stretch is a jaw drop carried on; a wink is a blink with help from cheek and mouth.
+    A mouth stretch is a jaw drop carried on, a lip suck a tightening; a wink is a blink with help
+    from cheek and mouth. Lips that part take the jaw and the upper lip along a little; a jaw that
+    drops has parted them already, so that the lower lip goes with the chin and not over it. An
+    outer brow that goes up pulls at the inner one.
     Nose wrinkler and upper lip raiser are heads of one muscle (levator labii superioris): what they
     lift together beyond the strength of one hardly goes further, or no upper lip would be left.
     """
@@ -76,8 +79,9 @@ def compose_channels(vectors: Array) -> Array:
     driven[..., aus.INDEX["AU26"]] += _JAW_STRETCH * driven[..., aus.INDEX["AU27"]]
     np.minimum(driven[..., aus.INDEX["AU26"]], _JAW_STRETCH, out=driven[..., aus.INDEX["AU26"]])
     parted, jaw = driven[..., aus.INDEX["AU25"]], driven[..., aus.INDEX["AU26"]]
-    np.maximum(jaw, PARTING_JAW * parted, out=jaw)
+    along = PARTING_JAW * parted
     parted *= 1 - JAW_PARTS * np.clip(jaw, 0, 1)
+    np.maximum(jaw, along, out=jaw)
     tight = driven[..., aus.INDEX["AU23"]]
     np.maximum(tight, driven[..., aus.INDEX["AU28"]], out=tight)
     wink = AU_TO_SHAPES[46]
@@ -86,6 +90,11 @@ def compose_channels(vectors: Array) -> Array:
         raised = np.maximum(raised, PARTING_UPPER * parted)
         beyond = np.maximum(driven[..., aus.INDEX["AU9" + side]] + raised - 1, 0)
         driven[..., aus.INDEX["AU10" + side]] = raised - np.minimum(_SPENT * beyond, raised)
+        inner, outer = driven[..., aus.INDEX["AU1" + side]], driven[..., aus.INDEX["AU2" + side]]
+        np.maximum(inner, OUTER_LIFTS * outer, out=inner)
+        share = np.minimum(1, FRONTALIS / np.maximum(inner + outer, 1e-6))
+        inner *= share
+        outer *= share
         strength = driven[..., aus.INDEX["AU46" + side]]
         closing = driven[..., aus.INDEX["AU45" + side]]
         np.maximum(closing, strength, out=driven[..., aus.INDEX["AU45" + side]])

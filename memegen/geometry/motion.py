@@ -12,6 +12,8 @@ from memegen.geometry.anatomy import Anatomy, compose_channels
 from memegen.geometry.lips import LipLine
 from memegen.geometry.shape import LEFT_IRIS, RIGHT_IRIS, Pose, fit_pose, rotation_of
 from memegen.geometry.topology import (
+    BROW_LEFT,
+    BROW_RIGHT,
     EYE_LEFT,
     EYE_RIGHT,
     LIPS_OUTER,
@@ -27,6 +29,10 @@ HEAD_PIVOT = np.array([0, -0.45, -1.25], np.float32)  # IOD: between the ears, w
 EXACT_TURN, MOST_TURN, LEAST_TURN, BACK = 12.0, 20.0, 5.0, 0.7
 EYEBALL_RADIUS = 0.19  # IOD: 12 mm of 63
 BLINK_CLOSED = 0.85  # blink channel at which the lids meet
+# Share of a brow's height above the upper lid that lowering leaves: first percentile, at the inner
+# end, of 610 pairs of photos of one person, neutral and frowning.
+LEAST_BROW = 0.4
+BROW_REACH = 0.12  # IOD around a brow that goes along when it is held
 CLOSED_LINE = 0.12  # where lids meet, from the lower lid (0) to the upper (1)
 
 
@@ -41,6 +47,8 @@ class FaceMotion:
     lid_spread: dict[str, Array]  # side -> (468, 16) how far each lid point's correction reaches
     lip_spread: tuple[Array, Array]  # (468, 11) each, upper and lower lip edge
     lips: LipLine
+    # Of each brow: its lower edge, the eye's ring, (468, 5) how far a correction of it reaches.
+    brow_spread: tuple[tuple[tuple[int, ...], tuple[int, ...], Array], ...]
     limited: bool = True  # whether the head turns only as far as the photo can show
 
     @classmethod
@@ -63,7 +71,11 @@ class FaceMotion:
             lids[side] = spread
         pose = fit_pose(landmarks, canonical, anatomy.rigid_weights)
         landmarks, lips = _sealed(landmarks, own, pose)
-        return cls(landmarks, own, anatomy, pose, lids, (upper, lower), lips)
+        brows = tuple(
+            (brow, ring, _spread(canonical, brow, BROW_REACH))
+            for brow, ring in ((BROW_RIGHT[5:], EYE_RIGHT), (BROW_LEFT[5:], EYE_LEFT))
+        )
+        return cls(landmarks, own, anatomy, pose, lids, (upper, lower), lips, brows)
 
     def on(self, landmarks: Array, own: Array) -> FaceMotion:
         """The same anatomy on another face: what `of` makes, without its preparations."""
@@ -84,6 +96,7 @@ class FaceMotion:
             shift = shift + detail.share[:, None] * detail.shift
         points = np.repeat(face[None], len(targets), 0)
         points[:, :468] += shift
+        self._hold_brows(points, face)
         self._close_lids(points, face, targets)
         self._meet_lips(points, face, targets, measured=detail is not None)
         self._turn_eyes(points, targets)
@@ -123,6 +136,14 @@ class FaceMotion:
         shift = ((gaze - own) * EYEBALL_RADIUS)[:, None, :]
         for iris in (RIGHT_IRIS, LEFT_IRIS):
             points[:, iris, :2] += shift
+
+    def _hold_brows(self, points: Array, face: Array) -> None:
+        """Keep lowered brows above the lids: a brow pushes the lid's skin down, never over it."""
+        for brow, ring, spread in self.brow_spread:
+            height = _above_lids(points, brow, ring)
+            least = LEAST_BROW * _above_lids(face[None], brow, ring)
+            lift = np.clip(least - height, 0, None)  # 0 where nothing is asked of the brow
+            points[:, :468, 1] += lift @ spread.T
 
     def _close_lids(self, points: Array, face: Array, targets: Array) -> None:
         """Bring the lids exactly together as the blink channels near BLINK_CLOSED."""
@@ -182,6 +203,17 @@ class FaceMotion:
         """(T,) how far (IOD) the basis parts the middle of the lips from rest."""
         shift = self.anatomy.displacement(vectors)
         return np.maximum(shift[:, 13, 1] - shift[:, 14, 1], 0)  # type: ignore[no-any-return]
+
+
+def _above_lids(points: Array, brow: tuple[int, ...], ring: tuple[int, ...]) -> Array:
+    """(T, 5) height of a brow's lower edge above the line of the upper lid (face coordinates)."""
+    lid = list(ring[:9])
+    found = np.empty((len(points), len(brow)), np.float32)
+    for frame, face in enumerate(points):
+        order = np.argsort(face[lid, 0])
+        x, y = face[lid, 0][order], face[lid, 1][order]
+        found[frame] = face[list(brow), 1] - np.interp(face[list(brow), 0], x, y)
+    return found
 
 
 def _sealed(landmarks: Array, own: Array, pose: Pose) -> tuple[Array, LipLine]:

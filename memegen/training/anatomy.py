@@ -34,6 +34,7 @@ from memegen.geometry.topology import (
 JAW = ("AU26",)  # a chin follows its bone, which landmarks lag behind: half ICT's, half theirs
 CHIN_TOP = -1.3  # IOD: height of the canonical mesh under the lower lip
 BROW_LOWER = (9, 8, 7, 6, 5)  # of a BROW ring: what lies below its first five, from the outer end
+SIDEWAYS = 0.1  # weight of a neighbour at the side beside one above or below
 FOREHEAD = 0.32  # IOD: height above the middle of the brows
 # `muscle_reach` at the face's outline of the action units that change it.
 OUTLINE_BELIEF = {"AU12": 0.1, "AU26": 0.055}
@@ -149,12 +150,21 @@ def calibrate(
     return Anatomy(
         basis.canonical,
         basis.triangles,
-        relaxed(units, basis.canonical, basis.triangles),
-        relaxed(solved[len(live) :], basis.canonical, basis.triangles),
+        units,
+        solved[len(live) :],
         products,
         basis.rigid_weights,
         np.ones(len(aus.CHANNELS), np.float32),
     )
+
+
+def evened(anatomy: Anatomy) -> Anatomy:
+    """The same anatomy with every displacement `relaxed`."""
+    units, products = (
+        relaxed(part, anatomy.canonical, anatomy.triangles)
+        for part in (anatomy.units, anatomy.products)
+    )
+    return replace(anatomy, units=units, products=products)
 
 
 def relaxed(displacements: Array, canonical: Array, triangles: Integers) -> Array:
@@ -163,7 +173,8 @@ def relaxed(displacements: Array, canonical: Array, triangles: Integers) -> Arra
     Forehead and chin have nothing for landmarks to hold on to: they follow the brows or the lower
     lip over a short way, and the mesh folds there where those move far. Between the brows and the
     hairline, and the lip and the outline, each vertex takes the mean of its neighbours' motion,
-    weighted by nearness (a discrete harmonic map, Tutte 1963, with inverse lengths). A brow keeps its
+    weighted by nearness (a discrete harmonic map, Tutte 1963, with inverse lengths), neighbours
+    above and below counting most: skin is pushed between lip and chin, not around. A brow keeps its
     thickness: hair does not stretch as the skin below it does.
     """
     displacements = displacements.copy()
@@ -171,12 +182,17 @@ def relaxed(displacements: Array, canonical: Array, triangles: Integers) -> Arra
         upper, lower = list(brow[:5]), [brow[k] for k in BROW_LOWER]
         mean = (displacements[:, upper] + displacements[:, lower]) / 2
         displacements[:, upper], displacements[:, lower] = mean, mean
-    free = (canonical[:, 1] > FOREHEAD) | (canonical[:, 1] < CHIN_TOP)
+    lip = canonical[list(LIPS_OUTER[10:]) + [LIPS_OUTER[0]]]  # left corner, lower edge, right one
+    order = np.argsort(lip[:, 0])
+    below = np.interp(canonical[:, 0], lip[order, 0], lip[order, 1], left=CHIN_TOP, right=CHIN_TOP)
+    free = (canonical[:, 1] > FOREHEAD) | (canonical[:, 1] < np.maximum(below - 0.02, CHIN_TOP))
     free[list({*FACE_OVAL, *BROW_LEFT, *BROW_RIGHT, *LIPS_OUTER})] = False
     laplacian = np.zeros((len(canonical), len(canonical)))
     for a, b in ((0, 1), (1, 2), (2, 0)):
         i, j = triangles[:, a], triangles[:, b]
-        near = 1 / np.maximum(np.linalg.norm(canonical[i] - canonical[j], axis=1), 1e-3)
+        edge = canonical[i] - canonical[j]
+        length = np.maximum(np.linalg.norm(edge, axis=1), 1e-3)
+        near = (SIDEWAYS + (edge[:, 1] / length) ** 2) / length
         laplacian[i, j] = laplacian[j, i] = -near
     laplacian -= np.diag(laplacian.sum(1))
     pulled = laplacian[np.ix_(free, ~free)] @ displacements[:, ~free]
@@ -227,7 +243,7 @@ def train(
     for split, found in (("train", pairs), ("val", held_out)):
         if not len(found):
             raise MemegenError(f"{data}: nobody is seen twice from the front in the {split} split")
-    anatomy = calibrate(vectors, shapes, pairs, basis, settings)
+    anatomy = evened(calibrate(vectors, shapes, pairs, basis, settings))
     out.mkdir(parents=True, exist_ok=True)
     save(out / "anatomy.safetensors", anatomy)
     return {
