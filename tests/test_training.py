@@ -223,7 +223,10 @@ def test_calibration_recovers_known_displacements(data: Path) -> None:
 
 def test_calibration_without_data_keeps_the_prior(data: Path) -> None:
     basis = load_basis(data)
-    vectors, shapes = np.zeros((4, len(aus.CHANNELS)), np.float32), np.zeros((4, 468, 3), np.float32)
+    vectors, shapes = (
+        np.zeros((4, len(aus.CHANNELS)), np.float32),
+        np.zeros((4, 468, 3), np.float32),
+    )
     pairs = np.array([[0, 1], [2, 3]])
     fitted = calibration.calibrate(vectors, shapes, pairs, basis, calibration.Calibration())
     live = calibration.calibrated_channels()

@@ -15,9 +15,9 @@ from memegen.arrays import Array
 from memegen.geometry.topology import LOWER_LIP_EDGE, UPPER_LIP_EDGE
 
 UPPER, LOWER = list(UPPER_LIP_EDGE), list(LOWER_LIP_EDGE)
-# Largest gap between the landmarks of lips (IOD): up to the first they are shut, from the second
-# they are open. A pixel of a face 100 px wide is 0.02.
-SHUT_GAP, OPEN_GAP = 0.03, 0.055
+# Median gap between the landmarks of lips (IOD): up to the first they are shut, from the second they
+# are open. A pixel of a face 100 px wide is 0.02.
+SHUT_GAP, OPEN_GAP = 0.022, 0.04
 LINE_DEGREE = 4  # of the polynomial that a shut mouth's line is
 # Action units that part lips, and how much of each: what they sum to beyond the photo's own.
 PARTING: dict[str, float] = {
@@ -36,8 +36,8 @@ class LipLine:
 
     @classmethod
     def of(cls, face: Array, own: Array) -> LipLine:
-        """face (478, 3) in face coordinates (IOD) of a photo with expression `own` (K,)."""
-        gap = float(np.max(face[UPPER, 1] - face[LOWER, 1]))
+        """Of landmarks (478, 3) in face coordinates (IOD) and the photo's expression (K,)."""
+        gap = float(np.median((face[UPPER, 1] - face[LOWER, 1])[1:-1]))
         return cls(float(1 - _smoothstep(SHUT_GAP, OPEN_GAP, np.float32(gap))), own)
 
     def sealed(self, face: Array) -> Array:

@@ -192,9 +192,10 @@ class FaceMotion:
             own_gap, gaps = self._opening(self.own[None])[0], self._opening(targets)
             if own_gap > 0.015:
                 keep = np.clip(gaps / own_gap, 0, 1)[:, None, None]
-                half = np.where(keep < 1, (face[upper] - face[lower]) / 2 * keep, half)
+                kept = (face[upper] - face[lower]) / 2 * keep
+                half = np.asarray(np.where(keep < 1, kept, half))
         crossed = (half[..., 1] < 0) & (face[upper, 1] >= face[lower, 1])
-        half = np.where(crossed[..., None], 0, half)
+        half = np.where(crossed[..., None], np.float32(0), half)
         top = np.einsum("vr,trc->tvc", self.lip_spread[0], middle + half - points[:, upper])
         bottom = np.einsum("vr,trc->tvc", self.lip_spread[1], middle - half - points[:, lower])
         points[:, :468] += top + bottom

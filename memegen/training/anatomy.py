@@ -182,7 +182,7 @@ def relaxed(displacements: Array, canonical: Array, triangles: Integers) -> Arra
         upper, lower = list(brow[:5]), [brow[k] for k in BROW_LOWER]
         mean = (displacements[:, upper] + displacements[:, lower]) / 2
         displacements[:, upper], displacements[:, lower] = mean, mean
-    lip = canonical[list(LIPS_OUTER[10:]) + [LIPS_OUTER[0]]]  # left corner, lower edge, right one
+    lip = canonical[[*LIPS_OUTER[10:], LIPS_OUTER[0]]]  # left corner, lower edge, right one
     order = np.argsort(lip[:, 0])
     below = np.interp(canonical[:, 0], lip[order, 0], lip[order, 1], left=CHIN_TOP, right=CHIN_TOP)
     free = (canonical[:, 1] > FOREHEAD) | (canonical[:, 1] < np.maximum(below - 0.02, CHIN_TOP))
