@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from memegen import aus
 from memegen.errors import WeightsError
 
 if TYPE_CHECKING:
@@ -16,6 +17,14 @@ if TYPE_CHECKING:
 
 FORMAT = "1"
 SHIPPED = ("anatomical", "anatomy", "appearance", "mouth", "perception")
+# Tensors of each architecture that have a place for every action-unit channel: how a name ends ->
+# axis of the channels, how many times they follow each other there, and what an absent one reads.
+CHANNEL_TENSORS: dict[str, dict[str, tuple[int, int, float]]] = {
+    "perception": {"action_units.2.weight": (0, 1, 0.0), "action_units.2.bias": (0, 1, 0.0)},
+    "anatomical": {"read.0.weight": (1, 2, 0.0)},
+    "anatomy": {"units": (0, 1, 0.0), "gains": (0, 1, 1.0)},
+}
+CHANNEL_NUMBERS = {"anatomy": ("pairs",)}  # tensors that hold numbers of channels
 DEFAULT_MODEL = "anatomical"  # the generator that is used unless another is asked for
 
 
@@ -72,6 +81,8 @@ def load(name: str, architecture: str) -> Weights:
     """Read weights and check that they are for `architecture`.
 
     `name` is a name, a file, or the folder of a run that holds such weights.
+    Weights made for an older, shorter list of action units fit too: channels are matched by name,
+    and those they do not know read 0 (see `CHANNEL_TENSORS`).
     Raises WeightsError, in one line, if the file is missing, damaged or for another network.
     """
     from safetensors import SafetensorError, safe_open
@@ -91,7 +102,45 @@ def load(name: str, architecture: str) -> Weights:
     found = metadata.pop("architecture", "none")
     if found != architecture:
         raise WeightsError(f"{path}: these weights are for '{found}', not for '{architecture}'")
-    return Weights(path, found, config, metadata, tensors)
+    return _with_channels(Weights(path, found, config, metadata, tensors))
+
+
+def _with_channels(file: Weights) -> Weights:
+    """The same weights for today's channels, in today's order."""
+    known = CHANNEL_TENSORS.get(file.architecture)
+    if known is None or file.metadata.get("au_order") == " ".join(aus.CHANNELS):
+        return file
+    order = file.metadata.get("au_order", "").split()
+    if not order or not set(order) <= set(aus.CHANNELS) or len(order) != len(set(order)):
+        raise WeightsError(f"{file.path}: made for another list of action units")
+    places = [aus.INDEX[channel] for channel in order]
+    tensors = dict(file.tensors)
+    for name, tensor in file.tensors.items():
+        for ending, (axis, repeats, absent) in known.items():
+            if name == ending or name.endswith("." + ending):
+                tensors[name] = _spread(file.path, tensor, places, axis, repeats, absent)
+        if name in CHANNEL_NUMBERS.get(file.architecture, ()):
+            tensors[name] = tensor.new_tensor(places)[tensor.long()]
+    config = file.config | ({"channels": len(aus.CHANNELS)} if "channels" in file.config else {})
+    metadata = file.metadata | {"au_order": " ".join(aus.CHANNELS)}
+    return Weights(file.path, file.architecture, config, metadata, tensors)
+
+
+def _spread(
+    path: Path, tensor: torch.Tensor, places: list[int], axis: int, repeats: int, absent: float
+) -> torch.Tensor:
+    """`tensor` with the channels along `axis` at `places` of today's, the rest `absent`."""
+    if tensor.ndim <= axis or tensor.shape[axis] != repeats * len(places):
+        raise WeightsError(f"{path}: made for another list of action units")
+    count, shape = len(aus.CHANNELS), list(tensor.shape)
+    shape[axis] = repeats * count
+    whole = tensor.new_full(shape, absent)
+    for block in range(repeats):
+        rows = [block * count + place for place in places]
+        start = block * len(places)
+        part = tensor.narrow(axis, start, len(places))
+        whole.index_copy_(axis, tensor.new_tensor(rows).long(), part)
+    return whole
 
 
 def save(

@@ -13,9 +13,9 @@ def test_first_17_are_openface_in_openface_order() -> None:
 
 def test_table_holds_the_rest_once_each() -> None:
     numbers = [au.number for au in aus.TABLE]
-    assert numbers[17:] == [18, 22, 27, 28, 30, 34, 46, *range(51, 57), *range(61, 65)]
+    assert numbers[17:] == [16, 18, 22, 24, 27, 28, 30, 34, 46, *range(51, 57), *range(61, 65)]
     assert len(set(numbers)) == len(numbers)
-    assert len(aus.CHANNELS) == len(set(aus.CHANNELS)) == 50
+    assert len(aus.CHANNELS) == len(set(aus.CHANNELS)) == 53
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_openface_takes_the_mean_of_sides() -> None:
 
 
 def test_head_and_gaze_there_and_back() -> None:
-    vectors = np.zeros((2, 50), np.float32)
+    vectors = np.zeros((2, 53), np.float32)
     head = np.array([[12, -6, 3], [-30, 30, 0]], np.float32)
     gaze = np.array([[6, -12], [0, 1]], np.float32)
     aus.set_head_and_gaze(vectors, head, gaze)

@@ -121,8 +121,12 @@ def test_a_wink_closes_one_eye(motion: FaceMotion) -> None:
 
 def test_closing_an_open_mouth_is_complete(face: np.ndarray, anatomy: Anatomy) -> None:
     own = aus.to_vector({"AU26": 4, "AU25": 3})
-    opened = FaceMotion.of(face, np.zeros(50, np.float32), anatomy).move(own[None])[0]
-    closed = FaceMotion.of(opened, own, anatomy).move(np.zeros((1, 50), np.float32))[0]
+    opened = FaceMotion.of(face, np.zeros(len(aus.CHANNELS), np.float32), anatomy).move(own[None])[
+        0
+    ]
+    closed = FaceMotion.of(opened, own, anatomy).move(np.zeros((1, len(aus.CHANNELS)), np.float32))[
+        0
+    ]
     gap = closed[list(LOWER_LIP_EDGE), 1] - closed[list(UPPER_LIP_EDGE), 1]
     assert np.abs(gap).max() < 0.004
 

@@ -53,7 +53,7 @@ def test_shipped_recipes_are_all_there_and_named_as_their_files() -> None:
 @pytest.mark.parametrize("name", recipes.names())
 def test_shipped_recipes_move_and_loop_without_a_jump(name: str) -> None:
     track = recipes.load_track(name)
-    own = np.full(50, 0.2, np.float32)
+    own = np.full(len(aus.CHANNELS), 0.2, np.float32)
     frames = track.resolve(own)
     steps = np.abs(np.diff(np.concatenate([frames, frames[:1]]), axis=0)).max(1)
     assert steps.max() > 0.02
@@ -127,7 +127,7 @@ def test_composition_later_wins_and_shorter_holds() -> None:
     two = recipe("  - {at: 0, expression: {AU12: 0}}\n  - {at: 1, expression: {AU12: 1}}").track()
     both = compose([one, two])
     assert len(both) == len(two)
-    assert both.resolve(np.zeros(50, np.float32))[-1, SMILE] == pytest.approx(0.2)
+    assert both.resolve(np.zeros(len(aus.CHANNELS), np.float32))[-1, SMILE] == pytest.approx(0.2)
     assert both.add[-1, aus.INDEX["AU4L"]] == pytest.approx(1)
     assert recipes.load_track("smile+wink").name == "smile+wink"
 
@@ -167,7 +167,7 @@ def test_a_turned_head_is_not_jerked_by_offsets() -> None:
     own = aus.to_vector({"AU51": 3.3, "AU54": 1.7})
     for name in recipes.names():
         frames = recipes.load_track(name).resolve(own)
-        frontal = recipes.load_track(name).resolve(np.zeros(50, np.float32))
+        frontal = recipes.load_track(name).resolve(np.zeros(len(aus.CHANNELS), np.float32))
         turned = np.abs(np.diff(aus.head_degrees(frames), axis=0)).max()
         straight = np.abs(np.diff(aus.head_degrees(frontal), axis=0)).max()
         assert turned <= straight + 0.5, name
@@ -195,4 +195,6 @@ def test_a_side_wins_over_both() -> None:
 
 def test_a_late_beginning_begins_with_the_photo() -> None:
     track = recipe("  - {at: 1, expression: {AU12: 5}}").track()
-    assert track.resolve(np.zeros(50, np.float32))[[0, -1], SMILE] == pytest.approx([0, 1])
+    assert track.resolve(np.zeros(len(aus.CHANNELS), np.float32))[[0, -1], SMILE] == pytest.approx(
+        [0, 1]
+    )

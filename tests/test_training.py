@@ -199,7 +199,7 @@ def test_calibration_recovers_known_displacements(data: Path) -> None:
     """Shapes made by other displacements than the prior's: the fit must find them."""
     rng = np.random.default_rng(1)
     basis = load_basis(data)
-    vectors = rng.random((400, 50), dtype=np.float32)
+    vectors = rng.random((400, len(aus.CHANNELS)), dtype=np.float32)
     live = calibration.calibrated_channels()
     true = basis.action_units()
     within = np.stack([calibration.muscle_reach(aus.CHANNELS[k], basis.canonical) for k in live])
@@ -210,8 +210,8 @@ def test_calibration_recovers_known_displacements(data: Path) -> None:
     pairs = np.stack([np.arange(0, 399), np.arange(1, 400)], 1)
     settings = calibration.Calibration(ridge=1e-3, interacting=("AU12L", "AU12R"))
     shapes -= np.tensordot(
-        vectors[:, [i for i in range(50) if i not in live]],
-        symmetric[[i for i in range(50) if i not in live]],
+        vectors[:, [i for i in range(len(aus.CHANNELS)) if i not in live]],
+        symmetric[[i for i in range(len(aus.CHANNELS)) if i not in live]],
         1,
     )
     fitted = calibration.calibrate(vectors, shapes, pairs, basis, settings)
@@ -223,7 +223,10 @@ def test_calibration_recovers_known_displacements(data: Path) -> None:
 
 def test_calibration_without_data_keeps_the_prior(data: Path) -> None:
     basis = load_basis(data)
-    vectors, shapes = np.zeros((4, 50), np.float32), np.zeros((4, 468, 3), np.float32)
+    vectors, shapes = (
+        np.zeros((4, len(aus.CHANNELS)), np.float32),
+        np.zeros((4, 468, 3), np.float32),
+    )
     pairs = np.array([[0, 1], [2, 3]])
     fitted = calibration.calibrate(vectors, shapes, pairs, basis, calibration.Calibration())
     live = calibration.calibrated_channels()
@@ -234,7 +237,7 @@ def test_calibration_writes_what_loads(data: Path, tmp_path: Path) -> None:
     report = calibration.train(data, tmp_path / "out")
     assert set(report) == {"static", "uncalibrated", "calibrated"}
     loaded = load_anatomy(str(tmp_path / "out" / "anatomy.safetensors"))
-    assert loaded.units.shape == (50, 468, 3)
+    assert loaded.units.shape == (len(aus.CHANNELS), 468, 3)
 
 
 def test_rotations_of_tensors_and_arrays_agree() -> None:

@@ -24,7 +24,7 @@ USED = {
     "ganimation": _RUN | {"--size", "--batch", "--source", "--compile"},
     "mouth": set[str](),
     "perception": _RUN | {"--au-weight", "--augment", "--emphasis"},
-    "reach": {"--steps"},
+    "reach": {"--steps", "--judge"},
 }
 FROM_PHOTOS = ("anatomical", "ganimation")  # models that need no shards
 SIZES = (128, 256)  # of GANimation's crops
@@ -78,6 +78,10 @@ def train(
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write TensorBoard's files beside the log.")
     ] = False,
+    judge: Annotated[
+        Path | None,
+        typer.Option("--judge", help="MediaPipe's face_landmarker.task, to measure reach with."),
+    ] = None,
     device: options.Device = "auto",
 ) -> None:
     """Fine-tune the generator on photos of a person, or train any model on labelled face data."""
@@ -119,6 +123,7 @@ def train(
         "--source": source,
         "--compile": compiled or None,
         "--tensorboard": tensorboard or None,
+        "--judge": judge,
     }
     for option, value in given.items():
         if value is not None and option not in USED[model]:
@@ -157,7 +162,7 @@ def train(
     if model == "reach":
         from memegen.training import reach
 
-        result(str(reach.train(data, out, steps or 60, say)))
+        result(str(reach.train(data, out, steps or 60, say, judge)))
         return
     import torch
 

@@ -18,6 +18,9 @@ from memegen.geometry.shape import angles_of, fit_pose
 # AUs whose blendshape score is near zero on every face: read from the landmarks instead.
 PROJECTED = (5, 6, 9, 15, 34)
 PROJECTED_CHANNELS = [aus.INDEX[c] for number in PROJECTED for c in aus.BY_NUMBER[number].channels]
+# How much further than the upper lip goes up the lower lip goes down where lips only part (scores,
+# 95th percentile of all crops); beyond, it is pulled down (AU16).
+PARTING_LOWER = 0.15
 FORM_MODES = 12  # components of face form told apart from expression
 SHAPE_NOISE = 0.03**2 * 30  # variance neither explains; about 30 vertices move alike
 JAW_AT_AU26 = AU_TO_SHAPES[26][
@@ -96,14 +99,19 @@ def scored_units(score: Mapping[str, Array], rotation: Array) -> Array:
         put(f"AU{number}L", score[stem + "Left"])
         put(f"AU{number}R", score[stem + "Right"])
     rolled = (score["mouthRollUpper"] + score["mouthRollLower"]) / 2
+    for side, word in (("L", "Left"), ("R", "Right")):  # what parting lips do not explain
+        depressed = score["mouthLowerDown" + word] - score["mouthUpperUp" + word]
+        put("AU16" + side, (depressed - PARTING_LOWER) / (1 - PARTING_LOWER))
     put("AU17", score["mouthShrugLower"])
     put("AU18", score["mouthPucker"])
     put("AU22", score["mouthFunnel"])
-    put("AU23", 0.8 * sided("mouthPress") + 0.5 * rolled)
+    # Lips that roll in tighten first (AU23), and are sucked in where they roll further (AU28).
+    put("AU23", 2 * rolled)
+    put("AU24", sided("mouthPress"))
     put("AU25", 0.85 * sided("mouthLowerDown") + 0.3 * sided("mouthUpperUp"))
     put("AU26", score["jawOpen"] / JAW_AT_AU26)
     put("AU27", score["jawOpen"] - JAW_AT_AU26)
-    put("AU28", rolled)
+    put("AU28", 2 * rolled - 1)
     put("AU30L", score["jawLeft"])
     put("AU30R", score["jawRight"])
     aus.set_head_and_gaze(vectors, angles_of(rotation), gaze_of_scores(score))

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from memegen import aus, weights
+from memegen import weights
 from memegen.arrays import Array
 from memegen.errors import WeightsError
 from memegen.generators.base import Scene
@@ -47,8 +47,6 @@ class AnatomicalGenerator:
         self._device = torch.device(device)
         self._mesh = MeshGenerator(device)
         found = weights.load(file, "anatomical")
-        if found.metadata.get("au_order") != " ".join(aus.CHANNELS):
-            raise WeightsError(f"{found.path}: made for another list of action units")
         try:
             self.network = GeneratorNet(GeneratorConfig.of(found.config))
         except (TypeError, KeyError) as error:

@@ -12,11 +12,20 @@ from memegen.arrays import Array, Integers
 from memegen.errors import WeightsError
 from memegen.geometry.blendshapes import AU_TO_SHAPES
 
-_JAW_STRETCH = AU_TO_SHAPES[27]["jawOpen"] / AU_TO_SHAPES[26]["jawOpen"]
-
+# How much further than AU26 at 5 a mouth stretched as wide as it can opens: the lower lips of yawns
+# and screams (jawOpen above 0.8) lie 0.57 IOD down, where AU26 takes them by 0.29.
+_JAW_STRETCH = 1.95
 
 # Upper lips of real faces keep 45% of their height: first percentile of crops that raise them most.
 _SPENT = 0.7  # share of AU9 and AU10 beyond 1 that AU10 has no strength left for
+
+
+PARTING_JAW, PARTING_UPPER = 0.2, 0.25  # shares of AU25 that AU26 and AU10 are at least
+OUTER_LIFTS = 0.5  # share of AU2 that AU1 is at least: the frontalis is one sheet of muscle
+# What AU1 and AU2 lift together at most, times their units: 0.22 IOD. Landmarkers see half of it
+# (see `memegen.training.reach`), 0.11, which is as far as they see brows of real people rise.
+FRONTALIS = 3.2
+JAW_PARTS = 0.5  # share of AU25 that a full jaw drop (AU26) makes needless
 
 
 @dataclass(frozen=True)
@@ -57,20 +66,35 @@ class Anatomy:
 
 
 def compose_channels(vectors: Array) -> Array:
-    """Express AU27 and AU46 by the channels whose motion is measured on people, and share AU9's.
+    """Express AU27, AU46 and AU28 by the channels whose motion is measured on people; share AU9's.
 
-    A mouth stretch is a jaw drop carried on; a wink is a blink with help from cheek and mouth.
+    A mouth stretch is a jaw drop carried on, a lip suck a tightening; a wink is a blink with help
+    from cheek and mouth. Lips that part take the jaw and the upper lip along a little; a jaw that
+    drops has parted them already, so that the lower lip goes with the chin and not over it. An
+    outer brow that goes up pulls at the inner one.
     Nose wrinkler and upper lip raiser are heads of one muscle (levator labii superioris): what they
     lift together beyond the strength of one hardly goes further, or no upper lip would be left.
     """
     driven = np.array(vectors, np.float32)
     driven[..., aus.INDEX["AU26"]] += _JAW_STRETCH * driven[..., aus.INDEX["AU27"]]
     np.minimum(driven[..., aus.INDEX["AU26"]], _JAW_STRETCH, out=driven[..., aus.INDEX["AU26"]])
+    parted, jaw = driven[..., aus.INDEX["AU25"]], driven[..., aus.INDEX["AU26"]]
+    along = PARTING_JAW * parted
+    parted *= 1 - JAW_PARTS * np.clip(jaw, 0, 1)
+    np.maximum(jaw, along, out=jaw)
+    tight = driven[..., aus.INDEX["AU23"]]
+    np.maximum(tight, driven[..., aus.INDEX["AU28"]], out=tight)
     wink = AU_TO_SHAPES[46]
     for side in "LR":
         raised = driven[..., aus.INDEX["AU10" + side]]
+        raised = np.maximum(raised, PARTING_UPPER * parted)
         beyond = np.maximum(driven[..., aus.INDEX["AU9" + side]] + raised - 1, 0)
         driven[..., aus.INDEX["AU10" + side]] = raised - np.minimum(_SPENT * beyond, raised)
+        inner, outer = driven[..., aus.INDEX["AU1" + side]], driven[..., aus.INDEX["AU2" + side]]
+        np.maximum(inner, OUTER_LIFTS * outer, out=inner)
+        share = np.minimum(1, FRONTALIS / np.maximum(inner + outer, 1e-6))
+        inner *= share
+        outer *= share
         strength = driven[..., aus.INDEX["AU46" + side]]
         closing = driven[..., aus.INDEX["AU45" + side]]
         np.maximum(closing, strength, out=driven[..., aus.INDEX["AU45" + side]])
@@ -83,8 +107,6 @@ def compose_channels(vectors: Array) -> Array:
 def load_anatomy(name: str = "anatomy") -> Anatomy:
     """Read the calibrated basis of `memegen train DATA --model anatomy` (shipped as `anatomy`)."""
     file = weights.load(name, "anatomy")
-    if file.metadata.get("au_order") != " ".join(aus.CHANNELS):
-        raise WeightsError(f"{file.path}: made for another list of action units")
     try:
         t = {key: value.numpy() for key, value in file.tensors.items()}
         return Anatomy(

@@ -45,8 +45,6 @@ class Perceiver:
 
     def __init__(self, name: str = "perception", device: str = "cpu") -> None:
         file = weights.load(name, "perception")
-        if file.metadata.get("au_order") != " ".join(aus.CHANNELS):
-            raise WeightsError(f"{file.path}: made for another list of action units")
         try:
             config = PerceptionConfig(**_tuples(file.config))
         except TypeError as error:

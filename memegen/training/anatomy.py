@@ -21,7 +21,23 @@ from memegen.facedata.labels import PROJECTED, IctBasis, action_units, face_shap
 from memegen.facedata.shards import FaceLabels, load_labels
 from memegen.geometry.anatomy import Anatomy
 from memegen.geometry.shape import angles_of, mirror_order
-from memegen.geometry.topology import REGIONS
+from memegen.geometry.topology import (
+    BROW_LEFT,
+    BROW_RIGHT,
+    EYE_LEFT,
+    EYE_RIGHT,
+    FACE_OVAL,
+    LIPS_OUTER,
+    REGIONS,
+)
+
+JAW = ("AU26",)  # a chin follows its bone, which landmarks lag behind: half ICT's, half theirs
+CHIN_TOP = -1.3  # IOD: height of the canonical mesh under the lower lip
+BROW_LOWER = (9, 8, 7, 6, 5)  # of a BROW ring: what lies below its first five, from the outer end
+SIDEWAYS = 0.1  # weight of a neighbour at the side beside one above or below
+FOREHEAD = 0.32  # IOD: height above the middle of the brows
+# `muscle_reach` at the face's outline of the action units that change it.
+OUTLINE_BELIEF = {"AU12": 0.1, "AU26": 0.055}
 
 
 @dataclass(frozen=True)
@@ -48,25 +64,45 @@ def person_pairs(labels: FaceLabels, rows: Mask, max_angle: float) -> Integers:
 
 
 def calibrated_channels() -> list[int]:
-    """Channels with a label of their own: not projected, not composed of others, not the head."""
-    silent = (*PROJECTED, 27, 46, 51, 52, 53, 54, 55, 56, 61, 62)
+    """Channels with a label of their own: not projected, not composed of others, not the head.
+
+    Lower lip depressor and lip pressor have labels that tell them from parting and smiling lips no
+    better than chance: they stay ICT's.
+    """
+    silent = (*PROJECTED, 16, 24, 27, 46, 51, 52, 53, 54, 55, 56, 61, 62)
     return [aus.INDEX[c] for au in aus.TABLE if au.number not in silent for c in au.channels]
 
 
 def muscle_reach(channel: str, canonical: Array) -> Array:
-    """(468,) in 0..1: where on the face the muscles of a channel can pull at all."""
-    y = canonical[:, 1]
+    """(468,) in 0..1: how far the data are believed, vertex by vertex, for a channel.
+
+    1 near its muscles, 0 where they cannot pull at all. The outline is believed little: landmarks
+    there slide along the cheek and lag behind a jaw that drops.
+    """
     group = aus.BY_NUMBER[int(channel[2:].rstrip("LR"))].group
     if group == "brows":
-        return np.asarray(np.clip((y + 0.6) / 0.25, 0, 1))
-    if group in ("eyes", "gaze"):
-        eyes = np.array([[-0.5, 0.0], [0.5, 0.0]])
-        distance = np.linalg.norm(canonical[:, None, :2] - eyes, axis=-1).min(1)
-        return np.asarray(np.clip((0.8 - distance) / 0.3, 0, 1))
-    if group == "mouth":
+        reach = _near(canonical, BROW_LEFT + BROW_RIGHT, 0.35, 0.65)
+    elif group in ("eyes", "gaze"):
+        reach = _near(canonical, EYE_LEFT + EYE_RIGHT, 0.3, 0.55)
+    elif group == "mouth":
+        near = (0.1, 0.5) if channel in JAW else (0.4, 0.75)  # a chin follows its bone
+        reach = _near(canonical, LIPS_OUTER, *near)
         top = 0.1 if channel.startswith("AU12") else -0.05  # a smile lifts the cheeks
-        return np.asarray(np.clip((top - y) / 0.15, 0, 1))
-    return np.ones_like(y)
+        reach = reach * np.clip((top - canonical[:, 1]) / 0.15, 0, 1)
+    else:
+        reach = np.ones(len(canonical), np.float32)
+    belief = OUTLINE_BELIEF.get(channel.rstrip("LR"), 0.0)
+    reach[list(FACE_OVAL)] = np.minimum(reach[list(FACE_OVAL)], belief)
+    if channel in JAW:
+        reach = np.where(canonical[:, 1] < CHIN_TOP, np.maximum(reach, belief), reach)
+    return reach
+
+
+def _near(canonical: Array, rows: tuple[int, ...], full: float, none: float) -> Array:
+    """(468,) 1 within `full` IOD of the nearest of `rows` (seen from the front), 0 from `none`."""
+    apart = canonical[:, None, :2] - canonical[list(rows), :2]
+    distance = np.linalg.norm(apart, axis=-1).min(1)
+    return np.asarray(np.clip((none - distance) / (none - full), 0, 1), np.float32)
 
 
 def calibrate(
@@ -100,7 +136,7 @@ def calibrate(
     # One ridge regression a vertex: far from the muscles a channel stands for, its prior is firm,
     # lest errors of pose that go with a gaze or a brow move the chin.
     reach = [muscle_reach(aus.CHANNELS[k], basis.canonical) for k in live]
-    reach += [muscle_reach(aus.CHANNELS[a], basis.canonical) for a, _ in products]
+    reach += [np.minimum(reach[live.index(a)], reach[live.index(b)]) for a, b in products]
     ridge = settings.ridge / np.maximum(np.stack(reach, 1), 0.01) ** 2  # (468, features)
     gram = (x.T @ x)[None] + ridge[:, :, None] * np.eye(x.shape[1])
     right = (x.T @ (y - x @ start)).reshape(-1, 468, 3).transpose(1, 0, 2)
@@ -120,6 +156,49 @@ def calibrate(
         basis.rigid_weights,
         np.ones(len(aus.CHANNELS), np.float32),
     )
+
+
+def evened(anatomy: Anatomy) -> Anatomy:
+    """The same anatomy with every displacement `relaxed`."""
+    units, products = (
+        relaxed(part, anatomy.canonical, anatomy.triangles)
+        for part in (anatomy.units, anatomy.products)
+    )
+    return replace(anatomy, units=units, products=products)
+
+
+def relaxed(displacements: Array, canonical: Array, triangles: Integers) -> Array:
+    """(N, 468, 3) displacements with bare skin stretched evenly between what pulls at it.
+
+    Forehead and chin have nothing for landmarks to hold on to: they follow the brows or the lower
+    lip over a short way, and the mesh folds there where those move far. Between the brows and the
+    hairline, and the lip and the outline, each vertex takes the mean of its neighbours' motion,
+    weighted by nearness (a discrete harmonic map, Tutte 1963, with inverse lengths), neighbours
+    above and below counting most: skin is pushed between lip and chin, not around. A brow keeps its
+    thickness: hair does not stretch as the skin below it does.
+    """
+    displacements = displacements.copy()
+    for brow in (BROW_LEFT, BROW_RIGHT):
+        upper, lower = list(brow[:5]), [brow[k] for k in BROW_LOWER]
+        mean = (displacements[:, upper] + displacements[:, lower]) / 2
+        displacements[:, upper], displacements[:, lower] = mean, mean
+    lip = canonical[[*LIPS_OUTER[10:], LIPS_OUTER[0]]]  # left corner, lower edge, right one
+    order = np.argsort(lip[:, 0])
+    below = np.interp(canonical[:, 0], lip[order, 0], lip[order, 1], left=CHIN_TOP, right=CHIN_TOP)
+    free = (canonical[:, 1] > FOREHEAD) | (canonical[:, 1] < np.maximum(below - 0.02, CHIN_TOP))
+    free[list({*FACE_OVAL, *BROW_LEFT, *BROW_RIGHT, *LIPS_OUTER})] = False
+    laplacian = np.zeros((len(canonical), len(canonical)))
+    for a, b in ((0, 1), (1, 2), (2, 0)):
+        i, j = triangles[:, a], triangles[:, b]
+        edge = canonical[i] - canonical[j]
+        length = np.maximum(np.linalg.norm(edge, axis=1), 1e-3)
+        near = (SIDEWAYS + (edge[:, 1] / length) ** 2) / length
+        laplacian[i, j] = laplacian[j, i] = -near
+    laplacian -= np.diag(laplacian.sum(1))
+    pulled = laplacian[np.ix_(free, ~free)] @ displacements[:, ~free]
+    even = displacements.copy()
+    even[:, free] = np.linalg.solve(laplacian[np.ix_(free, free)], -pulled)
+    return np.asarray(even, np.float32)
 
 
 def uncalibrated(basis: IctBasis) -> Anatomy:
@@ -164,7 +243,7 @@ def train(
     for split, found in (("train", pairs), ("val", held_out)):
         if not len(found):
             raise MemegenError(f"{data}: nobody is seen twice from the front in the {split} split")
-    anatomy = calibrate(vectors, shapes, pairs, basis, settings)
+    anatomy = evened(calibrate(vectors, shapes, pairs, basis, settings))
     out.mkdir(parents=True, exist_ok=True)
     save(out / "anatomy.safetensors", anatomy)
     return {
