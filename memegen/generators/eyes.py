@@ -175,23 +175,25 @@ class EyeLayer:
         still = ((points - offset) @ inverse.T for points in (ring, iris, lid))
         ring_still, iris_still, lid_still = (points.astype(np.float32) for points in still)
         mask = fill(smooth_ring(ring, EYE_CORNERS), box)
-        if mask.max() > 0 and self.closing(ring) < 0.97:
+        closing = self.closing(ring)
+        if mask.max() > 0 and closing < 0.97:
             x, y = pixel_grid(box.left, box.top, *box.size)
             px, py = x - offset[0], y - offset[1]
             u = inverse[0, 0] * px + inverse[0, 1] * py
             v = inverse[1, 0] * px + inverse[1, 1] * py
-            colour = self._eyeball(u, v, (ring_still, iris_still[0], lid_still))
+            colour, depth = self._eyeball(u, v, (ring_still, iris_still[0], lid_still))
+            # It blends into the lids' own rims, unless hardly anything is open.
+            rim = 1 - smoothstep(0, RIM * self._iod, depth)
+            mask = mask * (1 - np.float32(max(0.0, 1 - 2 * closing)) * rim)
             view = image[box.slices]
-            view += (colour - view) * self._soft_edge(mask, self.closing(ring))[..., None]
+            view += (colour - view) * mask[..., None]
         self._lid.paint(image, ring, lid, head)
 
-    def _soft_edge(self, mask: Array, closing: float) -> Array:
-        """Opening (h, w) that blends into the lids' own rims, unless hardly anything is open."""
-        soft = mask * smoothstep(0.4, 1.0, soften(mask, max(RIM * self._iod, 1)))
-        return np.asarray(mask + (soft - mask) * max(0.0, 1 - 2 * closing), np.float32)
-
-    def _eyeball(self, u: Array, v: Array, moved: tuple[Array, Array, Array]) -> Array:
-        """Colour (h, w, 3) of the eyeball at places of the unturned photo.
+    def _eyeball(
+        self, u: Array, v: Array, moved: tuple[Array, Array, Array]
+    ) -> tuple[Array, Array]:
+        """Colour (h, w, 3) of the eyeball at places of the unturned photo, and how far (pixels)
+        inside the opening they lie.
 
         `moved`: lid points (16, 2), iris centre (2,) and the skin above the lid (7, 2).
         """
@@ -200,29 +202,29 @@ class EyeLayer:
         turned = np.float32(min(1.0, float(np.hypot(*turn)) / 1.5))
         x, y = u - self._box.left, v - self._box.top
         kept = sample(self._kept, x, y)
-        fresh, shadow = self._fresh(u, v, ring, lid)
+        fresh, shadow, depth = self._fresh(u, v, ring, lid)
         fresh = np.asarray(np.maximum(fresh, turned), np.float32)
         if fresh.max() <= 0:
-            return kept
+            return kept, depth
         bare = sample(self._lidless, x, y)
         if turned > 0:
             white = sample(self._turning[..., :3], x, y)
             iris_moved = sample(self._turning[..., 3:], x - turn[0], y - turn[1])
             looking = white + (iris_moved[..., :3] - white) * iris_moved[..., 3:]
             bare = bare + (looking - bare) * turned
-        return kept + (bare * shadow[..., None] - kept) * fresh[..., None]
+        return kept + (bare * shadow[..., None] - kept) * fresh[..., None], depth
 
-    def _fresh(self, u: Array, v: Array, ring: Array, lid: Array) -> tuple[Array, Array]:
+    def _fresh(self, u: Array, v: Array, ring: Array, lid: Array) -> tuple[Array, Array, Array]:
         """Where lids that moved leave nothing of the photo's eyeball, and the shadow they cast.
 
-        Both (h, w): a share 0..1, large along the old and the new edge of a lid that moved, and
-        the factor by which the lids darken what lies below them.
+        All (h, w): a share 0..1, large along the old and the new edge of a lid that moved, the
+        factor by which the lids darken what lies below them, and the distance (pixels) to them.
         """
         now = LidCurves.of(ring, lid)
         along, above = now.axes.place(u, v)
-        upper, lower, _ = now.heights(along)
+        upper, lower = now.edges(along)
         along, above_rest = self._rest.axes.place(u, v)
-        upper_rest, lower_rest, _ = self._rest.heights(along)
+        upper_rest, lower_rest = self._rest.edges(along)
         height = (above_rest - lower_rest) / np.maximum(upper_rest - lower_rest, 1e-3)
         fresh = np.zeros(u.shape, np.float32)
         corner = np.minimum(along, 1 - along)
@@ -239,7 +241,8 @@ class EyeLayer:
         over = np.maximum(upper - above, 0) / (SHADOW[1] * self._iod)
         under = np.maximum(above - lower, 0) / (RIM_SHADOW[1] * self._iod)
         shadow = (1 - SHADOW[0] * np.exp(-over)) * (1 - RIM_SHADOW[0] * np.exp(-under))
-        return fresh, np.asarray(shadow, np.float32)
+        depth = np.asarray(np.minimum(upper - above, above - lower), np.float32)
+        return fresh, np.asarray(shadow, np.float32), depth
 
 
 def _feathered(mask: Mask, radius: float) -> Array:

@@ -70,13 +70,14 @@ class LidCurves:
         lower = _as_function(axes, np.concatenate([edge[half:], edge[:1]]))
         return cls(axes, upper, lower, _as_function(axes, lid))
 
+    def edges(self, along: Array) -> tuple[Array, Array]:
+        """Upper and lower edge at `along`, pixels above the corners' line."""
+        upper = np.interp(along, *self.upper).astype(np.float32)
+        return upper, np.interp(along, *self.lower).astype(np.float32)
+
     def heights(self, along: Array) -> tuple[Array, Array, Array]:
         """Upper edge, lower edge and crease at `along`, pixels above the corners' line."""
-        upper, lower, crease = (
-            np.interp(along, *curve).astype(np.float32)
-            for curve in (self.upper, self.lower, self.crease)
-        )
-        return upper, lower, crease
+        return *self.edges(along), np.interp(along, *self.crease).astype(np.float32)
 
     def shut(self, along: Array, above: Array) -> tuple[Array, Array, Array]:
         """The eye as it would be shut: the line where its lids meet, the height of its upper lid
