@@ -170,12 +170,15 @@ class DenseFlow:
 
 
 def warp(image: Tensor, flow: Tensor) -> Tensor:
-    """Sample image (1 or T, C, H, W) through flow (T, 2, H, W) in pixels: (T, C, H, W)."""
+    """Sample image (1 or T, C, H, W) through flow (T, 2, H, W) in pixels: (T, C, H, W).
+
+    Beyond its border the image goes on as in a mirror: its last pixels held would be streaks.
+    """
     frames, _, height, width = flow.shape
     scale = flow.new_tensor([2 / width, 2 / height])
     x = (torch.arange(width, device=flow.device) + 0.5) * scale[0] - 1
     y = (torch.arange(height, device=flow.device) + 0.5) * scale[1] - 1
     grid = torch.stack([flow[:, 0] * scale[0] + x, flow[:, 1] * scale[1] + y[:, None]], -1)
     return F.grid_sample(
-        image.expand(frames, -1, -1, -1), grid, padding_mode="border", align_corners=False
+        image.expand(frames, -1, -1, -1), grid, padding_mode="reflection", align_corners=False
     )
