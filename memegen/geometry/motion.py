@@ -223,16 +223,15 @@ class FaceMotion:
         Lips that move as measured are only kept from crossing.
         """
         upper, lower = list(UPPER_LIP_EDGE), list(LOWER_LIP_EDGE)
-        if measured:
-            middle = np.asarray((points[:, upper] + points[:, lower]) / 2)
-            half = np.asarray((points[:, upper] - points[:, lower]) / 2)
-        else:
+        middle: Array = (points[:, upper] + points[:, lower]) / 2
+        half: Array = (points[:, upper] - points[:, lower]) / 2
+        if not measured:
             middle, half = self.lips.moved(points, face, targets)
             own_gap, gaps = self._opening(self.own[None])[0], self._opening(targets)
             if own_gap > 0.015:
                 keep = np.clip(gaps / own_gap, 0, 1)[:, None, None]
                 kept = (face[upper] - face[lower]) / 2 * keep
-                half = np.asarray(np.where(keep < 1, kept, half))
+                half = np.where(keep < 1, kept, half)
         crossed = (half[..., 1] < 0) & (face[upper, 1] >= face[lower, 1])
         half = np.where(crossed[..., None], np.float32(0), half)
         top = np.einsum("vr,trc->tvc", self.lip_spread[0], middle + half - points[:, upper])
