@@ -37,6 +37,7 @@ from memegen.geometry.anatomy import Anatomy
 from memegen.geometry.motion import FaceMotion
 from memegen.geometry.topology import LIPS_INNER
 from memegen.training import mouth as training
+from memegen.training import open_mouths
 
 SIDE = 300
 IOD = 81.0
@@ -258,11 +259,11 @@ def test_log_tone_and_back() -> None:
     assert from_log_tone(log_tone(colour)[0]) == pytest.approx(colour[0], rel=1e-4)
 
 
-def synthetic(edge: float, gap: float, tooth: float, skin: float) -> training.OpenMouth:
+def synthetic(edge: float, gap: float, tooth: float, skin: float) -> open_mouths.OpenMouth:
     """A mouth with a bar of teeth down to `edge` below the rest line, dark beneath, red lips."""
-    rows = int((training.ABOVE + training.BELOW) * training.GRID)
-    columns = int(2 * training.ACROSS * training.GRID)
-    bare = training.OpenMouth(
+    rows = int((open_mouths.ABOVE + open_mouths.BELOW) * open_mouths.GRID)
+    columns = int(2 * open_mouths.ACROSS * open_mouths.GRID)
+    bare = open_mouths.OpenMouth(
         np.zeros((rows, columns, 3), np.float32),
         np.full(columns, -0.08, np.float32),
         np.full(columns, gap - 0.08, np.float32),
@@ -286,11 +287,11 @@ def synthetic(edge: float, gap: float, tooth: float, skin: float) -> training.Op
 
 
 def test_incisors_are_measured() -> None:
-    edge, upper, lower, hidden = training.incisors(synthetic(0.05, 0.3, 200, 180))
+    edge, upper, lower, hidden = open_mouths.incisors(synthetic(0.05, 0.3, 200, 180))
     assert edge == pytest.approx(0.05, abs=0.02)
     assert upper == pytest.approx(0.13, abs=0.02)
     assert lower == 0 and hidden == 0
-    assert training.incisors(synthetic(0.5, 0.2, 200, 180))[3] == 1
+    assert open_mouths.incisors(synthetic(0.5, 0.2, 200, 180))[3] == 1
 
 
 def test_median_of_censored_values() -> None:
@@ -308,14 +309,14 @@ def test_the_fit_finds_what_was_drawn(tmp_path: Path) -> None:
         skin = rng.uniform(90, 220)
         mouths.append(synthetic(0.04 + rng.normal() * 0.003, gap, skin * 1.1, skin))
     bare = training.read_geometry(geometry_in(tmp_path))
-    fit = training.fit(mouths, bare, training.MouthTraining())
+    fit = training.fit(mouths, bare, open_mouths.MouthTraining())
     assert fit.upper_edge == pytest.approx(0.04, abs=0.02)
     assert 0.1 < fit.reach_at(0.1) < 3
     training.save(tmp_path / "mouth.safetensors", replace(bare, fit=fit))
     loaded = load_mouth(str(tmp_path / "mouth.safetensors"))
     assert loaded.fit.upper_edge == pytest.approx(fit.upper_edge)
     errors = training.tone_errors(
-        mouths, training.fit_tone(mouths, np.stack([training.lit_tooth(m) for m in mouths]), 3.0)
+        mouths, training.fit_tone(mouths, np.stack([open_mouths.lit_tooth(m) for m in mouths]), 3.0)
     )
     assert errors["luma error"] < 0.25 * errors["luma spread"]
 
