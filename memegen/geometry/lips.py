@@ -15,8 +15,8 @@ from memegen.arrays import Array
 from memegen.geometry.topology import LOWER_LIP_EDGE, UPPER_LIP_EDGE
 
 UPPER, LOWER = list(UPPER_LIP_EDGE), list(LOWER_LIP_EDGE)
-# Median gap between the landmarks of lips (IOD): up to the first they are shut, from the second they
-# are open. A pixel of a face 100 px wide is 0.02.
+# Median gap between the landmarks of lips (IOD): up to the first they are shut, from the second
+# they are open. A pixel of a face 100 px wide is 0.02.
 SHUT_GAP, OPEN_GAP = 0.022, 0.04
 LINE_DEGREE = 4  # of the polynomial that a shut mouth's line is
 # Action units that part lips, and how much of each: what they sum to beyond the photo's own.

@@ -185,8 +185,8 @@ class FaceMotion:
         """
         upper, lower = list(UPPER_LIP_EDGE), list(LOWER_LIP_EDGE)
         if measured:
-            middle = (points[:, upper] + points[:, lower]) / 2
-            half = (points[:, upper] - points[:, lower]) / 2
+            middle = np.asarray((points[:, upper] + points[:, lower]) / 2, np.float32)
+            half = np.asarray((points[:, upper] - points[:, lower]) / 2, np.float32)
         else:
             middle, half = self.lips.moved(points, face, targets)
             own_gap, gaps = self._opening(self.own[None])[0], self._opening(targets)
