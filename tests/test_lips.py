@@ -21,9 +21,9 @@ def noisy(face: np.ndarray) -> np.ndarray:
     """The drawn face with the rings of its shut lips torn by noise of 0.006 IOD."""
     torn = face.copy()
     torn[UPPER] = torn[LOWER] = (face[UPPER] + face[LOWER]) / 2
-    noise = np.random.default_rng(3).normal(0, 0.006 * 0.27, (len(UPPER), 2))
-    torn[UPPER, :2] -= np.abs(noise)
-    torn[LOWER, :2] += np.abs(noise)
+    noise = np.abs(np.random.default_rng(3).normal(0, 0.006 * 0.27, (2, len(UPPER) - 2)))
+    torn[UPPER[1:-1], 1] -= noise[0]
+    torn[LOWER[1:-1], 1] += noise[1]
     return torn.astype(np.float32)
 
 
@@ -32,17 +32,18 @@ def gaps(points: np.ndarray) -> np.ndarray:
     return (points[:, LOWER, 1] - points[:, UPPER, 1]) / 0.27
 
 
-def bends(line: np.ndarray) -> float:
-    """How much the slope of a line (11, 2) changes from point to point, at most."""
-    return float(np.abs(np.diff(line[:, 1], 2)).max())
-
-
-def test_noise_of_shut_lips_is_sealed(noisy: np.ndarray, anatomy: Anatomy) -> None:
+def test_noise_of_shut_lips_is_sealed(
+    face: np.ndarray, noisy: np.ndarray, anatomy: Anatomy
+) -> None:
     motion = FaceMotion.of(noisy, NONE, anatomy)
     assert np.abs(gaps(noisy[None])).max() > 0.01
     assert np.abs(gaps(motion.landmarks[None])).max() < 1e-4
-    rough = bends((noisy[UPPER] + noisy[LOWER])[:, :2] / 2)
-    assert bends(motion.landmarks[UPPER, :2]) < rough / 2
+    clean = noisy.copy()
+    clean[UPPER] = clean[LOWER] = (face[UPPER] + face[LOWER]) / 2
+    line = FaceMotion.of(clean, NONE, anatomy).landmarks[UPPER, 1]
+    rough = (noisy[UPPER, 1] + noisy[LOWER, 1]) / 2 - clean[UPPER, 1]
+    assert (motion.landmarks[UPPER, 1] - line).std() < 0.8 * rough.std()
+    assert np.abs(line - clean[UPPER, 1]).max() < 0.01 * 0.27
     others = np.setdiff1d(np.arange(478), UPPER + LOWER)
     assert (motion.landmarks[others] == noisy[others]).all()
 
@@ -130,7 +131,7 @@ def test_lowered_brows_stay_above_the_lids(face: np.ndarray, anatomy: Anatomy) -
     asked = np.stack([vector(AU4=level, AU9=level) for level in (0, 2, 5)])
     heights = _above_lids(pose.to_face(motion.move(asked)), BROW_LEFT[5:], EYE_LEFT)
     own = _above_lids(pose.to_face(face)[None], BROW_LEFT[5:], EYE_LEFT)
-    assert (heights > 0.9 * LEAST_BROW * own).all()
+    assert (heights > 0.8 * LEAST_BROW * own).all()
     assert heights[1].mean() < 0.95 * own.mean()
     frontalis = compose_channels(3 * np.stack([vector(AU1=5, AU2=5), vector(AU2=5)]))
     assert frontalis[0, aus.INDEX["AU1L"]] + frontalis[0, aus.INDEX["AU2L"]] < 3.3

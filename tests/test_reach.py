@@ -60,8 +60,10 @@ def test_gains_make_up_for_what_is_not_seen_within_limits() -> None:
     assert gains[aus.INDEX["AU51"]] == 1
 
 
-def test_reach_is_measured_by_perception_without_a_judge(tmp_path: Path) -> None:
-    make_shards(tmp_path)
+def test_reach_is_measured_by_perception_without_a_judge(
+    tmp_path: Path, anatomy: Anatomy, face: np.ndarray
+) -> None:
+    make_shards(tmp_path, anatomy, face)
     said: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reach, "MOST_GAIN", {12: 1.2})

@@ -20,7 +20,7 @@ from memegen.geometry.flow import Box, ring_points, ring_triangles
 from memegen.geometry.motion import FaceMotion
 from memegen.geometry.raster import rasterize, source_positions
 from memegen.geometry.shape import MESH_POINTS
-from memegen.geometry.unwrap import HEIGHT, WIDTH, Unwrapping, sides, texture_points
+from memegen.geometry.unwrap import HEIGHT, WIDTH, sides, texture_points
 
 STRENGTH = 1.3  # of the maps: regression on noisy labels makes them weaker than real creases
 # Largest log ratios: skin gets at most so much darker or lighter. Folds are deep and narrow; a
@@ -49,7 +49,7 @@ class CreaseLayer:
             return
         anatomy = motion.anatomy
         self._grid = self._positions(points, anatomy, cell)
-        self._unwrapping = Unwrapping.of(anatomy.canonical, anatomy.triangles)
+        self._unwrapping = anatomy.unwrapping
         iod = float(np.linalg.norm(points[473, :2] - points[468, :2]))
         rows, columns = self._box.slices
         self._lines = lines_of(picture[:, :3, rows, columns], LINES * iod)

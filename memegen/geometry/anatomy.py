@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from memegen import aus, weights
 from memegen.arrays import Array, Integers
 from memegen.errors import WeightsError
 from memegen.geometry.blendshapes import AU_TO_SHAPES
+from memegen.geometry.unwrap import Unwrapping
 
 # How much further than AU26 at 5 a mouth stretched as wide as it can opens: the lower lips of yawns
 # and screams (jawOpen above 0.8) lie 0.57 IOD down, where AU26 takes them by 0.29.
@@ -44,6 +45,11 @@ class Anatomy:
     pairs: Integers  # (P, 2) channels whose product drives each of `products`
     rigid_weights: Array  # (468,) large where expressions move nothing
     gains: Array  # (K,) how much further than the units a channel moves beyond the photo's own
+
+    @cached_property
+    def unwrapping(self) -> Unwrapping:
+        """The canonical mesh as a texture."""
+        return Unwrapping.of(self.canonical, self.triangles)
 
     def reaching(self, own: Array, targets: Array) -> Array:
         """(T, K) targets, those above `own` (K,) raised by the gains.

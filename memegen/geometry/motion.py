@@ -223,9 +223,10 @@ class FaceMotion:
         Lips that move as measured are only kept from crossing.
         """
         upper, lower = list(UPPER_LIP_EDGE), list(LOWER_LIP_EDGE)
-        middle: Array = (points[:, upper] + points[:, lower]) / 2
-        half: Array = (points[:, upper] - points[:, lower]) / 2
-        if not measured:
+        if measured:
+            middle = np.asarray((points[:, upper] + points[:, lower]) / 2, np.float32)
+            half = np.asarray((points[:, upper] - points[:, lower]) / 2, np.float32)
+        else:
             middle, half = self.lips.moved(points, face, targets)
             own_gap, gaps = self._opening(self.own[None])[0], self._opening(targets)
             if own_gap > 0.015:

@@ -87,7 +87,7 @@ class PairMaker(Dataset[dict[str, Tensor]]):
         anatomy = anatomy or load_anatomy()
         # A gain would carry X' -> W beyond where X is.
         self.anatomy = replace(anatomy, gains=np.ones_like(anatomy.gains))
-        self._mesh = MeshGenerator()
+        self._mesh = MeshGenerator(eyes=False)
         self._first: FaceMotion | None = None
         self._total = np.cumsum(crops.weight, dtype=np.float64)[:-1]
 

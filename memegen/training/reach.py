@@ -40,8 +40,8 @@ LEAST_GAIN = 0.7  # whatever the estimator says
 # wide that nothing was tuned on: beyond, skin folds or a face stops being one. Those of smiling and
 # opening mouths are held lower: from neutral to smile of real people, 1.0 is where lips arrive.
 MOST_GAIN = {
-    1: 2.7, 2: 2.0, 4: 2.5, 5: 1.25, 6: 1.6, 9: 2.0, 10: 1.2, 12: 1.2, 15: 2.7, 17: 1.9, 20: 1.5,
-    25: 1.25, 26: 1.2, 45: 1.15,
+    1: 2.7, 2: 2.0, 4: 2.5, 5: 1.25, 6: 1.6, 9: 2.0, 10: 1.2, 12: 1.25, 15: 2.7, 17: 1.9, 20: 1.7,
+    25: 1.4, 26: 1.3, 45: 1.15,
 }  # fmt: skip
 MOST = 0.995  # quantile of real displacements that no gain goes beyond
 ROUNDS = 2
