@@ -25,6 +25,18 @@ def device_named(name: str) -> str:
     return name
 
 
+def has_halves(device: torch.device) -> bool:
+    """Whether bfloat16 convolutions are faster than float32 ones here.
+
+    A processor without instructions for them takes twenty times as long.
+    """
+    if device.type == "cpu":
+        if not torch.backends.mkldnn.is_available():
+            return False
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return device.type == "cuda" and torch.cuda.is_bf16_supported()
+
+
 def ready_to_train(seed: int) -> None:
     """What every training asks of its process: fast arithmetic, kept memory, a seed."""
     torch.set_flush_denormal(True)  # denormals slow CPU convolutions by up to a quarter

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from memegen import weights
 from memegen.arrays import Array
+from memegen.devices import has_halves
 from memegen.errors import WeightsError
 from memegen.generators.base import Scene
 from memegen.generators.compose import compose_low, enlarge
@@ -148,13 +149,6 @@ class AnatomicalPainter:
     def _masks(self, window: Window, points: Array, affine: Array, side: int) -> Tensor:
         drawn = [draw_masks(window, p, a, side) for p, a in zip(points, affine, strict=True)]
         return torch.from_numpy(np.stack(drawn)).to(self._device)
-
-
-def has_halves(device: torch.device) -> bool:
-    """Whether bfloat16 convolutions are faster than float32 ones here."""
-    if device.type == "cpu":
-        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-    return device.type == "cuda" and torch.cuda.is_bf16_supported()
 
 
 def put_together(

@@ -37,7 +37,7 @@ class WindowConfig:
 class GeneratorConfig:
     """Sizes of all networks; stored in the weights file."""
 
-    mouth: WindowConfig = field(default_factory=lambda: WindowConfig(128, (32, 64, 128), 2))
+    mouth: WindowConfig = field(default_factory=lambda: WindowConfig(128, (24, 48, 96), 2))
     condition: int = 96  # width of the layer that reads the action units
 
     @classmethod

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from memegen import weights
-from memegen.devices import ready_to_train
+from memegen.devices import has_halves, ready_to_train
 from memegen.errors import MemegenError
 from memegen.facedata.rated import RatedPictures, load_rated
 from memegen.generators.ganimation import (
@@ -72,7 +72,7 @@ class GanimationTraining:
     betas: tuple[float, float] = (0.5, 0.999)
     noise: float = 0.1  # uniform, to either side, on the action units of targets
     source: str = "authors"  # which weights of SOURCES
-    half: bool = True  # bfloat16 where it is safe; the gradient penalty stays float32
+    half: bool = True  # bfloat16 where safe and fast; the gradient penalty stays float32
     compile: bool = False  # the generator through torch.compile
     save_minutes: float = 3.0  # between checkpoints
     sheet_steps: int = 500  # between sample sheets
@@ -272,7 +272,9 @@ class Run:
         }  # fmt: skip
 
     def _precision(self) -> torch.autocast:
-        return torch.autocast(self.team.device.type, torch.bfloat16, self.settings.half)
+        device = self.team.device
+        half = self.settings.half and has_halves(device)
+        return torch.autocast(device.type, torch.bfloat16, half)
 
     def _descend(self, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
         optimizer.zero_grad(set_to_none=True)

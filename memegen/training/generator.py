@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from memegen import aus, weights
-from memegen.devices import ready_to_train
+from memegen.devices import has_halves, ready_to_train
 from memegen.errors import MemegenError
 from memegen.generators.anatomical import Looked
 from memegen.generators.network import GeneratorConfig, GeneratorNet
@@ -40,14 +40,14 @@ WEIGHTS = "anatomical.safetensors"  # what a run makes, in its folder
 class GeneratorTraining:
     """Every setting of a run."""
 
-    steps: int = 6_000  # optimiser steps
+    steps: int = 2_000  # optimiser steps
     batch: int = 20  # draws a step, each a pair
     unpaired: int = 8  # of them also used without a target
     lr: float = 1e-3  # peak learning rate of Adam, after a linear warm-up, cosine to zero
-    warmup: int = 200  # steps
+    warmup: int = 100  # steps
     critic_lr: float = 4e-4  # learning rate of the critics, on the same schedule
-    critic_from: int = 1_500  # step at which the critics join
-    half: bool = True  # bfloat16 where it is safe; positions and losses stay float32
+    critic_from: int = 500  # step at which the critics join
+    half: bool = True  # bfloat16 where it is safe and fast; positions and losses stay float32
     ema: float = 0.998  # decay of the averaged weights that are shipped
     save_minutes: float = 3.0  # between checkpoints
     sheet_steps: int = 500  # between sample sheets
@@ -108,6 +108,7 @@ def train(
     if resume:
         checkpoint.required(out)
     ready_to_train(settings.seed)
+    settings = replace(settings, half=settings.half and has_halves(device))
     sources, sides = dict(settings.pairs.sources), settings.network.sides
     crops = load_crops(data, sources, "train", log)
     held_out = PairMaker(load_crops(data, sources, "held out"), settings.pairs, sides, seed=1)
