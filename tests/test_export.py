@@ -10,13 +10,15 @@ import torch
 from safetensors import safe_open
 from test_anatomical import TINY
 
-from memegen import weights
+from memegen import aus, weights
 from memegen.errors import WeightsError
 from memegen.generators.export import export_onnx, export_safetensors, networks_of
 from memegen.generators.ganimation import GanimationConfig, GanimationNet
 from memegen.generators.network import GeneratorNet
 
 TOLERANCE = 1e-4  # of numbers in -1..1
+
+ORDER = " ".join(aus.CHANNELS)
 
 
 @pytest.fixture
@@ -33,7 +35,7 @@ def tiny_anatomical(tmp_path: Path) -> Path:
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, 0, 0.2)
     path = tmp_path / "tiny.safetensors"
-    weights.save(path, network.state_dict(), "anatomical", TINY.sizes())
+    weights.save(path, network.state_dict(), "anatomical", TINY.sizes(), au_order=ORDER)
     return path
 
 

@@ -19,7 +19,7 @@ from memegen.geometry.shape import angles_of, fit_pose
 PROJECTED = (5, 6, 9, 15, 34)
 PROJECTED_CHANNELS = [aus.INDEX[c] for number in PROJECTED for c in aus.BY_NUMBER[number].channels]
 # How much further than the upper lip goes up the lower lip goes down where lips only part (scores,
-# 95th percentile of all crops); beyond, it is pulled down (AU16).
+# 94th percentile of all crops); beyond, it is pulled down (AU16).
 PARTING_LOWER = 0.15
 FORM_MODES = 12  # components of face form told apart from expression
 SHAPE_NOISE = 0.03**2 * 30  # variance neither explains; about 30 vertices move alike

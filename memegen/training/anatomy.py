@@ -66,8 +66,8 @@ def person_pairs(labels: FaceLabels, rows: Mask, max_angle: float) -> Integers:
 def calibrated_channels() -> list[int]:
     """Channels with a label of their own: not projected, not composed of others, not the head.
 
-    Lower lip depressor and lip pressor have labels that tell them from parting and smiling lips no
-    better than chance: they stay ICT's.
+    Lower lip depressor and lip pressor stay ICT's: learnt from their scores, the one moves nothing
+    that parting lips do not move already, the other pulls the corners of the mouth up.
     """
     silent = (*PROJECTED, 16, 24, 27, 46, 51, 52, 53, 54, 55, 56, 61, 62)
     return [aus.INDEX[c] for au in aus.TABLE if au.number not in silent for c in au.channels]

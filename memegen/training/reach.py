@@ -86,6 +86,9 @@ class Judge(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Give back what it holds."""
+
 
 class PerceptionJudge:
     """The program's own perception: at hand, but it taught the anatomy its errors."""
@@ -97,6 +100,9 @@ class PerceptionJudge:
         """See Judge.look."""
         return reach._look(self._perceiver, pictures.astype(np.float32))
 
+    def close(self) -> None:
+        """It holds nothing."""
+
 
 class MediaPipeJudge:
     """MediaPipe's blendshape scores, and heights of its landmarks where the scores are dead."""
@@ -104,6 +110,10 @@ class MediaPipeJudge:
     def __init__(self, landmarker: Path, anatomy: Anatomy) -> None:
         self._teacher = MediaPipeTeacher(landmarker)
         self._anatomy = anatomy
+
+    def close(self) -> None:
+        """Give MediaPipe's threads back."""
+        self._teacher.close()
 
     def look(self, pictures: Picture) -> tuple[Array, Array]:
         """See Judge.look. Raises MemegenError where MediaPipe sees no face."""
@@ -251,6 +261,7 @@ def train(
             f"AU{n} {r['slope']:.2f} x{anatomy.gains[_first(n)]:.2f}" for n, r in report.items()
         ]
         log(f"round {round_ + 1}: " + "  ".join(shown))
+    judge.close()
     out.mkdir(parents=True, exist_ok=True)
     calibration.save(path, anatomy)
     return path
