@@ -25,7 +25,7 @@ from memegen.geometry.unwrap import HEIGHT, WIDTH, sides, texture_points
 STRENGTH = 1.3  # of the maps: regression on noisy labels makes them weaker than real creases
 # Largest log ratios: skin gets at most so much darker or lighter. Folds are deep and narrow; a
 # shine that spreads would look like another lamp.
-DARKEST, LIGHTEST = 0.75, 0.3
+DARKEST, LIGHTEST = 0.7, 0.22
 LINES = 0.045  # IOD: finer than this is a line of skin, broader is shading
 LINE_LIMIT = 0.22  # log ratio of the strongest line that is deepened: beyond are hairs and moles
 DEEPENING = 2.2  # relative contrast that a line gains where skin shrinks to nothing

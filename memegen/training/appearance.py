@@ -24,7 +24,7 @@ from memegen.arrays import LUMA, Array, Integers, Mask
 from memegen.errors import MemegenError
 from memegen.facedata.labels import IctBasis, action_units, load_basis
 from memegen.facedata.shards import FaceLabels, load_labels, read_jpegs
-from memegen.generators.inpaint import soften
+from memegen.generators.inpaint import smoothstep, soften
 from memegen.geometry.appearance import FLOOR, AppearanceBasis
 from memegen.geometry.flow import Box
 from memegen.geometry.outline import fill
@@ -60,7 +60,7 @@ class AppearanceTraining:
     person: float = 1.0  # weight of pairs of one person in everyday photos
     laboratory: float = 6.0  # of pairs in grey laboratory pictures: even light, strong expressions
     people: float = 0.5  # of large colour faces of different people
-    brows: float = 0.75  # share of the maps taken away at brows, which move against the mesh
+    brows: float = 0.9  # share of the maps taken away at brows, which move against the mesh
     judged: int = 150  # held-out pairs with the largest change, per action unit
     judged_band: float = 0.14  # IOD: fine enough for folds and no shading
 
@@ -232,7 +232,13 @@ def skin(basis: IctBasis, brows: float) -> Array:
         kept *= 1 - part(eye, 0.05, 0.025)
     for brow in (BROW_LEFT, BROW_RIGHT):
         kept *= 1 - brows * part(brow, 0.05, 0.03)
-    kept = kept * (1 - part(LIPS_OUTER, 0.025, 0.02))
+    # The dark of a mouth's corners moves along with them: label noise, not a crease.
+    for corner in (LIPS_OUTER[0], LIPS_OUTER[10]):
+        x, y = (points[corner] - 0.5).T
+        rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+        distance = np.hypot(columns - x, rows - y) / SCALE
+        kept = kept * smoothstep(0.05, 0.14, distance)
+    kept = kept * (1 - part(LIPS_OUTER, 0.035, 0.025))
     return np.asarray(np.minimum(kept, kept[:, ::-1]), np.float32)
 
 
