@@ -21,6 +21,7 @@ test: $(STAMP)
 	$(RUN) pytest
 
 gallery: $(STAMP)
+	rm -f docs/gallery/*.webp
 	$(VENV)/bin/python docs/make_gallery.py docs/gallery examples/*.png examples/*.jpg
 
 bench: $(STAMP)
