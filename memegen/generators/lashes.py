@@ -20,20 +20,6 @@ HAIR_OPACITY, LINE_OPACITY = 0.8, 0.8
 _SUPERSAMPLE = 4
 
 
-def blur_of(luma: Array) -> float:
-    """Standard deviation (pixels) of the blur that a patch with a strong edge shows.
-
-    luma (h, w) 0..255. A step of contrast C under a Gaussian blur has the greatest slope
-    C / (sigma sqrt(2 pi)). Halved: the steepest edge seldom spans the whole contrast.
-    """
-    if min(luma.shape) < 3:
-        return 0.5
-    slope = np.hypot(*np.gradient(luma))
-    low, high = np.percentile(luma, [3, 97])
-    steepest = max(float(np.percentile(slope, 99.5)), 1e-3)
-    return float(np.clip((high - low) / steepest / np.sqrt(2 * np.pi), 0.8, 8)) / 2
-
-
 def draw_lashes(eye: LidCurves, box: Box, iod: float, fullness: float, blur: float) -> Array:
     """Opacity (h, w), 0..1, in `box`: a line thicker outward, and single lashes down and outward.
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 
 from memegen.arrays import Array
-from memegen.generators.inpaint import fill_unknown, pixel_grid, sample, smoothstep, soften
-from memegen.generators.lashes import blur_of, draw_lashes
+from memegen.generators.inpaint import blur_of, fill_unknown, pixel_grid, sample, smoothstep, soften
+from memegen.generators.lashes import draw_lashes
 from memegen.geometry.flow import Box
 from memegen.geometry.lids import LidCurves
 from memegen.geometry.motion import CLOSED_LINE

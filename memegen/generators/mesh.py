@@ -10,16 +10,16 @@ import torch
 from torch import Tensor
 
 from memegen import aus
-from memegen.arrays import Array
+from memegen.arrays import LUMA, Array
 from memegen.generators.base import Scene
 from memegen.generators.creases import CreaseLayer
 from memegen.generators.eyes import EyeLayer
-from memegen.generators.inpaint import fill_unknown
+from memegen.generators.inpaint import blur_of, fill_unknown
 from memegen.generators.mouth import Drawn, MouthFrame, MouthLayer
 from memegen.generators.mouth_light import light_of, light_samples
 from memegen.generators.mouth_model import load_mouth
 from memegen.geometry.appearance import load_appearance
-from memegen.geometry.flow import COARSE, DenseFlow, warp
+from memegen.geometry.flow import COARSE, Box, DenseFlow, warp
 from memegen.geometry.outline import opening
 from memegen.geometry.shape import LEFT_IRIS, RIGHT_IRIS
 from memegen.geometry.topology import (
@@ -95,9 +95,10 @@ class MeshPainter:
             if eyes
         }
         model = load_mouth()
+        blur = min(_blur_near(picture, points[list(ring), :2], 0.1 * iod) for _, ring, *_ in _EYES)
         light = light_of(light_samples(picture, points[:, :2]), model.fit)
         self._mouth = MouthLayer(
-            picture, points[list(LIPS_INNER), :2], self._mouth_frame(iod), light, model
+            picture, points[list(LIPS_INNER), :2], self._mouth_frame(iod), light, model, blur
         )
         lips = motion.pose.to_face(motion.landmarks[list(LIPS_INNER)])
         lids = motion.pose.to_face(motion.landmarks[list(EYE_LEFT + EYE_RIGHT)])
@@ -194,3 +195,9 @@ class MeshPainter:
         jaw_only[:, _JAW] = reached[:, _JAW]
         lip = motion.anatomy.displacement(jaw_only)[:, _LOWER_LIP, :2]
         return lip * np.array([1, -1], np.float32)
+
+
+def _blur_near(picture: Array, points: Array, margin: float) -> float:
+    """How soft (pixels) the picture (H, W, 3) is around points (N, 2) in pixels."""
+    box = Box.around(points, margin, *picture.shape[:2])
+    return blur_of(picture[box.slices] @ LUMA)

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from memegen.arrays import Array
-from memegen.generators.inpaint import fill_unknown, pixel_grid, sample, smoothstep, soften
+from memegen.generators.inpaint import (
+    fill_unknown,
+    gaussian,
+    pixel_grid,
+    sample,
+    smoothstep,
+    soften,
+)
 from memegen.generators.mouth_layers import Layer, jaw_shift, light_at, render
 from memegen.generators.mouth_light import LUMA, MouthLight
 from memegen.generators.mouth_model import MouthModel, individual, load_mouth
@@ -17,6 +24,8 @@ from memegen.geometry.outline import fill, smooth_ring
 from memegen.geometry.topology import LIP_CORNERS
 
 OWN_MARGIN, OWN_SHARE = 0.03, 0.2  # IOD inside the photo's lips, at most that share of its opening
+SHARP = 0.5  # pixels of blur that what is drawn has by itself, and up to which a photo is sharp
+LEAST_BLUR = 0.35  # pixels that are worth the time
 OWN_GAP = 0.045  # IOD between the photo's lips: below, a line is all that shows
 OWN_EDGE = (-0.12, 0.12)  # IOD below the closed lips: where own upper teeth may end
 TOOTHLIKE, REDDEST = 0.62, 1.38  # least luma beside the mouth's brightest, most red over green
@@ -60,8 +69,10 @@ class MouthLayer:
         frame: MouthFrame,
         light: MouthLight,
         model: MouthModel | None = None,
+        blur: float = 0.0,
     ) -> None:
         self._frame, self._light, self._ring = frame, light, ring
+        self._more_blur = float(np.sqrt(max(blur**2 - SHARP**2, 0)))
         self._box = Box.around(ring, 0.1 * frame.iod, *picture.shape[:2])
         self._patch = picture[self._box.slices]
         seed = zlib.crc32(np.ascontiguousarray(self._patch, np.uint8).tobytes())
@@ -176,6 +187,11 @@ class MouthLayer:
             colour = colour + (pixels - colour) * sharp
             drawn *= 1 - np.clip(sharp[..., 0], 0, 1)
         view = image[box.slices]
+        if self._more_blur > LEAST_BLUR and bool((drawn > 0).any()):
+            soft = gaussian(np.concatenate([colour, mask[..., None]], -1), self._more_blur)
+            # Where the photo's own pixels show, they are as soft as they are.
+            colour += (soft[..., :3] - colour) * drawn[..., None]
+            mask += (soft[..., 3] - mask) * (drawn >= mask)
         view += (colour - view) * mask[..., None]
         return Drawn(box, drawn)
 
