@@ -34,7 +34,7 @@ JAW_STEP = 0.16  # IOD of jaw drop between two drawings of the lower part
 WIDEST_JAW = 0.96  # IOD: beyond, the lower part is moved, not turned on
 # Lips shade what is close behind them: share of light lost, and over how many IOD below or above.
 UPPER_SHADOW, LOWER_SHADOW = (0.38, 0.03), (0.22, 0.025)
-TEETH_SHADOW = (0.56, 0.06)  # likewise of the upper teeth on the lower ones
+TEETH_SHADOW = (0.46, 0.06)  # likewise of the upper teeth on the lower ones
 CORNER_SHADOW = (0.45, 0.045)  # likewise where the lips meet
 # Green and blue that walls of flesh take from the light that they throw on what lies one IOD deep.
 DEEP_RED = np.array([0.0, 0.34, 0.42], np.float32)

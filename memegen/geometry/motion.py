@@ -31,9 +31,9 @@ HEAD_PIVOT = np.array([0, -0.45, -1.25], np.float32)  # IOD: between the ears, w
 EXACT_TURN, MOST_TURN, LEAST_TURN, BACK = 12.0, 20.0, 5.0, 0.7
 EYEBALL_RADIUS = 0.19  # IOD: 12 mm of 63
 BLINK_CLOSED = 0.85  # blink channel at which the lids meet
-# Share of a brow's height above the upper lid that lowering leaves: first percentile, at the inner
-# end, of 610 pairs of photos of one person, neutral and frowning.
-LEAST_BROW = 0.4
+# Share of a brow's height above the upper lid that lowering leaves. Of 610 pairs of photos of one
+# person, neutral and frowning, the first percentile at the inner end is 0.4; there brows vanish.
+LEAST_BROW = 0.5
 BROW_REACH = 0.12  # IOD around a brow that goes along when it is held
 LID_FOLLOWS = 0.3  # of an iris's way up or down, beyond the lids' motion in the basis
 WHITE_SHOWN, MOST_WIDENING = 0.02, 0.06  # IOD above the iris at AU5 = 5, and at most for that

@@ -40,7 +40,8 @@ from memegen.geometry.topology import (
 from memegen.geometry.unwrap import HEIGHT, SCALE, WIDTH, Unwrapping, texture_points
 from memegen.training.anatomy import person_pairs
 
-_SILENT = (27, 46, 51, 52, 53, 54, 55, 56, 61, 62, 63, 64)  # composed of others, or no skin's
+# Composed of others, or no skin's, or with labels too rare and weak to tell what skin does.
+_SILENT = (16, 24, 27, 30, 34, 46, 51, 52, 53, 54, 55, 56, 61, 62, 63, 64)
 _PRODUCTS = (
     (("AU6", "AU12"), ("AU1", "AU2"), ("AU1", "AU4"), ("AU4", "AU9"), ("AU9", "AU10")),
     (("AU12", "AU26"), ("AU15", "AU17")),  # the second has no sides
@@ -72,6 +73,7 @@ class Plan:
     gram: Array  # (F, F)
     plain: Array  # (N, F) coefficients of the crops
     mirrored: Array  # (N, F) of their mirror images
+    coloured: Mask  # (N,) crops that tell how colours follow luma
 
 
 def train(
@@ -149,48 +151,48 @@ def pool_sources(
         centred = rows[colour] - mean
         gram += settings.people * centred.T @ centred
         shares[side][colour] += settings.people * centred
-    return Plan(gram, *shares)
+    return Plan(gram, shares[0], shares[1], colour)
 
 
 def solve(
     data: Path, labels: FaceLabels, plan: Plan, unwrapping: Unwrapping, settings: AppearanceTraining
 ) -> tuple[Array, Array]:
-    """(F + 3, H, W) maps of luma, and (3, F + 3, H, W) of red, green and blue."""
-    size = plan.gram.shape[0]
+    """(F + 3, H, W) maps of luma, and (3, F + 3, H, W) of red, green, blue in colour faces alone."""
+    size, features = plan.gram.shape[0], len(feature_table())
     used = np.flatnonzero(np.abs(plan.plain).sum(1) + np.abs(plan.mirrored).sum(1))
-    right = np.zeros((3, size, HEIGHT, WIDTH), np.float32)
-    luma = np.zeros((size, HEIGHT, WIDTH), np.float32)
-    for rows, bands in read_bands(data, labels, used, unwrapping, settings.band):
-        for share, seen in ((plan.plain, bands), (plan.mirrored, bands[..., ::-1])):
-            weight = share[rows].T
-            luma += np.tensordot(weight, seen[:, 3], 1)
-            for channel in range(3):
-                right[channel] += np.tensordot(weight, seen[:, channel], 1)
+    right = {mode: np.zeros((len(mode), size, HEIGHT, WIDTH), np.float32) for mode in ("L", "RGB")}
+    for mode, chosen in (("L", used), ("RGB", np.flatnonzero(plan.coloured))):
+        for rows, bands in read_bands(data, labels.take(chosen), unwrapping, settings.band, mode):
+            for share, seen in ((plan.plain, bands), (plan.mirrored, bands[..., ::-1])):
+                weight = share[chosen[rows]].T
+                for channel in range(len(mode)):
+                    right[mode][channel] += np.tensordot(weight, seen[:, channel], 1)
     ridge = np.full(size, settings.ridge)
-    ridge[len(feature_table()) - 14 : len(feature_table())] *= 2
+    ridge[features - 2 * len(sum(_PRODUCTS, ())) : features] *= 2
     inverse = np.linalg.inv(plan.gram + np.diag(ridge)).astype(np.float32)
-    return np.tensordot(inverse, luma, 1), np.stack([np.tensordot(inverse, r, 1) for r in right])
+    luma, *coloured = (np.tensordot(inverse, r, 1) for r in (*right["L"], *right["RGB"]))
+    return luma, np.stack(coloured)
 
 
 def read_bands(
-    data: Path, labels: FaceLabels, rows: Integers, unwrapping: Unwrapping, band: float
+    data: Path, labels: FaceLabels, unwrapping: Unwrapping, band: float, mode: str = "L"
 ) -> Iterator[tuple[Integers, Array]]:
-    """Blocks of crops: their rows, and (B, 4, H, W) band-limited logs of red, green, blue, luma."""
-    chosen = labels.take(rows)
-    jpegs = read_jpegs(data, chosen)
+    """Blocks of crops: their rows, and (B, C, H, W) band-limited logs of luma, or of colours.
+
+    mode: L or RGB.
+    """
+    jpegs = read_jpegs(data, labels)
     inside = torch.from_numpy(unwrapping.inside.astype(np.float32))[None, None]
-    for start in range(0, len(rows), _BLOCK):
-        part = range(start, min(start + _BLOCK, len(rows)))
+    for start in range(0, len(labels), _BLOCK):
+        rows = np.arange(start, min(start + _BLOCK, len(labels)))
         unwrapped = []
-        for row in part:
+        for row in rows:
             with Image.open(io.BytesIO(jpegs[row])) as image:
-                picture = np.asarray(image.convert("RGB"), np.float32)
-            tensor = torch.from_numpy(picture).permute(2, 0, 1)[None]
-            unwrapped.append(unwrapping.read(tensor, chosen.landmarks[row] * len(picture)))
-        colours = torch.cat(unwrapped)
-        luma = torch.einsum("nchw,c->nhw", colours, torch.from_numpy(LUMA))[:, None]
-        logs = torch.log(torch.cat([colours, luma], 1) + FLOOR)
-        yield rows[list(part)], band_limited(logs, inside, band * SCALE).numpy()
+                picture = np.asarray(image.convert(mode), np.float32)
+            planes = torch.from_numpy(np.atleast_3d(picture)).permute(2, 0, 1)[None]
+            unwrapped.append(unwrapping.read(planes, labels.landmarks[row] * len(picture)))
+        logs = torch.log(torch.cat(unwrapped) + FLOOR)
+        yield rows, band_limited(logs, inside, band * SCALE).numpy()
 
 
 def band_limited(logs: Tensor, inside: Tensor, sigma: float) -> Tensor:
@@ -230,8 +232,10 @@ def skin(basis: IctBasis, brows: float) -> Array:
     kept *= fill(points[list(FACE_OVAL)], box)
     for eye in (EYE_LEFT, EYE_RIGHT):
         kept *= 1 - part(eye, 0.05, 0.025)
-    for brow in (BROW_LEFT, BROW_RIGHT):
+    for brow, eye in ((BROW_LEFT, EYE_LEFT), (BROW_RIGHT, EYE_RIGHT)):
         kept *= 1 - brows * part(brow, 0.05, 0.03)
+        between = (*brow[5:], *eye[:9])  # a brow's lower edge inward to outward, and the upper lid
+        kept *= 1 - brows * part(between, 0.02, 0.03)
     # The dark of a mouth's corners moves along with them: label noise, not a crease.
     for corner in (LIPS_OUTER[0], LIPS_OUTER[10]):
         x, y = (points[corner] - 0.5).T
@@ -285,8 +289,9 @@ def judge(
     predicted change.
     """
     bands = np.zeros((len(labels), HEIGHT, WIDTH), np.float16)
-    for rows, found in read_bands(data, labels, np.unique(pairs), unwrapping, settings.judged_band):
-        bands[rows] = found[:, 3]
+    seen = np.unique(pairs)
+    for rows, found in read_bands(data, labels.take(seen), unwrapping, settings.judged_band):
+        bands[seen[rows]] = found[:, 0]
     kept = skin(ict, 1.0) > 0.9
     inside = torch.from_numpy(unwrapping.inside.astype(np.float32))[None, None]
     report: dict[str, dict[str, float]] = {}
