@@ -37,7 +37,53 @@ REQUIRED = [
     "chew",
     "singing",
     "deadpan",
+    "derp",
+    "flirt",
+    "mind-blown",
+    "villain-smile",
+    "bruh",
+    "crying-laughing",
+    "cringe",
+    "smug",
+    "tongue-tied",
+    "nope",
+    "awkward",
+    "suspicious",
+    "this-is-fine",
+    "double-take",
+    "sneeze",
 ]
+# What the FACS Investigator's Guide (Ekman, Friesen & Hager 2002) names for an emotion, as recipes
+# compose it: each shows all of these at its height. In a bracket one of several will do.
+PROTOTYPES: dict[str, list[tuple[str, ...]]] = {
+    "smile": [("AU6L",), ("AU12L",)],
+    "laugh": [("AU6L",), ("AU12L",), ("AU25",), ("AU26", "AU27")],
+    "surprise": [("AU1L",), ("AU2L",), ("AU5L",), ("AU26", "AU27")],
+    "shock": [("AU1L",), ("AU2L",), ("AU5L",), ("AU26", "AU27")],
+    "fear": [("AU1L",), ("AU2L",), ("AU4L",), ("AU5L",), ("AU20L",), ("AU25",), ("AU26", "AU27")],
+    "anger": [("AU4L",), ("AU5L",), ("AU7L",), ("AU23", "AU24")],
+    "rage": [("AU4L",), ("AU5L",), ("AU7L",), ("AU10L",), ("AU25",)],
+    "disgust": [("AU9L",), ("AU10L",), ("AU17",), ("AU15L", "AU16L")],
+    "sad": [("AU1L",), ("AU4L",), ("AU15L",)],
+    "cry": [("AU1L",), ("AU4L",), ("AU6L", "AU7L"), ("AU15L",), ("AU20L",), ("AU25",)],
+    "contempt": [("AU12R",), ("AU14R",)],
+}
+LEAST = 0.15  # intensity 0..1 from which an action unit counts as shown
+SMILELESS = [
+    "anger",
+    "rage",
+    "disgust",
+    "fear",
+    "sad",
+    "cry",
+    "pout",
+    "surprise",
+    "deadpan",
+    "bruh",
+]
+WIDEST_PARTED = 0.5  # AU25 0..1: more of it over a dropped jaw pulls the lower lip off the teeth
+DROPPED = 0.3  # AU26 or AU27 0..1 from which the jaw counts as dropped
+FASTEST_HEAD = 8.0  # degrees a frame at 25 fps; a quick human head turns about 200 degrees a second
 SMILE = aus.INDEX["AU12L"]
 
 
@@ -58,6 +104,41 @@ def test_shipped_recipes_move_and_loop_without_a_jump(name: str) -> None:
     steps = np.abs(np.diff(np.concatenate([frames, frames[:1]]), axis=0)).max(1)
     assert steps.max() > 0.02
     assert steps[-1] <= steps[:-1].max() + 1e-6  # the way from the last frame to the first
+
+
+def height_of(name: str, own: np.ndarray) -> np.ndarray:
+    """(K,) the expression 0..1 of a recipe at its strongest frame, for a face with its `own`."""
+    track = recipes.load_track(name)
+    return track.resolve(own)[track.strongest()]
+
+
+@pytest.mark.parametrize("name", PROTOTYPES)
+def test_emotions_show_the_action_units_that_facs_names(name: str) -> None:
+    height = height_of(name, np.zeros(len(aus.CHANNELS), np.float32))
+    for alternatives in PROTOTYPES[name]:
+        assert max(height[aus.INDEX[channel]] for channel in alternatives) >= LEAST, alternatives
+
+
+@pytest.mark.parametrize("name", SMILELESS)
+def test_a_smiling_photo_stops_smiling(name: str) -> None:
+    smiling = aus.to_vector({"AU6": 4, "AU12": 4})
+    height = height_of(name, smiling)
+    assert height[SMILE] == 0
+    assert height[aus.INDEX["AU6L"]] < smiling[aus.INDEX["AU6L"]]
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_parted_lips_leave_room_for_the_jaw(name: str) -> None:
+    frames = recipes.load_track(name).resolve(np.zeros(len(aus.CHANNELS), np.float32))
+    jaw = frames[:, [aus.INDEX["AU26"], aus.INDEX["AU27"]]].max(1)
+    assert (frames[jaw > DROPPED, aus.INDEX["AU25"]] <= WIDEST_PARTED).all()
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_heads_turn_no_faster_than_heads_can(name: str) -> None:
+    frames = recipes.load_track(name).resolve(np.zeros(len(aus.CHANNELS), np.float32))
+    degrees = aus.head_degrees(np.concatenate([frames, frames[:1]]))
+    assert np.abs(np.diff(degrees, axis=0)).max() <= FASTEST_HEAD
 
 
 def recipe(keyframes: str, head: str = "loop: once") -> recipes.Recipe:
