@@ -157,7 +157,7 @@ def pool_sources(
 def solve(
     data: Path, labels: FaceLabels, plan: Plan, unwrapping: Unwrapping, settings: AppearanceTraining
 ) -> tuple[Array, Array]:
-    """(F + 3, H, W) maps of luma, and (3, F + 3, H, W) of red, green, blue in colour faces alone."""
+    """(F + 3, H, W) maps of luma, and (3, F + 3, H, W) of colours, from colour faces alone."""
     size, features = plan.gram.shape[0], len(feature_table())
     used = np.flatnonzero(np.abs(plan.plain).sum(1) + np.abs(plan.mirrored).sum(1))
     right = {mode: np.zeros((len(mode), size, HEIGHT, WIDTH), np.float32) for mode in ("L", "RGB")}
