@@ -144,7 +144,8 @@ def test_only_the_raised_side_folds():
 def test_maps_of_unknown_action_units_are_refused(tmp_path, basis):
     path = tmp_path / "appearance.safetensors"
     tensors = {"maps": torch.zeros(1, HEIGHT, WIDTH), "skin": torch.ones(HEIGHT, WIDTH)}
-    weights.save(path, tensors | {"tint": torch.ones(3)}, "appearance", {}, features="AU99")
+    tensors |= {"tint": torch.ones(3), "most": torch.ones(1)}
+    weights.save(path, tensors, "appearance", {}, features="AU99")
     with pytest.raises(WeightsError, match="AU99"):
         load_appearance(str(path))
     assert basis.maps.shape[0] == len(basis.features) and len(aus.CHANNELS) > len(basis.tint)

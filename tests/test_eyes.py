@@ -7,8 +7,8 @@ import pytest
 from conftest import vector
 
 from memegen.generators.eyes import EyeLayer
-from memegen.generators.inpaint import pixel_grid, soften
-from memegen.generators.lashes import blur_of, draw_lashes
+from memegen.generators.inpaint import blur_of, pixel_grid, soften
+from memegen.generators.lashes import draw_lashes
 from memegen.generators.lids import LUMA, LidLayer
 from memegen.geometry.flow import Box
 from memegen.geometry.lids import EyeAxes, LidCurves

@@ -33,6 +33,7 @@ class AppearanceBasis:
 
     maps: Array  # (F, HEIGHT, WIDTH) log ratio of luma where both sides are at full intensity
     features: Integers  # (F, 2) channels whose product drives each map; -1: the first alone
+    most: Array  # (F,) 0..1 up to which a feature was seen on people: beyond, nothing is known
     skin: Array  # (HEIGHT, WIDTH) 1 on skin, 0 at lips, lids and off the face, soft between
     tint: Array  # (3,) how far red, green and blue follow the change of luma
 
@@ -50,7 +51,7 @@ class AppearanceBasis:
         """(K,) channels to (F,) features."""
         driven = np.clip(compose_channels(vector), 0, 1)
         second = np.where(self.features[:, 1] < 0, 1, driven[self.features[:, 1]])
-        return np.asarray(driven[self.features[:, 0]] * second)
+        return np.minimum(driven[self.features[:, 0]] * second, self.most)
 
 
 @lru_cache(maxsize=2)
@@ -60,6 +61,7 @@ def load_appearance(name: str = "appearance") -> AppearanceBasis:
     try:
         maps = file.tensors["maps"].float().numpy()
         names = [pair.split("*") for pair in file.metadata["features"].split()]
+        most = file.tensors["most"].float().numpy()
         skin = file.tensors["skin"].float().numpy()
         tint = file.tensors["tint"].float().numpy()
         features = [[aus.INDEX[p[0]], aus.INDEX[p[1]] if len(p) > 1 else -1] for p in names]
@@ -67,4 +69,4 @@ def load_appearance(name: str = "appearance") -> AppearanceBasis:
         raise WeightsError(f"{file.path}: {error} is missing or unknown") from None
     if maps.shape != (len(features), HEIGHT, WIDTH):
         raise WeightsError(f"{file.path}: maps of shape {maps.shape} do not fit")
-    return AppearanceBasis(maps, np.array(features, np.int64), skin, tint)
+    return AppearanceBasis(maps, np.array(features, np.int64), most, skin, tint)

@@ -47,6 +47,7 @@ _PRODUCTS = (
     (("AU12", "AU26"), ("AU15", "AU17")),  # the second has no sides
 )
 _GROUPS = {"AU4": (4,), "AU6": (6,), "AU9": (9,), "AU12": (12,), "AU1+2": (1, 2)}
+SEEN = 0.998  # quantile of a feature over all crops up to which its map is believed
 _BLOCK = 512  # crops unwrapped together
 _TURN = 30.0  # degrees that count as one, where head angles are regressed out
 
@@ -99,7 +100,9 @@ def train(
     solved, coloured = solve(data, labels, plan, unwrapping, settings)
     kept = skin(basis, settings.brows)
     tint = tint_of(coloured[:, : len(features)], kept > 0.5)
-    fitted = AppearanceBasis(*one_side(solved, features, kept), kept, tint)
+    maps, left = one_side(solved, features, kept)
+    most = np.quantile(design(vectors, left), SEEN, axis=0).astype(np.float32)
+    fitted = AppearanceBasis(maps, left, most, kept, tint)
     out.mkdir(parents=True, exist_ok=True)
     save(out / "appearance.safetensors", fitted)
     return judge(data, labels, vectors, held_out, fitted, unwrapping, basis, settings)
@@ -120,10 +123,10 @@ def feature_names(features: Integers) -> list[list[str]]:
     return [[aus.CHANNELS[c] for c in pair if c >= 0] for pair in features]
 
 
-def design(vectors: Array, angles: Array, features: Integers) -> Array:
-    """(N, F + 3) features of expressions (N, K), and head angles (N, 3), to be regressed out."""
+def design(vectors: Array, features: Integers) -> Array:
+    """(N, K) expressions to (N, F) features."""
     second = np.where(features[:, 1] < 0, 1, vectors[:, features[:, 1]])
-    return np.concatenate([vectors[:, features[:, 0]] * second, angles / _TURN], 1)
+    return np.asarray(vectors[:, features[:, 0]] * second)
 
 
 def pool_sources(
@@ -131,8 +134,9 @@ def pool_sources(
 ) -> Plan:
     """The normal equations of all training crops."""
     angles = angles_of(labels.rotation)
-    plain = design(vectors, angles, features)
-    mirrored = design(aus.mirror(vectors), angles * np.array([-1, 1, -1]), features)
+    turns = angles / _TURN  # regressed out
+    plain = np.c_[design(vectors, features), turns]
+    mirrored = np.c_[design(aus.mirror(vectors), features), turns * np.array([-1, 1, -1])]
     gram = np.zeros((plain.shape[1],) * 2)
     shares = [np.zeros(plain.shape, np.float32) for _ in range(2)]
     pairs = person_pairs(labels, ~labels.is_val, settings.max_angle)
@@ -271,7 +275,7 @@ def save(path: Path, basis: AppearanceBasis) -> None:
     """Write a basis as a weights file."""
     weights.save(
         path,
-        {name: torch.from_numpy(getattr(basis, name)) for name in ("maps", "skin", "tint")},
+        {name: torch.from_numpy(getattr(basis, name)) for name in ("maps", "most", "skin", "tint")},
         "appearance",
         {},
         features=" ".join("*".join(pair) for pair in feature_names(basis.features)),
