@@ -98,7 +98,7 @@ def test_models_are_reported_side_by_side(
     sheet = tmp_path / "sheet.png"
     report = generators.evaluate(data, ["mesh", tiny], 3, sheet)
     assert set(report) == {"mesh", tiny, "pairs"}
-    shared = {"skin L1", "eyes SSIM", "background PSNR", "face perceptual", "action units",
+    shared = {"skin L1", "eyes SSIM", "background PSNR", "mouth perceptual", "action units",
               "landmarks", "identity distance", "parameters, millions"}  # fmt: skip
     assert shared <= report["mesh"].keys() and shared <= report[tiny].keys()
     assert report["mesh"]["parameters, millions"] == 0 < report[tiny]["parameters, millions"]
