@@ -42,7 +42,7 @@ LEAST_GAIN = 0.7  # whatever the estimator says
 # (`memegen evaluate DATA --judge mediapipe`), the changes seen have a slope on the real ones of
 # about 1 with these.
 MOST_GAIN = {
-    1: 2.3, 2: 1.8, 4: 2.0, 5: 1.6, 6: 1.1, 9: 1.6, 10: 1.1, 12: 1.1, 15: 1.6, 17: 1.6, 20: 1.0,
+    1: 2.5, 2: 2.0, 4: 2.4, 5: 1.6, 6: 1.2, 9: 1.9, 10: 1.1, 12: 1.15, 15: 2.1, 17: 1.8, 20: 1.0,
     25: 1.15, 26: 1.3, 45: 1.3,
 }  # fmt: skip
 MOST = 0.995  # quantile of real displacements that no gain goes beyond
