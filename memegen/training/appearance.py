@@ -265,10 +265,15 @@ def one_side(solved: Array, features: Integers, kept: Array) -> tuple[Array, Int
 
 
 def tint_of(coloured: Array, kept: Mask) -> Array:
-    """(3,) slope of the maps of red, green and blue (3, F, H, W) on their mean, over skin."""
+    """(3,) slope of the maps of red, green and blue (3, F, H, W) on their luma, over skin.
+
+    Ones where no colour face was seen.
+    """
     luma = np.tensordot(LUMA, coloured, 1)[:, kept]
-    slopes = [(channel[:, kept] * luma).sum() / (luma**2).sum() for channel in coloured]
-    return np.array(slopes, np.float32)
+    power = float((luma**2).sum())
+    if power == 0:
+        return np.ones(3, np.float32)
+    return np.array([(channel[:, kept] * luma).sum() / power for channel in coloured], np.float32)
 
 
 def save(path: Path, basis: AppearanceBasis) -> None:

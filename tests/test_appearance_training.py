@@ -1,0 +1,98 @@
+"""Training of the appearance basis: what is regressed on what, on drawn shards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from shards import make_shards
+
+from memegen import aus
+from memegen.errors import MemegenError
+from memegen.facedata.labels import action_units, load_basis
+from memegen.facedata.shards import load_labels
+from memegen.geometry.anatomy import Anatomy
+from memegen.geometry.appearance import load_appearance
+from memegen.geometry.unwrap import HEIGHT, WIDTH, Unwrapping
+from memegen.training import appearance
+
+SETTINGS = appearance.AppearanceTraining(ridge=1e-4, max_angle=180, judged=4)
+
+
+@pytest.fixture
+def data(tmp_path: Path, anatomy: Anatomy, face: np.ndarray) -> Path:
+    return make_shards(tmp_path / "data", anatomy, face, count=160)
+
+
+def test_a_run_writes_a_basis_and_figures_of_people_left_out(tmp_path: Path, data: Path) -> None:
+    report = appearance.train(data, tmp_path / "run", SETTINGS, log=lambda _: None)
+    assert set(report["everyday photos"]) >= {"AU4", "gain AU12", "AU1+2"}
+    assert all(np.isfinite(v) for found in report.values() for v in found.values())
+    basis = load_appearance(str(tmp_path / "run"))
+    assert basis.maps.shape == (len(basis.features), HEIGHT, WIDTH)
+    assert not any(aus.CHANNELS[c].endswith("R") for c in basis.features[:, 0])
+    np.testing.assert_allclose(basis.maps, basis.maps[..., ::-1], atol=1e-3)
+    assert (basis.tint == 1).all(), "no colour faces, no tint"
+    assert basis.most.min() > 0 and basis.most.max() <= 1
+
+
+def test_known_maps_are_found_again(
+    data: Path, anatomy: Anatomy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pictures that are the sum of maps times features, and a face of one's own, give the maps."""
+    labels, features = load_labels(data), appearance.feature_table()
+    vectors = action_units(labels, load_basis(data))
+    rng = np.random.default_rng(0)
+    half = rng.normal(size=(len(features), HEIGHT, WIDTH // 2)).astype(np.float32)
+    true = np.concatenate([half, half[..., ::-1]], -1)  # alike on both sides
+    names = [[c.rstrip("LR") for c in pair] for pair in appearance.feature_names(features)]
+    for row, name in enumerate(names):
+        true[row] = true[names.index(name)]
+    own = rng.normal(size=(labels.identity.max() + 1, HEIGHT, WIDTH // 2)).astype(np.float32)
+    own = np.concatenate([own, own[..., ::-1]], -1)
+    pictures = np.tensordot(appearance.design(vectors, features), true, 1) + own[labels.identity]
+    at = {name: row for row, name in enumerate(labels.ids)}
+
+    def drawn(_: Path, chosen: object, *rest: object) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        rows = np.array([at[name] for name in chosen.ids], int)  # type: ignore[attr-defined]
+        if len(rows):
+            yield np.arange(len(rows)), pictures[rows][:, None]
+
+    monkeypatch.setattr(appearance, "read_bands", drawn)
+    plan = appearance.pool_sources(labels, vectors, features, SETTINGS)
+    unwrapping = Unwrapping.of(anatomy.canonical, anatomy.triangles)
+    solved, _ = appearance.solve(data, labels, plan, unwrapping, SETTINGS)
+    maps, left = appearance.one_side(solved, features, np.ones((HEIGHT, WIDTH), np.float32))
+    row = [list(pair) for pair in left].index([aus.INDEX["AU12L"], -1])
+    expected = 2 * true[[list(p) for p in features].index([aus.INDEX["AU12L"], -1])]
+    assert np.corrcoef(maps[row].ravel(), expected.ravel())[0, 1] > 0.95
+
+
+def test_bands_keep_what_is_fine_and_lose_what_is_broad() -> None:
+    inside = torch.ones(1, 1, HEIGHT, WIDTH)
+    x = torch.arange(WIDTH).expand(HEIGHT, WIDTH)
+    broad, fine = torch.sin(x / 200.0)[None, None], (0.1 * torch.cos(x * 1.5))[None, None]
+    middle = (..., slice(70, -70), slice(70, -70))
+    found = appearance.band_limited(broad + fine, inside, 20.0)[middle]
+    assert (found - fine[middle]).abs().max() < 0.03
+
+
+def test_skin_leaves_out_lips_lids_brows_and_what_is_off_the_face(data: Path) -> None:
+    basis = load_basis(data)
+    kept = appearance.skin(basis, 1.0)
+    points = appearance.texture_points(basis.canonical).astype(int)
+    for vertex in (13, 159, 386, 105, 334, 61, 291):  # lips, lids, brows, corners of the mouth
+        assert kept[points[vertex, 1], points[vertex, 0]] < 0.15
+    for vertex in (50, 280, 151, 199):  # cheeks, forehead, chin
+        assert kept[points[vertex, 1], points[vertex, 0]] > 0.9
+    assert kept[0].max() == kept[:, 0].max() == 0
+
+
+def test_nobody_seen_twice_is_said(tmp_path: Path, data: Path) -> None:
+    strict = replace(SETTINGS, max_angle=-1.0)
+    with pytest.raises(MemegenError, match="nobody is seen twice"):
+        appearance.train(data, tmp_path / "run", strict, log=lambda _: None)
