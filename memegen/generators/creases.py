@@ -1,8 +1,9 @@
 """Creases and shading of skin, put onto a photo before the mesh moves it.
 
-Two things change the light on skin that moves. Folds and cheeks that every face has come from the
+Three things change the light on skin that moves. Folds and cheeks that every face has come from the
 appearance basis. Lines that this face has already deepen where the mesh compresses skin, and fade
-where it stretches: their contrast is scaled by the change of area.
+where it stretches: their contrast is scaled by the change of area. And the dark that lies in the
+corners of a shut mouth goes as it opens, or it would be stretched into smears.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from memegen.geometry.flow import Box, ring_points, ring_triangles
 from memegen.geometry.motion import FaceMotion
 from memegen.geometry.raster import rasterize, source_positions
 from memegen.geometry.shape import MESH_POINTS
+from memegen.geometry.topology import LIP_CORNERS, LIPS_OUTER
 from memegen.geometry.unwrap import HEIGHT, WIDTH, sides, texture_points
 
 STRENGTH = 1.3  # of the maps: regression on noisy labels makes them weaker than real creases
@@ -28,6 +30,13 @@ STRENGTH = 1.3  # of the maps: regression on noisy labels makes them weaker than
 DARKEST, LIGHTEST = 0.7, 0.22
 LINES = 0.045  # IOD: finer than this is a line of skin, broader is shading
 LINE_LIMIT = 0.22  # log ratio of the strongest line that is deepened: beyond are hairs and moles
+CHEEKS = (50, 280, 101, 330, 118, 347)  # vertices on bare skin under the eyes
+CORNER_REACH = 0.085  # IOD around a corner of the mouth, standard deviation, where its dark goes
+CORNER_DARK = 0.06  # IOD: half the width of dark that goes
+OPENED = 0.22  # IOD between the lips at which it has gone
+STRAINS = (-0.3, 0.5)  # relative change of area that lines follow
+OFF_BROWS = 6  # pixels of the texture, 0.08 IOD, that lines keep off brows, lids and lips
+BEARD, SKIN = 0.5, 0.75  # of the cheeks' level: no corner of the mouth is mended, or all of it
 DEEPENING = 2.2  # relative contrast that a line gains where skin shrinks to nothing
 
 
@@ -53,6 +62,10 @@ class CreaseLayer:
         iod = float(np.linalg.norm(points[473, :2] - points[468, :2]))
         rows, columns = self._box.slices
         self._lines = lines_of(picture[:, :3, rows, columns], LINES * iod)
+        corners = points[[LIPS_OUTER[k] for k in LIP_CORNERS], :2] - (self._box.left, self._box.top)
+        cheeks = np.median([_level_at(picture, points[k]) for k in CHEEKS])
+        self._corners = dark_corners(picture[:, :3, rows, columns], corners, iod, float(cheeks))
+        self._steady = eroded(basis.skin, OFF_BROWS)
         shown = picture[0, :3].mean((1, 2)).cpu().numpy()
         self._furrows = draw_furrows(int(shown.sum() * 1000)) * basis.skin * sides()
         self._tint = torch.from_numpy(basis.tint).to(picture.device).view(1, 3, 1, 1)
@@ -91,7 +104,7 @@ class CreaseLayer:
         changes = np.stack([self._basis.change(own, target) for target in targets])
         folds = (raised(targets) - raised(own))[..., None, None]
         changes = within_limits(STRENGTH * changes + (folds * self._furrows).sum(1))
-        skin = self._basis.skin * self._strain(targets)
+        skin = self._steady * self._strain(targets)
         maps = torch.from_numpy(np.stack([changes, skin], 1)).to(self._picture.device)
         grid = self._grid.expand(len(targets), -1, -1, -1)
         shade, strain = F.grid_sample(maps, grid, align_corners=False).split(1, 1)
@@ -99,8 +112,17 @@ class CreaseLayer:
         creased = self._picture.repeat(len(targets), 1, 1, 1)
         rows, columns = self._box.slices
         view = creased[:, :3, rows, columns]
+        opened = torch.from_numpy(self._opened(targets)).to(self._picture.device)
+        view.addcmul_(opened[:, None, None, None], self._corners)
         view.add_((view + FLOOR) * torch.expm1(shade * self._tint))
         return creased
+
+    def _opened(self, targets: Array) -> Array:
+        """(T,) 0..1: how far the mouth opens beyond what the photo shows of it."""
+        anatomy = self._motion.anatomy
+        reached = anatomy.reaching(self._motion.own, targets)
+        shift = anatomy.displacement(reached) - anatomy.displacement(self._motion.own)
+        return np.clip((shift[:, 13, 1] - shift[:, 14, 1]) / OPENED, 0, 1).astype(np.float32)
 
     def _strain(self, targets: Array) -> Array:
         """(T, HEIGHT, WIDTH) relative change of area, negative where skin is compressed."""
@@ -109,7 +131,7 @@ class CreaseLayer:
         shift = anatomy.displacement(targets) - anatomy.displacement(self._motion.own)
         before = vertex_areas(rest[None], anatomy.triangles)
         after = vertex_areas(rest + shift, anatomy.triangles)
-        change = np.clip(after / before - 1, -0.5, 0.5)
+        change = np.clip(after / before - 1, *STRAINS)
         u = self._unwrapping
         return np.asarray((change[:, u.vertices] * u.shares).sum(-1), np.float32)
 
@@ -131,10 +153,52 @@ def vertex_areas(points: Array, triangles: Integers) -> Array:
     return np.maximum(found, 1e-6)
 
 
+def eroded(mask: Array, radius: int) -> Array:
+    """(H, W) mask in 0..1 drawn in by `radius` pixels."""
+    outside = torch.from_numpy(1 - mask)[None, None]
+    grown = F.max_pool2d(outside, 2 * radius + 1, 1, radius)
+    return np.asarray(1 - grown[0, 0].numpy(), np.float32)
+
+
+def _level_at(picture: Tensor, point: Array) -> float:
+    """Luma of the pixel nearest to a point (2+,) in pixels."""
+    height, width = picture.shape[2:]
+    column = int(np.clip(point[0], 0, width - 1))
+    row = int(np.clip(point[1], 0, height - 1))
+    return float(picture[0, :3, row, column].cpu().numpy() @ LUMA)
+
+
+def dark_corners(picture: Tensor, corners: Array, iod: float, skin: float) -> Tensor:
+    """(1, 3, H, W) levels to what (1, 3, H, W) has to be added to take dark off two places.
+
+    corners (2, 2) in pixels; `skin` the cheeks' level, beside which a beard is told from skin. A
+    closing (greatest, then least level nearby) is the picture without
+    dark spots narrower than it reaches.
+    """
+    size = max(1, int(CORNER_DARK * iod)) * 2 + 1
+    padded = F.pad(picture, (size - 1,) * 4, mode="replicate")
+    closed = -F.max_pool2d(-F.max_pool2d(padded, size, 1), size, 1)
+    closed = F.avg_pool2d(F.pad(closed, (size // 2,) * 4, mode="replicate"), size, 1)
+    height, width = picture.shape[2:]
+    y = torch.arange(height, device=picture.device)[:, None] + 0.5
+    x = torch.arange(width, device=picture.device)[None] + 0.5
+    near = torch.zeros_like(picture[:, :1])
+    for left, top in corners.tolist():
+        away = (x - left).square() + (y - top).square()
+        near = torch.maximum(near, torch.exp(-away / (2 * (CORNER_REACH * iod) ** 2)))
+    level = torch.einsum("nchw,c->nhw", closed, torch.from_numpy(LUMA).to(picture.device))[:, None]
+    bare = ((level / max(skin, 1.0) - BEARD) / (SKIN - BEARD)).clamp(0, 1)
+    return (closed - picture).clamp(min=0) * near * bare
+
+
+def _log_luma(picture: Tensor) -> Tensor:
+    luma = torch.einsum("nchw,c->nhw", picture, torch.from_numpy(LUMA).to(picture.device))
+    return torch.log(luma[:, None] + FLOOR)
+
+
 def lines_of(picture: Tensor, radius: float) -> Tensor:
     """(1, 3, H, W) levels 0..255 to (1, 1, H, W) log ratio of luma to that of its surroundings."""
-    luma = torch.einsum("nchw,c->nhw", picture, torch.from_numpy(LUMA).to(picture.device))[:, None]
-    log = torch.log(luma + FLOOR)
+    log = _log_luma(picture)
     size = max(1, int(radius)) * 2 + 1
     smooth = log
     for _ in range(2):

@@ -22,15 +22,16 @@ _RAISERS = (("AU1L", "AU2L"), ("AU1R", "AU2R"))
 class FurrowShape:
     """Lengths in IOD, canonical axes (y up from the eyes)."""
 
-    lowest: float = 0.47  # height of the first furrow, just above the brows
-    spacing: float = 0.105  # between furrows: 6.5 mm
-    count: int = 4
+    lowest: float = 0.5  # height of the first furrow, just above the brows
+    spacing: float = 0.14  # between furrows at rest: 9 mm; raised brows bring them together
+    count: int = 3
     jitter: float = 0.022  # standard deviation of a furrow's height
     reach: float = 0.62  # half the length of the lowest furrow; the higher ones are shorter
     arch: float = 0.035  # how much higher it lies above the middle of each brow
+    middle: float = 0.14  # over which both arches meet
     valley: float = 0.014  # half width of the dark line
     shoulder: float = 0.034  # half width of the lit folds beside it
-    depth: float = 0.2  # log ratio at the bottom
+    depth: float = 0.17  # log ratio at the bottom
     relief: float = 0.55  # lit folds, as a share of the depth
 
 
@@ -46,7 +47,7 @@ def draw_furrows(seed: int, shape: FurrowShape | None = None) -> Array:
             rng.normal(0, 0.007) * np.sin(x * frequency + rng.uniform(0, 2 * np.pi))
             for frequency in (5.0, 9.0, 14.0)
         )
-        line = height + s.arch * (1 - ((np.abs(x) - 0.36) / 0.36) ** 2) + wave
+        line = height + s.arch * (1 - ((np.sqrt(x**2 + s.middle**2) - 0.36) / 0.36) ** 2) + wave
         reach = s.reach * (1 - 0.1 * number) * rng.uniform(0.85, 1.1)
         ends = np.clip((reach - np.abs(x - rng.normal(0, 0.06))) / 0.22, 0, 1)
         uneven = 1 + 0.35 * np.sin(x * rng.uniform(4, 9) + rng.uniform(0, 2 * np.pi))

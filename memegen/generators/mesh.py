@@ -18,6 +18,7 @@ from memegen.generators.inpaint import blur_of, fill_unknown
 from memegen.generators.mouth import Drawn, MouthFrame, MouthLayer
 from memegen.generators.mouth_light import light_of, light_samples
 from memegen.generators.mouth_model import load_mouth
+from memegen.geometry.anatomy import compose_channels
 from memegen.geometry.appearance import load_appearance
 from memegen.geometry.flow import COARSE, Box, DenseFlow, warp
 from memegen.geometry.outline import opening
@@ -35,7 +36,7 @@ from memegen.tracks import Detail
 
 _CHUNK = 4  # frames moved and rasterised together, where their pixels are few
 _CHUNK_PIXELS = 2_000_000
-_JAW = [aus.INDEX[c] for c in ("AU26", "AU27", "AU30L", "AU30R")]
+_JAW = [aus.INDEX[c] for c in ("AU26", "AU30L", "AU30R")]
 _LOWER_LIP = 14
 _EYES = (
     ("R", EYE_RIGHT, RIGHT_IRIS, LID_SKIN_RIGHT),
@@ -192,7 +193,7 @@ class MeshPainter:
         motion = self._scene.motion
         reached = motion.anatomy.reaching(motion.own, targets)
         jaw_only = np.zeros_like(reached)
-        jaw_only[:, _JAW] = reached[:, _JAW]
+        jaw_only[:, _JAW] = compose_channels(reached)[:, _JAW]  # AU27 and AU25 drop it too
         lip = motion.anatomy.displacement(jaw_only)[:, _LOWER_LIP, :2]
         return lip * np.array([1, -1], np.float32)
 

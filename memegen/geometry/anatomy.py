@@ -23,9 +23,10 @@ _SPENT = 0.7  # share of AU9 and AU10 beyond 1 that AU10 has no strength left fo
 
 PARTING_JAW, PARTING_UPPER = 0.2, 0.25  # shares of AU25 that AU26 and AU10 are at least
 OUTER_LIFTS = 0.5  # share of AU2 that AU1 is at least: the frontalis is one sheet of muscle
-# What AU1 and AU2 lift together at most, times their units: 0.22 IOD. Landmarkers see half of it
-# (see `memegen.training.reach`), 0.11, which is as far as they see brows of real people rise.
-FRONTALIS = 3.2
+# What AU1 and AU2 lift together at most, times their units: 0.14 IOD. Landmarkers see two thirds of
+# it, nearly as far as they see brows of real people rise; with 0.2 what lies between lid and brow
+# (hair, rims of glasses) is stretched to twice its height (looked at).
+FRONTALIS = 2.2
 JAW_PARTS = 0.5  # share of AU25 that a full jaw drop (AU26) makes needless
 
 

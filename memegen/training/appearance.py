@@ -236,18 +236,23 @@ def skin(basis: IctBasis, brows: float) -> Array:
     kept *= fill(points[list(FACE_OVAL)], box)
     for eye in (EYE_LEFT, EYE_RIGHT):
         kept *= 1 - part(eye, 0.05, 0.025)
+    for eye in (EYE_LEFT, EYE_RIGHT):  # the tail of a lid's fold moves along with it
+        kept *= smoothstep(0.06, 0.13, _distance(points[eye[0]]))
     for brow, eye in ((BROW_LEFT, EYE_LEFT), (BROW_RIGHT, EYE_RIGHT)):
         kept *= 1 - brows * part(brow, 0.05, 0.03)
         between = (*brow[5:], *eye[:9])  # a brow's lower edge inward to outward, and the upper lid
         kept *= 1 - brows * part(between, 0.02, 0.03)
     # The dark of a mouth's corners moves along with them: label noise, not a crease.
     for corner in (LIPS_OUTER[0], LIPS_OUTER[10]):
-        x, y = (points[corner] - 0.5).T
-        rows, columns = np.mgrid[:HEIGHT, :WIDTH]
-        distance = np.hypot(columns - x, rows - y) / SCALE
-        kept = kept * smoothstep(0.05, 0.14, distance)
+        kept = kept * smoothstep(0.05, 0.14, _distance(points[corner]))
     kept = kept * (1 - part(LIPS_OUTER, 0.035, 0.025))
     return np.asarray(np.minimum(kept, kept[:, ::-1]), np.float32)
+
+
+def _distance(point: Array) -> Array:
+    """(HEIGHT, WIDTH) IOD from a point (2,) of the texture, in its pixels."""
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH] + 0.5
+    return np.asarray(np.hypot(columns - point[0], rows - point[1]) / SCALE, np.float32)
 
 
 def one_side(solved: Array, features: Integers, kept: Array) -> tuple[Array, Integers]:
