@@ -51,8 +51,7 @@ class CreaseLayer:
         self, picture: Tensor, points: Array, motion: FaceMotion, basis: AppearanceBasis, cell: int
     ) -> None:
         self._picture, self._basis, self._motion = picture, basis, motion
-        reach = np.concatenate([points[:MESH_POINTS, :2], ring_points(points)])
-        self._box = Box.around(reach, 1, *picture.shape[2:])
+        self._box = Box.around(points[:MESH_POINTS, :2], 1, *picture.shape[2:])
         self._visible = min(self._box.size) > 3
         if not self._visible:
             return
@@ -62,9 +61,12 @@ class CreaseLayer:
         iod = float(np.linalg.norm(points[473, :2] - points[468, :2]))
         rows, columns = self._box.slices
         self._lines = lines_of(picture[:, :3, rows, columns], LINES * iod)
-        corners = points[[LIPS_OUTER[k] for k in LIP_CORNERS], :2] - (self._box.left, self._box.top)
+        corners = points[[LIPS_OUTER[k] for k in LIP_CORNERS], :2]
+        self._mouth = Box.around(corners, 3 * CORNER_REACH * iod, *picture.shape[2:])
+        corners = corners - (self._mouth.left, self._mouth.top)
+        mouth = picture[:, :3, self._mouth.slices[0], self._mouth.slices[1]]
         cheeks = np.median([_level_at(picture, points[k]) for k in CHEEKS])
-        self._corners = dark_corners(picture[:, :3, rows, columns], corners, iod, float(cheeks))
+        self._corners = dark_corners(mouth, corners, iod, float(cheeks))
         self._steady = eroded(basis.skin, OFF_BROWS)
         shown = picture[0, :3].mean((1, 2)).cpu().numpy()
         self._furrows = draw_furrows(int(shown.sum() * 1000)) * basis.skin * sides()
@@ -111,9 +113,10 @@ class CreaseLayer:
         shade.addcmul_(strain, self._lines, value=-DEEPENING)
         creased = self._picture.repeat(len(targets), 1, 1, 1)
         rows, columns = self._box.slices
-        view = creased[:, :3, rows, columns]
         opened = torch.from_numpy(self._opened(targets)).to(self._picture.device)
-        view.addcmul_(opened[:, None, None, None], self._corners)
+        mouth = creased[:, :3, self._mouth.slices[0], self._mouth.slices[1]]
+        mouth.addcmul_(opened[:, None, None, None], self._corners)
+        view = creased[:, :3, rows, columns]
         view.add_((view + FLOOR) * torch.expm1(shade * self._tint))
         return creased
 
