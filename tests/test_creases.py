@@ -18,7 +18,7 @@ from memegen.generators.creases import (
     within_limits,
 )
 from memegen.generators.furrows import draw_furrows, raised
-from memegen.geometry.appearance import load_appearance
+from memegen.geometry.appearance import FLOOR, load_appearance
 from memegen.geometry.unwrap import HEIGHT, ORIGIN, SCALE, WIDTH, Unwrapping, sides, texture_points
 
 SIDE = 320
@@ -47,6 +47,16 @@ def test_texture_is_the_mesh_from_the_front(anatomy):
     inside = unwrapping.inside
     np.testing.assert_allclose(found[inside], np.stack([x, y], -1)[inside], atol=0.02)
     assert inside[round(ORIGIN[1]), round(ORIGIN[0])] and not inside[0, 0]
+
+
+def test_values_of_vertices_are_spread_over_the_texture(anatomy):
+    unwrapping = Unwrapping.of(anatomy.canonical, anatomy.triangles)
+    x = texture_points(anatomy.canonical)[:, 0]
+    spread = unwrapping.spread(np.stack([x, np.ones_like(x)]))
+    column = np.mgrid[:HEIGHT, :WIDTH][1] + 0.5
+    inside = unwrapping.inside
+    np.testing.assert_allclose(spread[0][inside], column[inside], atol=0.02)
+    np.testing.assert_allclose(spread[1], inside, atol=1e-3)
 
 
 def test_unwrapping_a_picture_finds_what_was_drawn_there(anatomy, face):
@@ -86,6 +96,15 @@ def test_frown_darkens_between_the_brows_and_nothing_off_the_face(layer, grey, m
     outside = (y < points[:, 1].min() - 2) | (y > points[:, 1].max() + 2)
     outside |= (x < points[:, 0].min() - 2) | (x > points[:, 0].max() + 2)
     assert np.abs(change[outside]).max() == 0
+
+
+def test_colours_follow_the_change_of_luma_by_their_tint(layer, grey, basis):
+    asked = vector(AU4=5, AU9=5)[None]
+    red, green, blue = (layer.apply(asked)[0] + FLOOR).log() - (grey[0] + FLOOR).log()
+    row, column = divmod(int(green.argmin()), SIDE)
+    for channel, share in ((red, basis.tint[0]), (blue, basis.tint[2])):
+        ratio = float(channel[row, column] / green[row, column])
+        assert ratio == pytest.approx(share / basis.tint[1], abs=0.03)
 
 
 def test_held_expression_gives_equal_frames(layer):

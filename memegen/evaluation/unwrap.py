@@ -1,4 +1,4 @@
-"""Faces unwrapped to the canonical mesh seen from the front: where skin can be compared."""
+"""Skin compared on unwrapped faces (see `memegen.geometry.unwrap`)."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from memegen.arrays import LUMA, Array
+from memegen.generators.inpaint import gaussian
 from memegen.geometry.anatomy import load_anatomy
 from memegen.geometry.flow import Box
 from memegen.geometry.outline import fill, smooth_ring
-from memegen.geometry.raster import rasterize, source_positions
 from memegen.geometry.topology import (
     BROW_LEFT,
     BROW_RIGHT,
@@ -21,9 +20,8 @@ from memegen.geometry.topology import (
     FACE_OVAL,
     LIPS_OUTER,
 )
+from memegen.geometry.unwrap import HEIGHT, SCALE, WIDTH, texture_points
 
-SIDE = 192  # pixels of the unwrapped face
-PER_IOD = 66.0  # pixels
 CREASE_BLUR = 0.14  # IOD; what is broader is shading
 FINEST_BLUR = 0.02  # IOD; what is finer is noise and resampling
 MOST_CREASE = 0.4  # log; hair and hands over the skin are darker, and no creases
@@ -33,44 +31,38 @@ _EYES_BY, _LIPS_BY, _BROWS_BY, _OVAL_BY = 1.7, 1.25, 0.09, 0.93  # brows: IOD ab
 
 
 def unwrap(picture: Array, landmarks: Array) -> Array:
-    """(H, W, 3) 0..255 and its landmarks (478, 2+) in widths to (SIDE, SIDE, 3) on the mesh."""
-    index, points, triangles = _raster()
-    source = torch.from_numpy(landmarks[None, :468, :2].astype(np.float32))
-    where = source_positions(index, points, source, triangles)
-    height, width = picture.shape[:2]
-    scale = torch.tensor([1.0, width / height])  # widths to shares of each side
-    flat = torch.from_numpy(np.ascontiguousarray(picture, np.float32)).permute(2, 0, 1)[None]
-    grid = torch.where(index[..., None] < 0, torch.zeros(()), where) * scale * 2 - 1
-    found = F.grid_sample(flat, grid, padding_mode="border", align_corners=False)
+    """(H, W, 3) 0..255 and its landmarks (478, 2+) in widths to (HEIGHT, WIDTH, 3) on the mesh."""
+    planes = torch.from_numpy(np.ascontiguousarray(picture, np.float32)).permute(2, 0, 1)[None]
+    found = load_anatomy().unwrapping.read(planes, landmarks[:, :2] * picture.shape[1])
     return found[0].permute(1, 2, 0).numpy()
 
 
 def creases(unwrapped: Array) -> Array:
-    """(SIDE, SIDE) log grey level of unwrapped skin, without shading and pixel noise.
+    """(HEIGHT, WIDTH) log grey level of unwrapped skin, without shading and pixel noise.
 
     Blurs count skin alone, so that teeth, lids and background do not shine into it.
     """
     share = skin()
-    grey = np.log(unwrapped @ LUMA + LOG_OFFSET) * share
+    both = np.stack([np.log(unwrapped @ LUMA + LOG_OFFSET) * share, share], -1)
     fine, broad = (
-        _blur(grey, blur * PER_IOD) / np.maximum(_blur(share, blur * PER_IOD), 1e-3)
-        for blur in (FINEST_BLUR, CREASE_BLUR)
+        blurred[..., 0] / np.maximum(blurred[..., 1], 1e-3)
+        for blurred in (gaussian(both, blur * SCALE) for blur in (FINEST_BLUR, CREASE_BLUR))
     )
     return np.asarray(np.clip(fine - broad, -MOST_CREASE, MOST_CREASE) * share)
 
 
 @lru_cache(maxsize=1)
 def skin() -> Array:
-    """(SIDE, SIDE) share 0..1 of each pixel that is bare skin: no lips, eyes, brows, or edge."""
-    points, box = _flat_canonical(), Box(0, 0, SIDE, SIDE)
+    """(HEIGHT, WIDTH) share 0..1 of each pixel that is bare skin: no lips, eyes, brows, or edge."""
+    points, box = texture_points(load_anatomy().canonical), Box(0, 0, WIDTH, HEIGHT)
     share = fill(smooth_ring(_enlarged(points[list(FACE_OVAL)], _OVAL_BY)), box)
     for ring, factor in ((EYE_RIGHT, _EYES_BY), (EYE_LEFT, _EYES_BY), (LIPS_OUTER, _LIPS_BY)):
         share = share * (1 - fill(smooth_ring(_enlarged(points[list(ring)], factor)), box))
-    y, x = np.mgrid[:SIDE, :SIDE] + 0.5
+    y, x = np.mgrid[:HEIGHT, :WIDTH] + 0.5
     for brow in (BROW_RIGHT, BROW_LEFT):
         gap = np.stack([np.hypot(x - px, y - py) for px, py in points[list(brow)]]).min(0)
-        share = share * (gap > _BROWS_BY * PER_IOD)
-    return np.asarray(share * (_raster()[0][0].numpy() >= 0), np.float32)
+        share = share * (gap > _BROWS_BY * SCALE)
+    return np.asarray(share * load_anatomy().unwrapping.inside, np.float32)
 
 
 def correlation(first: Array, second: Array, share: Array) -> float:
@@ -91,30 +83,3 @@ def without(values: Array, known: Array, share: Array) -> Array:
 def _enlarged(ring: Array, factor: float) -> Array:
     centre = ring.mean(0)
     return np.asarray(centre + (ring - centre) * factor)
-
-
-def _flat_canonical() -> Array:
-    """(468, 2) pixels of the canonical mesh seen from the front, its middle in the middle."""
-    flat = load_anatomy().canonical[:, :2] * np.array([1, -1], np.float32)
-    middle = (flat.max(0) + flat.min(0)) / 2
-    return np.asarray((flat - middle) * PER_IOD + SIDE / 2, np.float32)
-
-
-@lru_cache(maxsize=1)
-def _raster() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    anatomy = load_anatomy()
-    points = torch.from_numpy(_flat_canonical())[None]
-    depth = torch.from_numpy(anatomy.canonical[None, :, 2].astype(np.float32))
-    triangles = torch.from_numpy(anatomy.triangles)
-    return rasterize(points, depth, triangles, SIDE, SIDE), points, triangles
-
-
-def _blur(values: Array, sigma: float) -> Array:
-    """Gaussian blur of (H, W), sigma in pixels; edges are held."""
-    reach = int(np.ceil(3 * sigma))
-    line = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / sigma) ** 2)
-    line = (line / line.sum()).to(torch.float32)
-    flat = torch.from_numpy(np.asarray(values, np.float32))[None, None]
-    padded = F.pad(flat, (reach,) * 4, mode="replicate")
-    smooth = F.conv2d(F.conv2d(padded, line.view(1, 1, 1, -1)), line.view(1, 1, -1, 1))
-    return smooth[0, 0].numpy()

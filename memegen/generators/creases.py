@@ -117,7 +117,11 @@ class CreaseLayer:
         mouth = creased[:, :3, self._mouth.slices[0], self._mouth.slices[1]]
         mouth.addcmul_(opened[:, None, None, None], self._corners)
         view = creased[:, :3, rows, columns]
-        view.add_((view + FLOOR) * torch.expm1(shade * self._tint))
+        # exp(tint * shade) - 1 with one exponential for all channels: tints are near 1, and the
+        # binomial series of (1 + e)^tint ends after its second term within a level.
+        e = torch.expm1(shade)
+        e = e * (self._tint + 0.5 * self._tint * (self._tint - 1) * e)
+        view.add_(e.mul_(view + FLOOR))
         return creased
 
     def _opened(self, targets: Array) -> Array:
@@ -135,8 +139,7 @@ class CreaseLayer:
         before = vertex_areas(rest[None], anatomy.triangles)
         after = vertex_areas(rest + shift, anatomy.triangles)
         change = np.clip(after / before - 1, *STRAINS)
-        u = self._unwrapping
-        return np.asarray((change[:, u.vertices] * u.shares).sum(-1), np.float32)
+        return self._unwrapping.spread(change)
 
 
 def within_limits(ratio: Array) -> Array:

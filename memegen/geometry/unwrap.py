@@ -7,6 +7,7 @@ foreshortened there; what is drawn in this frame fades toward the oval.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -48,6 +49,21 @@ class Unwrapping:
         """(..., 468+, 2) landmarks to (..., HEIGHT, WIDTH, 2): where each texture pixel lies."""
         corners = points[..., :MESH_POINTS, :2][..., self.vertices, :]
         return np.asarray((corners * self.shares[..., None]).sum(-2), np.float32)
+
+    @cached_property
+    def _weights(self) -> Tensor:
+        """Sparse (HEIGHT * WIDTH, 468): what every vertex gives to every pixel."""
+        rows = np.repeat(np.arange(HEIGHT * WIDTH), 3)
+        places = torch.from_numpy(np.stack([rows, self.vertices.reshape(-1)]))
+        values = torch.from_numpy((self.shares * self.inside[..., None]).reshape(-1))
+        size = (HEIGHT * WIDTH, MESH_POINTS)
+        return torch.sparse_coo_tensor(places, values, size, check_invariants=True).coalesce()
+
+    def spread(self, values: Array) -> Array:
+        """(T, 468) values of vertices to (T, HEIGHT, WIDTH), 0 where no mesh is."""
+        columns = torch.from_numpy(np.ascontiguousarray(values.T, np.float32))
+        found = torch.sparse.mm(self._weights, columns)
+        return found.T.reshape(-1, HEIGHT, WIDTH).numpy()
 
     def read(self, image: Tensor, points: Array) -> Tensor:
         """Unwrap image (1, C, H, W) by its landmarks (468+, 2) in pixels: (1, C, HEIGHT, WIDTH)."""
