@@ -15,7 +15,7 @@ from memegen.generators.base import Scene
 from memegen.generators.creases import CreaseLayer
 from memegen.generators.eyes import EyeLayer
 from memegen.generators.inpaint import blur_of, fill_unknown
-from memegen.generators.mouth import Drawn, MouthFrame, MouthLayer
+from memegen.generators.mouth import MouthFrame, MouthLayer
 from memegen.generators.mouth_light import light_of, light_samples
 from memegen.generators.mouth_model import load_mouth
 from memegen.geometry.anatomy import compose_channels
@@ -54,7 +54,6 @@ class Moved:
     landmarks: Array  # (T, 478, 3) pixels
     flow: Tensor  # (T, 2, H, W) pixels, source minus own position
     reached: Array  # (T, K) the expressions that the landmarks show, gains included
-    mouths: list[Drawn]  # what of each frame's mouth is drawn
 
 
 class MeshGenerator:
@@ -141,11 +140,9 @@ class MeshPainter:
                 warped = warp(self._creases.apply(chunk), flow)
             images = warped.permute(0, 2, 3, 1).cpu().contiguous().numpy()
             jaws = self._jaw(chunk)
-            mouths = [
+            for frame, target in enumerate(chunk):
                 self._interior(images[frame][..., :3], moved[frame], target, jaws[frame])
-                for frame, target in enumerate(chunk)
-            ]
-            yield Moved(images, moved, flow, motion.anatomy.reaching(motion.own, chunk), mouths)
+            yield Moved(images, moved, flow, motion.anatomy.reaching(motion.own, chunk))
 
     def _texture(self, moved: Array) -> Array:
         """(T, 468, 2) where each vertex takes its pixels from.
@@ -172,13 +169,13 @@ class MeshPainter:
                 texture[frame, inner] += outward * (LIP_SLIP * closing)
         return texture
 
-    def _interior(self, image: Array, moved: Array, target: Array, jaw: Array) -> Drawn:
+    def _interior(self, image: Array, moved: Array, target: Array, jaw: Array) -> None:
         head = {part: self._head(target, depth) for part, depth in self._depth.items()}
         for side, ring, iris, skin in _EYES:
             if side in self._eyes:
                 lids = moved[list(ring), :2], moved[iris, :2], moved[list(skin), :2]
                 self._eyes[side].paint(image, *lids, head["eyes"])
-        return self._mouth.paint(image, moved[list(LIPS_INNER), :2], head["mouth"], jaw)
+        self._mouth.paint(image, moved[list(LIPS_INNER), :2], head["mouth"], jaw)
 
     def _head(self, target: Array, depth: float) -> tuple[Array, Array]:
         """The head's turn as an affine of pixels at one depth of the face."""

@@ -51,14 +51,6 @@ class MouthFrame:
     iod: float  # pixels
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """How far the pixels of a box are drawn ones."""
-
-    box: Box
-    share: Array  # (h, w) 0..1
-
-
 class MouthLayer:
     """The mouth of one photo. ring (20, 2) is its opening (LIPS_INNER) in pixels."""
 
@@ -148,20 +140,19 @@ class MouthLayer:
         down = float(_down(edge[0], edge[1], self._frame))
         return float(np.clip(down, *OWN_EDGE))
 
-    def paint(self, image: Array, ring: Array, head: tuple[Array, Array], jaw: Array) -> Drawn:
+    def paint(self, image: Array, ring: Array, head: tuple[Array, Array], jaw: Array) -> None:
         """Draw the opening into image (H, W, 3) in place.
 
         ring (20, 2) is the moved opening, `head` the affine of the head's turn, jaw (2,) how far
-        the jaw has moved, in IOD (right, down). Returns what of the picture is drawn, not the
-        photo's.
+        the jaw has moved, in IOD (right, down).
         """
         box = Box.around(ring, 2, *image.shape[:2])
         if min(box.size) < 1:
-            return Drawn(box, np.zeros(box.size, np.float32))
+            return
         mask = fill(smooth_ring(ring, LIP_CORNERS), box)
         drawn = mask.copy()
         if mask.max() <= 0:
-            return Drawn(box, drawn)
+            return
         matrix, offset = head
         inverse = np.linalg.inv(matrix).astype(np.float32)
         x, y = pixel_grid(box.left, box.top, *box.size)
@@ -193,7 +184,6 @@ class MouthLayer:
             colour += (soft[..., :3] - colour) * drawn[..., None]
             mask += (soft[..., 3] - mask) * (drawn >= mask)
         view += (colour - view) * mask[..., None]
-        return Drawn(box, drawn)
 
     def _drawn(self, x: Array, y: Array, jaw: Array, ring: Array) -> Array:
         """(h, w, 3) teeth, gums, tongue and throat at pixels x, y from the origin.
