@@ -24,7 +24,7 @@ LABEL = 14  # pixels of the line that names a map
 def cell(name: str) -> Image.Image:
     """One action unit at full intensity, grey where nothing changes."""
     nothing = np.zeros(len(aus.CHANNELS), np.float32)
-    change = load_appearance().change(nothing, aus.to_vector({name: 5}))
+    change = load_appearance().changes(nothing, aus.to_vector({name: 5})[None])[0]
     grey = np.clip(128 + CONTRAST * change, 0, 255).astype(np.uint8)
     picture = Image.new("L", (grey.shape[1], grey.shape[0] + LABEL), 255)
     picture.paste(Image.fromarray(grey), (0, LABEL))

@@ -73,17 +73,17 @@ def test_no_change_asked_leaves_the_picture_itself(layer, grey, motion):
 
 def test_a_smile_folds_beside_the_mouth_and_its_reverse_undoes_it(basis):
     smile = vector(AU6=4, AU12=5)
-    there = basis.change(vector(), smile)
+    there = basis.changes(vector(), smile[None])[0]
     fold = there[120:165, 20:172]
     assert fold.min() < -0.1
-    np.testing.assert_allclose(there, -basis.change(smile, vector()), atol=1e-6)
+    np.testing.assert_allclose(there, -basis.changes(smile, vector()[None])[0], atol=1e-6)
     assert np.abs(there[:4]).max() < 1e-3, "nothing changes at the edge of the face"
 
 
 def test_sides_are_mirror_images(basis):
     left, right = vector(AU12L=5), vector(AU12R=5)
-    there = basis.change(vector(), left)
-    np.testing.assert_allclose(there, basis.change(vector(), right)[:, ::-1], atol=1e-6)
+    there = basis.changes(vector(), left[None])[0]
+    np.testing.assert_allclose(there, basis.changes(vector(), right[None])[0][:, ::-1], atol=1e-6)
     assert np.abs(there[:, 115:]).mean() > 0.01 and np.abs(there[:, :77]).max() == 0
 
 

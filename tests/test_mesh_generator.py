@@ -9,9 +9,10 @@ from memegen import aus
 from memegen.facedata.labels import gaze_of_scores
 from memegen.generators import Scene, generator_named
 from memegen.generators.eyes import EyeLayer
-from memegen.generators.inpaint import fill_unknown, pixel_grid, sample, smoothstep, soften
+from memegen.generators.inpaint import fill_unknown, pixel_grid, smoothstep, soften
 from memegen.geometry.anatomy import Anatomy, compose_channels
 from memegen.geometry.motion import FaceMotion
+from memegen.geometry.sampling import sample
 from memegen.geometry.topology import (
     EYE_RIGHT,
     LID_SKIN_RIGHT,

@@ -21,6 +21,7 @@ from torch import Tensor
 from memegen.generators.network import Painted
 from memegen.generators.windows import pixel_positions, spacing_of, window_box
 from memegen.geometry.flow import Box
+from memegen.geometry.sampling import magnify, sample_images
 
 
 def compose(
@@ -67,12 +68,8 @@ def enlarge(window: Tensor, affine: Tensor, box: Box) -> Tensor:
     Much enlarged windows are read every few pixels only and interpolated between them.
     """
     step = max(1, int(spacing_of(affine, window.shape[-1])))
-    where = pixel_positions(affine, box, step)
-    found = F.grid_sample(window, where, padding_mode="zeros", align_corners=False)
-    if step > 1:
-        found = F.interpolate(found, scale_factor=float(step), mode="bilinear")
-    height, width = box.size
-    return found[:, :, :height, :width]
+    where = (pixel_positions(affine, box, step) + 1) * (window.shape[-1] / 2)
+    return magnify(sample_images(window, where, "zeros"), step, *box.size)
 
 
 def shift(window: Tensor, residual: Tensor) -> Tensor:
@@ -86,9 +83,7 @@ def shift(window: Tensor, residual: Tensor) -> Tensor:
 
 def _resample(image: Tensor, affine: Tensor, position: Tensor, residual: Tensor) -> Tensor:
     """The picture at window positions (T, h, w, 2) plus the residual, bicubic to stay sharp."""
-    height, width = image.shape[2:]
     where = position + residual.permute(0, 2, 3, 1)
     x, y, offset = affine[:, None, None].unbind(-1)  # no matrix product: it may run in halves
     pixel = where[..., :1] * x + where[..., 1:] * y + offset
-    grid = pixel * (2 / pixel.new_tensor([width, height])) - 1
-    return F.grid_sample(image, grid, mode="bicubic", padding_mode="border", align_corners=False)
+    return sample_images(image, pixel, cubic=True)

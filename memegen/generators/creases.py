@@ -8,6 +8,8 @@ corners of a shut mouth goes as it opens, or it would be stretched into smears.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -19,7 +21,8 @@ from memegen.geometry.anatomy import Anatomy
 from memegen.geometry.appearance import FLOOR, AppearanceBasis
 from memegen.geometry.flow import Box, ring_points, ring_triangles
 from memegen.geometry.motion import FaceMotion
-from memegen.geometry.raster import rasterize, source_positions
+from memegen.geometry.raster import barycentric_planes, rasterize, source_positions
+from memegen.geometry.sampling import magnify, sample_images
 from memegen.geometry.shape import MESH_POINTS
 from memegen.geometry.topology import LIP_CORNERS, LIPS_OUTER
 from memegen.geometry.unwrap import HEIGHT, WIDTH, sides, texture_points
@@ -55,91 +58,124 @@ class CreaseLayer:
         self._visible = min(self._box.size) > 3
         if not self._visible:
             return
-        anatomy = motion.anatomy
-        self._grid = self._positions(points, anatomy, cell)
-        self._unwrapping = anatomy.unwrapping
+        self._pixels = picture.permute(0, 2, 3, 1).contiguous()  # (1, H, W, C)
+        self._skin(points, motion.anatomy, cell)
         iod = float(np.linalg.norm(points[473, :2] - points[468, :2]))
         rows, columns = self._box.slices
-        self._lines = lines_of(picture[:, :3, rows, columns], LINES * iod)
+        lines = lines_of(picture[:, :3, rows, columns], LINES * iod)
+        self._lines = -DEEPENING * lines.permute(0, 2, 3, 1).contiguous()
         corners = points[[LIPS_OUTER[k] for k in LIP_CORNERS], :2]
         self._mouth = Box.around(corners, 3 * CORNER_REACH * iod, *picture.shape[2:])
         corners = corners - (self._mouth.left, self._mouth.top)
         mouth = picture[:, :3, self._mouth.slices[0], self._mouth.slices[1]]
         cheeks = np.median([_level_at(picture, points[k]) for k in CHEEKS])
-        self._corners = dark_corners(mouth, corners, iod, float(cheeks))
-        self._steady = eroded(basis.skin, OFF_BROWS)
+        dark = dark_corners(mouth, corners, iod, float(cheeks))
+        self._corners = dark.permute(0, 2, 3, 1).contiguous()
         shown = picture[0, :3].mean((1, 2)).cpu().numpy()
         self._furrows = draw_furrows(int(shown.sum() * 1000)) * basis.skin * sides()
-        self._tint = torch.from_numpy(basis.tint).to(picture.device).view(1, 3, 1, 1)
+        self._tint = torch.from_numpy(basis.tint).to(picture.device)
 
-    def _positions(self, points: Array, anatomy: Anatomy, cell: int) -> Tensor:
-        """(1, h, w, 2) where in the texture (-1..1) the pixels of the box lie; far out: outside."""
+    def _skin(self, points: Array, anatomy: Anatomy, cell: int) -> None:
+        """Where in the texture the pixels of the box lie, and what moves under its cells.
+
+        Rings around face and texture carry positions on beyond: the face's edge must not be a jump.
+        """
         rows, columns = (-(-length // cell) for length in self._box.size)
-        mesh = points[:MESH_POINTS, :2]
         texture = texture_points(anatomy.canonical)
-        # Rings around both carry positions on beyond the face: its edge must not be a jump.
         source = torch.from_numpy(np.concatenate([texture, ring_points(texture)]))[None]
         corner = np.array([self._box.left, self._box.top], np.float32)
-        at = (np.concatenate([mesh, ring_points(points)]) - corner) / cell
+        at = (np.concatenate([points[:MESH_POINTS, :2], ring_points(points)]) - corner) / cell
         places = torch.from_numpy(at.astype(np.float32))[None]
         depth = np.full(len(at), -1e6, np.float32)
         depth[:MESH_POINTS] = -points[:MESH_POINTS, 2]
         triangles = torch.from_numpy(np.concatenate([anatomy.triangles, ring_triangles()]))
         index = rasterize(places, torch.from_numpy(depth)[None], triangles, rows, columns)
         where = source_positions(index, places, source, triangles)
-        unit = where * (2 / torch.tensor([WIDTH, HEIGHT])) - 1
         # Beyond the rings: far out on the same side, so that no interpolation crosses the face.
         y, x = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
         away = torch.stack([x, y], -1) + 0.5 - torch.from_numpy(at[:MESH_POINTS].mean(0))
-        unit = torch.where(index[..., None] < 0, 4 * away.sign(), unit).permute(0, 3, 1, 2).float()
-        if cell > 1:
-            unit = F.interpolate(unit, scale_factor=float(cell), mode="bilinear")
-        height, width = self._box.size
-        grid = unit[:, :, :height, :width].permute(0, 2, 3, 1).contiguous()
-        return grid.to(self._picture.device)
+        size = torch.tensor([WIDTH, HEIGHT])
+        outside = (index < 0)[..., None]
+        where = torch.where(outside, (4 * away.sign() + 1) * size / 2, where).float()
+        device = self._picture.device
+        at_pixels = magnify(where.permute(0, 3, 1, 2), cell, *self._box.size)
+        self._at = at_pixels.permute(0, 2, 3, 1).contiguous().to(device)
+        steady = torch.from_numpy(eroded(self._basis.skin, OFF_BROWS))[None, None]
+        steady = sample_images(steady, where, "zeros")[0, 0]
+        self._strained = _Cells.of(index[0], places[0], triangles, steady, device)
+        self._cell = cell
 
     def apply(self, targets: Array) -> Tensor:
         """(T, K) expressions 0..1 to the photo with their creases (T or 1, C, H, W), unmoved."""
         own = self._motion.own
         if not self._visible or not np.abs(targets - own).max() > 0:
             return self._picture
-        changes = np.stack([self._basis.change(own, target) for target in targets])
+        device, frames = self._picture.device, len(targets)
+        change = STRENGTH * self._basis.changes(own, targets)
         folds = (raised(targets) - raised(own))[..., None, None]
-        changes = within_limits(STRENGTH * changes + (folds * self._furrows).sum(1))
-        skin = self._steady * self._strain(targets)
-        maps = torch.from_numpy(np.stack([changes, skin], 1)).to(self._picture.device)
-        grid = self._grid.expand(len(targets), -1, -1, -1)
-        shade, strain = F.grid_sample(maps, grid, align_corners=False).split(1, 1)
-        shade.addcmul_(strain, self._lines, value=-DEEPENING)
-        creased = self._picture.repeat(len(targets), 1, 1, 1)
+        change = within_limits(change + (folds * self._furrows).sum(1))
+        maps = torch.from_numpy(change)[:, None].to(device)
+        shade = sample_images(maps, self._at.expand(frames, -1, -1, -1), "zeros")
+        anatomy = self._motion.anatomy
+        moves = anatomy.displacement(np.concatenate([own[None], targets]))
+        strain = self._strained.read(self._strain(moves[1:] - moves[0]).to(device))
+        strain = magnify(strain, self._cell, *self._box.size)
+        # Memory holds pixels of channels: what follows is bound by how often it is read.
+        depth = shade.permute(0, 2, 3, 1).addcmul(strain.permute(0, 2, 3, 1), self._lines)
+        creased = self._pixels.repeat(frames, 1, 1, 1)
         rows, columns = self._box.slices
-        opened = torch.from_numpy(self._opened(targets)).to(self._picture.device)
-        mouth = creased[:, :3, self._mouth.slices[0], self._mouth.slices[1]]
+        opened = torch.from_numpy(self._opened(targets, moves[0])).to(device)
+        mouth = creased[:, self._mouth.slices[0], self._mouth.slices[1], :3]
         mouth.addcmul_(opened[:, None, None, None], self._corners)
-        view = creased[:, :3, rows, columns]
-        # exp(tint * shade) - 1 with one exponential for all channels: tints are near 1, and the
+        view = creased[:, rows, columns, :3]
+        # exp(tint * depth) - 1 with one exponential for all channels: tints are near 1, and the
         # binomial series of (1 + e)^tint ends after its second term within a level.
-        e = torch.expm1(shade)
+        e = torch.expm1(depth)
         e = e * (self._tint + 0.5 * self._tint * (self._tint - 1) * e)
         view.add_(e.mul_(view + FLOOR))
-        return creased
+        return creased.permute(0, 3, 1, 2)
 
-    def _opened(self, targets: Array) -> Array:
+    def _opened(self, targets: Array, at_rest: Array) -> Array:
         """(T,) 0..1: how far the mouth opens beyond what the photo shows of it."""
         anatomy = self._motion.anatomy
-        reached = anatomy.reaching(self._motion.own, targets)
-        shift = anatomy.displacement(reached) - anatomy.displacement(self._motion.own)
+        shift = anatomy.displacement(anatomy.reaching(self._motion.own, targets)) - at_rest
         return np.clip((shift[:, 13, 1] - shift[:, 14, 1]) / OPENED, 0, 1).astype(np.float32)
 
-    def _strain(self, targets: Array) -> Array:
-        """(T, HEIGHT, WIDTH) relative change of area, negative where skin is compressed."""
-        anatomy = self._motion.anatomy
+    def _strain(self, shift: Array) -> Tensor:
+        """(T, 468, 3) moves in face axes to (T, 468) changes of area, negative if compressed."""
         rest = self._motion.pose.to_face(self._motion.landmarks[:MESH_POINTS])
-        shift = anatomy.displacement(targets) - anatomy.displacement(self._motion.own)
-        before = vertex_areas(rest[None], anatomy.triangles)
-        after = vertex_areas(rest + shift, anatomy.triangles)
-        change = np.clip(after / before - 1, *STRAINS)
-        return self._unwrapping.spread(change)
+        triangles = self._motion.anatomy.triangles
+        before, after = (vertex_areas(p, triangles) for p in (rest[None], rest + shift))
+        return torch.from_numpy(np.clip(after / before - 1, *STRAINS).astype(np.float32))
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """What the cells of a picture show of the mesh."""
+
+    vertices: Tensor  # (h, w, 3) corners of the triangle
+    shares: Tensor  # (h, w, 3) of each corner; nothing where there is no skin
+
+    @classmethod
+    def of(
+        cls, index: Tensor, points: Tensor, triangles: Tensor, skin: Tensor, device: torch.device
+    ) -> _Cells:
+        """Of a raster (h, w) of triangles between points (V, 2) in cells; skin (h, w) 0..1."""
+        height, width = index.shape
+        shown = index.clamp(min=0)
+        plane = barycentric_planes(points[triangles])[shown]  # (h, w, 2, 3)
+        x = (torch.arange(width) + 0.5)[None, :, None]
+        y = (torch.arange(height) + 0.5)[:, None, None]
+        first = plane[..., 0] * x + plane[..., 1] * y + plane[..., 2]
+        shares = torch.cat([first, 1 - first.sum(-1, keepdim=True)], -1)
+        vertices = triangles[shown]
+        on_face = (index >= 0) & (vertices < MESH_POINTS).all(-1)
+        shares = shares * (skin * on_face)[..., None]
+        return cls(vertices.clamp(max=MESH_POINTS - 1).to(device), shares.to(device))
+
+    def read(self, values: Tensor) -> Tensor:
+        """(T, 468) values of vertices to (T, 1, h, w)."""
+        return torch.einsum("thwk,hwk->thw", values[:, self.vertices], self.shares)[:, None]
 
 
 def within_limits(ratio: Array) -> Array:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from memegen.arrays import Array, Mask
-from memegen.generators.inpaint import fill_unknown, pixel_grid, sample, smoothstep, soften
+from memegen.generators.inpaint import fill_unknown, pixel_grid, smoothstep, soften
 from memegen.generators.lids import LUMA, LidLayer
 from memegen.geometry.flow import Box
 from memegen.geometry.lids import LidCurves
 from memegen.geometry.outline import fill, opening, smooth_ring
+from memegen.geometry.sampling import sample
 from memegen.geometry.topology import EYE_CORNERS, UPPER_LID
 
 IRIS_RADIUS = (0.078, 0.105)  # IOD: an iris is 11.7 mm wide on nearly everyone, eyes 63 mm apart

@@ -1,7 +1,8 @@
-"""Fill unknown pixels of small patches smoothly, and sample patches at fractional positions."""
+"""Fill unknown pixels of small patches smoothly; soften patches."""
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -33,26 +34,14 @@ def _push_pull(colour: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     return colour * weight + wide * (1 - weight)
 
 
-def sample(patch: Array, x: Array, y: Array) -> Array:
-    """Bilinear samples of (H, W, C) at pixels x, y (h, w), centres at halves, edges held."""
-    height, width = patch.shape[:2]
-    grid = np.stack([x * (2 / width) - 1, y * (2 / height) - 1], -1).astype(np.float32)
-    source = torch.from_numpy(np.ascontiguousarray(patch)).permute(2, 0, 1)[None]
-    found = F.grid_sample(
-        source, torch.from_numpy(grid)[None], padding_mode="border", align_corners=False
-    )
-    return found[0].permute(1, 2, 0).numpy()
-
-
 def soften(mask: Array, radius: float) -> Array:
     """(H, W) mask blurred by about `radius` pixels (two box filters)."""
     size = max(1, int(radius)) * 2 + 1
-    blurred = torch.from_numpy(np.ascontiguousarray(mask, np.float32))[None, None]
+    blurred = np.ascontiguousarray(mask, np.float32)
     for _ in range(2):
-        padded = F.pad(blurred, (size // 2,) * 4, mode="replicate")
-        blurred = F.avg_pool2d(padded, (1, size), stride=1)
-        blurred = F.avg_pool2d(blurred, (size, 1), stride=1)
-    return blurred[0, 0].numpy()
+        soft = cv2.blur(blurred, (size, size), borderType=cv2.BORDER_REPLICATE)
+        blurred = np.asarray(soft, np.float32)
+    return blurred
 
 
 def blur_of(luma: Array) -> float:
@@ -71,13 +60,10 @@ def blur_of(luma: Array) -> float:
 
 def gaussian(patch: Array, sigma: float) -> Array:
     """(H, W, C) patch blurred with a standard deviation of `sigma` pixels, edges held."""
-    reach = max(1, int(np.ceil(2.5 * sigma)))
-    line = torch.exp(-((torch.arange(-reach, reach + 1.0) / sigma) ** 2) / 2)
-    line = line / line.sum()
-    planes = torch.from_numpy(np.ascontiguousarray(patch, np.float32)).permute(2, 0, 1)[:, None]
-    planes = F.pad(planes, (reach,) * 4, mode="replicate")
-    planes = F.conv2d(planes, line.view(1, 1, 1, -1))
-    return F.conv2d(planes, line.view(1, 1, -1, 1))[:, 0].permute(1, 2, 0).numpy()
+    size = 2 * max(1, int(np.ceil(2.5 * sigma))) + 1
+    source = np.ascontiguousarray(patch, np.float32)
+    blurred = cv2.GaussianBlur(source, (size, size), sigma, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(blurred, np.float32).reshape(patch.shape)
 
 
 def smoothstep(low: float, high: float, value: Array) -> Array:

@@ -11,12 +11,13 @@ from __future__ import annotations
 import numpy as np
 
 from memegen.arrays import Array
-from memegen.generators.inpaint import blur_of, fill_unknown, pixel_grid, sample, smoothstep, soften
+from memegen.generators.inpaint import blur_of, fill_unknown, pixel_grid, smoothstep, soften
 from memegen.generators.lashes import draw_lashes
 from memegen.geometry.flow import Box
 from memegen.geometry.lids import LidCurves
 from memegen.geometry.motion import CLOSED_LINE
 from memegen.geometry.outline import fill, smooth_ring
+from memegen.geometry.sampling import sample
 from memegen.geometry.topology import EYE_CORNERS, UPPER_LID
 
 # Lengths in IOD.

@@ -12,7 +12,6 @@ from memegen.generators.inpaint import (
     fill_unknown,
     gaussian,
     pixel_grid,
-    sample,
     smoothstep,
     soften,
 )
@@ -21,6 +20,7 @@ from memegen.generators.mouth_light import LUMA, MouthLight
 from memegen.generators.mouth_model import MouthModel, individual, load_mouth
 from memegen.geometry.flow import Box
 from memegen.geometry.outline import fill, smooth_ring
+from memegen.geometry.sampling import sample
 from memegen.geometry.topology import LIP_CORNERS
 
 OWN_MARGIN, OWN_SHARE = 0.03, 0.2  # IOD inside the photo's lips, at most that share of its opening

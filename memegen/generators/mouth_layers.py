@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from memegen.arrays import Array, Integers, Mask
 from memegen.generators.inpaint import smoothstep, soften
@@ -23,6 +23,7 @@ from memegen.generators.mouth_model import (
     MouthModel,
 )
 from memegen.geometry.raster import barycentric_planes, rasterize
+from memegen.geometry.sampling import sample
 
 OVERSAMPLE = 2  # raster pixels across one texture pixel
 DENSITY = 1.3  # texture pixels across one pixel of the photo
@@ -38,6 +39,7 @@ SHINE = {"tooth": (0.20, 48.0), "flesh": (0.14, 22.0)}
 FALLOFF = 1.25  # exponent of the falloff of light with depth (1: exponential)
 DARKEST = 0.05  # share of light that reaches the deepest flesh
 GUM_END = 0.5  # IOD behind the incisors' front
+LOWER_END = (0.26, 0.44)  # IOD behind the incisors, over which lower teeth run into the dark
 LOWER_MOLARS = 0.35  # share of light that cheeks and tongue keep from the lower side teeth
 LOWER_SHADE = 0.9  # light on lower teeth beside upper ones: lip and upper teeth shade them
 CREVICE, CREVICE_REACH = 6.5, 0.014  # darkening an IOD below the surroundings, their radius in IOD
@@ -52,25 +54,14 @@ class Layer:
     the power of FALLOFF.
     """
 
-    texture: torch.Tensor  # (1, 5, H, W)
+    texture: Array  # (H, W, 5)
     corner: Array  # (2,) pixels of the photo, from the mouth's origin, of the texture's corner
     density: float  # texture pixels a photo pixel
 
     def sample(self, x: Array, y: Array) -> Array:
         """(h, w) pixels from the mouth's origin to (h, w, 5); nothing beyond the texture."""
-        height, width = self.texture.shape[2:]
-        scale = 2 * self.density / np.array([width, height], np.float32)
-        grid = np.stack(
-            [
-                (x - self.corner[0]) * scale[0] - 1,
-                (y - self.corner[1]) * scale[1] - 1,
-            ],
-            -1,
-        )
-        found = F.grid_sample(
-            self.texture, torch.from_numpy(grid.astype(np.float32))[None], align_corners=False
-        )
-        return found[0].permute(1, 2, 0).numpy()
+        across = (x - self.corner[0]) * self.density
+        return sample(self.texture, across, (y - self.corner[1]) * self.density, "zeros")
 
 
 def render(
@@ -108,14 +99,17 @@ def render(
     values, nearest = _interpolate(points, index, torch.from_numpy(triangles), attributes)
     colour, behind = _shade(model, values, nearest, seen, light, fine * iod)
     # Gums end behind the last teeth: further back there is only the throat.
+    # So do the last lower teeth, which a mouth wide open would show as a block with a square end.
     is_gum = np.where(model.tooth[nearest] < 0, 1 - values[..., 7], 0)
     cover = seen * (1 - is_gum * smoothstep(GUM_END, GUM_END + 0.2, behind))
+    if not upper:
+        cover *= 1 - (1 - values[..., 7]) * smoothstep(*LOWER_END, behind)
     flat = np.concatenate(
         [colour, np.ones_like(behind)[..., None], behind[..., None] ** FALLOFF], -1
     )
     flat = (flat * cover[..., None]).astype(np.float32)
-    texture = F.avg_pool2d(torch.from_numpy(flat).permute(2, 0, 1)[None], OVERSAMPLE)
-    return Layer(texture.contiguous(), low.astype(np.float32), density)
+    texture = cv2.resize(flat, (columns, rows), interpolation=cv2.INTER_AREA)
+    return Layer(np.asarray(texture, np.float32), low.astype(np.float32), density)
 
 
 def _normals(posed: Array, triangles: Integers) -> Array:

@@ -16,6 +16,7 @@ from torch import Tensor
 from memegen.arrays import Array
 from memegen.geometry.flow import Box
 from memegen.geometry.outline import fill, smooth_ring
+from memegen.geometry.sampling import sample_images
 from memegen.geometry.topology import (
     EYE_LEFT,
     EYE_RIGHT,
@@ -100,16 +101,12 @@ def read(image: Tensor, affine: Tensor, side: int) -> Tensor:
     part = image[:, :, box.top : box.bottom, box.left : box.right]
     if factor > 1:
         part = F.avg_pool2d(part, factor, ceil_mode=True, count_include_pad=False)
-    height, width = part.shape[2:]
     x, y, offset = affine[:, None, None].unbind(-1)  # each (T, 1, 1, 2)
     line = (torch.arange(side, device=affine.device) + 0.5) * 2 / side - 1
     # No matrix product: under autocast it would round positions to half precision.
     pixel = line[None, :, None] * x + line[:, None, None] * y + offset
-    extent = affine.new_tensor([width * factor, height * factor])
-    grid = (pixel - affine.new_tensor([box.left, box.top])) * (2 / extent) - 1
-    return F.grid_sample(
-        part.expand(len(affine), -1, -1, -1), grid, padding_mode="border", align_corners=False
-    )
+    where = (pixel - affine.new_tensor([box.left, box.top])) / factor
+    return sample_images(part, where)
 
 
 def read_flow(flow: Tensor, affine: Tensor, side: int) -> Tensor:

@@ -37,21 +37,30 @@ class AppearanceBasis:
     skin: Array  # (HEIGHT, WIDTH) 1 on skin, 0 at lips, lids and off the face, soft between
     tint: Array  # (3,) how far red, green and blue follow the change of luma
 
-    def change(self, own: Array, target: Array) -> Array:
-        """(K,) expressions 0..1 of the photo and of a frame: (HEIGHT, WIDTH) log ratio of luma."""
-        left = self._drive(target) - self._drive(own)
-        right = self._drive(aus.mirror(target)) - self._drive(aus.mirror(own))
-        both = np.stack([left, right]).astype(np.float32)
-        used = np.abs(both).max(0) > NEGLIGIBLE
-        if not used.any():
-            return np.zeros(self.maps.shape[1:], np.float32)
-        return np.asarray((np.tensordot(both[:, used], self.maps[used], 1) * sides()).sum(0))
+    def changes(self, own: Array, targets: Array) -> Array:
+        """(K,) and (T, K) expressions 0..1 of a photo and of frames: (T, HEIGHT, WIDTH) log ratios.
+
+        Of luma, by which each frame's skin is lighter than the photo's.
+        """
+        left = self._drive(targets) - self._drive(own)
+        right = self._drive(aus.mirror(targets)) - self._drive(aus.mirror(own))
+        both = np.stack([left, right]).astype(np.float32)  # (2, T, F)
+        used = np.flatnonzero(np.abs(both).max((0, 1)) > NEGLIGIBLE)
+        if not len(used):
+            return np.zeros((len(targets), *self.maps.shape[1:]), np.float32)
+        first, last = used[0], used[-1] + 1  # a slice, not a copy of the maps
+        return np.asarray(
+            sum(
+                np.tensordot(drive[:, first:last], self.maps[first:last], 1) * side
+                for drive, side in zip(both, sides(), strict=True)
+            )
+        )
 
     def _drive(self, vector: Array) -> Array:
-        """(K,) channels to (F,) features."""
+        """(..., K) channels to (..., F) features."""
         driven = np.clip(compose_channels(vector), 0, 1)
-        second = np.where(self.features[:, 1] < 0, 1, driven[self.features[:, 1]])
-        return np.minimum(driven[self.features[:, 0]] * second, self.most)
+        second = np.where(self.features[:, 1] < 0, 1, driven[..., self.features[:, 1]])
+        return np.minimum(driven[..., self.features[:, 0]] * second, self.most)
 
 
 @lru_cache(maxsize=2)

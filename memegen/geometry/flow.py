@@ -16,11 +16,13 @@ from torch import Tensor
 
 from memegen.arrays import Array, Integers
 from memegen.geometry.raster import rasterize, source_positions
+from memegen.geometry.sampling import magnify, sample_images
 from memegen.geometry.shape import MESH_POINTS
 from memegen.geometry.topology import EYE_LEFT, EYE_RIGHT, FACE_OVAL, LIPS_INNER, LIPS_OUTER
 
 # Rings outside the face oval: (scale about its centre, share of the oval's motion).
 RINGS: tuple[tuple[float, float], ...] = ((1.14, 0.82), (1.34, 0.32), (1.55, 0.0))
+JUMP = (1.2, 2.2)  # cells of difference between neighbours' flows: smooth below, a fold above
 COARSE = 150  # flow samples across a crop's width; between them the flow is smooth
 
 
@@ -143,9 +145,8 @@ class DenseFlow:
         )
         pixel = torch.stack([x, y], -1) * self.cell
         flow = torch.where(index[..., None] < 0, 0.0, where - pixel).permute(0, 3, 1, 2)
-        if self.cell > 1:
-            flow = F.interpolate(flow, scale_factor=float(self.cell), mode="bilinear")
-        return flow[:, :, : self.height, : self.width].contiguous()
+        flow = _without_stairs(flow, self.cell)
+        return magnify(flow, self.cell, self.height, self.width)
 
     def _refine(
         self, flow: Tensor, points: Tensor, depth: Tensor, source: Tensor, triangles: Tensor
@@ -169,16 +170,32 @@ class DenseFlow:
         view.copy_(torch.where(index[:, None] < 0, view, sharp))
 
 
+def _without_stairs(flow: Tensor, cell: int) -> Tensor:
+    """Coarse flow (T, 2, h, w) in pixels, smoothed where it jumps from one cell to the next.
+
+    A cheek that bulges over the outline folds the mesh there. Between cells that would be drawn as
+    a stair for each; stretched over a few cells, it is an edge that is a little soft.
+    """
+    padded = F.pad(flow, (2,) * 4, mode="replicate")
+    smooth = F.avg_pool2d(F.avg_pool2d(padded, 3, 1), 3, 1)
+    padded = F.pad(flow, (1,) * 4, mode="replicate")
+    spread = F.max_pool2d(padded, 3, 1) + F.max_pool2d(-padded, 3, 1)
+    jump = spread.amax(1, keepdim=True) / cell - JUMP[0]
+    jump = F.max_pool2d((jump / (JUMP[1] - JUMP[0])).clamp(0, 1), 3, 1, 1)
+    return flow + jump * (smooth - flow)
+
+
 def warp(image: Tensor, flow: Tensor) -> Tensor:
     """Sample image (1 or T, C, H, W) through flow (T, 2, H, W) in pixels: (T, C, H, W).
 
     Beyond its border the image goes on as in a mirror: its last pixels held would be streaks.
     """
-    frames, _, height, width = flow.shape
-    scale = flow.new_tensor([2 / width, 2 / height])
-    x = (torch.arange(width, device=flow.device) + 0.5) * scale[0] - 1
-    y = (torch.arange(height, device=flow.device) + 0.5) * scale[1] - 1
-    grid = torch.stack([flow[:, 0] * scale[0] + x, flow[:, 1] * scale[1] + y[:, None]], -1)
-    return F.grid_sample(
-        image.expand(frames, -1, -1, -1), grid, padding_mode="reflection", align_corners=False
-    )
+    return sample_images(image, flow.permute(0, 2, 3, 1) + own_positions(flow), "reflection")
+
+
+def own_positions(like: Tensor) -> Tensor:
+    """(H, W, 2) centres of the pixels of images (T, C, H, W)."""
+    height, width = like.shape[2:]
+    x = torch.arange(width, device=like.device) + 0.5
+    y = torch.arange(height, device=like.device) + 0.5
+    return torch.stack(torch.meshgrid(x, y, indexing="xy"), -1)

@@ -320,7 +320,7 @@ def judge(
             size = np.abs((vectors[chosen[:, 1]] - vectors[chosen[:, 0]])[:, columns].mean(1))
             alike, real, said = [], 0.0, 0.0
             for first, second in chosen[np.argsort(-size)[: settings.judged]]:
-                change = torch.from_numpy(basis.change(vectors[first], vectors[second]))
+                change = torch.from_numpy(basis.changes(vectors[first], vectors[second][None])[0])
                 sharp = band_limited(change[None, None], inside, settings.judged_band * SCALE)
                 x = sharp[0, 0].numpy()[kept]
                 y = bands[second].astype(np.float32)[kept] - bands[first].astype(np.float32)[kept]

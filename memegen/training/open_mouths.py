@@ -10,10 +10,10 @@ import numpy as np
 from memegen.arrays import Array, Mask
 from memegen.facedata.labels import action_units, load_basis
 from memegen.facedata.shards import FaceLabels, read_crops
-from memegen.generators.inpaint import sample
 from memegen.generators.mouth import REDDEST, TOOTHLIKE
 from memegen.generators.mouth_light import LUMA, colourfulness, features, light_samples
 from memegen.geometry.anatomy import load_anatomy
+from memegen.geometry.sampling import sample
 from memegen.geometry.shape import Pose, angles_of, fit_pose
 from memegen.geometry.topology import LOWER_LIP_EDGE, UPPER_LIP_EDGE
 

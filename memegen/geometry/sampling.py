@@ -1,0 +1,93 @@
+"""Images read at fractional pixels: the one place where pictures are interpolated.
+
+Pixel i, j has its centre at (j + 0.5, i + 0.5). On the CPU OpenCV does the work, three times as
+fast as torch; elsewhere, and where gradients are wanted, torch does. Both round alike.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from memegen.arrays import Array
+
+Border = Literal["reflection", "border", "zeros"]  # what lies beyond an image, in torch's words
+_BORDERS = {
+    "reflection": cv2.BORDER_REFLECT,
+    "border": cv2.BORDER_REPLICATE,
+    "zeros": cv2.BORDER_CONSTANT,
+}
+_EXACT = (1, 3, 4)  # channels that OpenCV interpolates in floats; others at 1/32 pixel
+_AT_ONCE = 4  # channels that OpenCV enlarges together
+_LONGEST = 32_000  # pixels of a side: beyond, OpenCV's positions overflow
+
+
+def sample(patch: Array, x: Array, y: Array, border: Border = "border") -> Array:
+    """Bilinear samples of (H, W, C) at pixels x, y (h, w): (h, w, C)."""
+    position = np.stack([x, y], -1) - np.float32(0.5)
+    return _remap(patch, position.astype(np.float32, copy=False), border, cv2.INTER_LINEAR)
+
+
+def sample_images(
+    images: Tensor, position: Tensor, border: Border = "border", cubic: bool = False
+) -> Tensor:
+    """Images (1 or T, C, H, W) at pixels position (T, h, w, 2), x first: (T, C, h, w).
+
+    On the CPU the result lies in memory as pixels of channels (channels_last).
+    """
+    frames = len(position)
+    height, width = images.shape[2:]
+    used = (images, position)
+    on_cpu = all(t.device.type == "cpu" and not t.requires_grad for t in used)
+    if on_cpu and max(height, width, *position.shape[1:3]) < _LONGEST:
+        sources = [image.permute(1, 2, 0).numpy() for image in images]
+        how = cv2.INTER_CUBIC if cubic else cv2.INTER_LINEAR
+        found = [
+            _remap(sources[k if len(sources) > 1 else 0], where, border, how)
+            for k, where in enumerate((position - 0.5).numpy())
+        ]
+        stacked = np.stack(found) if frames > 1 else found[0][None]
+        return torch.from_numpy(stacked).permute(0, 3, 1, 2)
+    grid = position * (2 / position.new_tensor([width, height])) - 1
+    mode = "bicubic" if cubic else "bilinear"
+    images = images.expand(frames, -1, -1, -1)
+    return F.grid_sample(images, grid, mode=mode, padding_mode=border, align_corners=False)
+
+
+def magnify(cells: Tensor, factor: int, height: int, width: int) -> Tensor:
+    """(T, C, h, w) samples at the centres of cells of factor x factor pixels, to every pixel.
+
+    Returns (T, C, height, width): bilinear between the centres, cut where the last cells reach
+    beyond.
+    """
+    if factor == 1:
+        return cells[:, :, :height, :width]
+    if cells.device.type != "cpu" or cells.requires_grad or cells.shape[1] > _AT_ONCE:
+        wide = F.interpolate(cells, scale_factor=float(factor), mode="bilinear")
+        return wide[:, :, :height, :width]
+    rows, columns = (length * factor for length in cells.shape[2:])
+    found = [
+        cv2.resize(np.ascontiguousarray(cell.permute(1, 2, 0).numpy()), (columns, rows))
+        for cell in cells
+    ]
+    wide = torch.from_numpy(np.stack(found).reshape(len(cells), rows, columns, -1))
+    return wide[:, :height, :width].permute(0, 3, 1, 2)
+
+
+def _remap(patch: Array, position: Array, border: Border, how: int) -> Array:
+    """(H, W, C) at indices (h, w, 2): (h, w, C)."""
+    channels = patch.shape[2]
+    if 0 in position.shape or 0 in patch.shape:
+        return np.zeros((*position.shape[:2], channels), np.float32)
+    if channels in _EXACT:
+        source = np.ascontiguousarray(patch, np.float32)
+        found = cv2.remap(source, position, None, how, borderMode=_BORDERS[border])
+        return np.asarray(found, np.float32).reshape(*position.shape[:2], channels)
+    first = 4 if channels > 4 else 1
+    parts = (patch[..., :first], patch[..., first:])
+    return np.concatenate([_remap(part, position, border, how) for part in parts], -1)
