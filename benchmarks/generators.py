@@ -56,19 +56,18 @@ def plain_alone(frames: int) -> float:
 def stages(painter: AnatomicalPainter, targets: Array) -> dict[str, float]:
     """Seconds of the mesh, the networks and the composition of all targets."""
     clock, spent = time.perf_counter, {"mesh": 0.0, "networks": 0.0, "composition": 0.0}
-    moves = painter.mesh.move(targets)
+    step = painter.mesh.frames_together
     with torch.inference_mode():
-        while True:
+        for start in range(0, len(targets), step):
             t0 = clock()
-            moved = next(moves, None)
+            moved = painter.mesh.move(targets[start : start + step])
             t1 = clock()
-            if moved is None:
-                return spent
             picture, looks = painter.look(moved)
             t2 = clock()
             put_together(picture, looks, 255.0, in_place=True)
             for name, seconds in zip(spent, (t1 - t0, t2 - t1, clock() - t2), strict=True):
                 spent[name] += seconds
+    return spent
 
 
 def speed(photo: Photo, frames: int) -> None:
@@ -112,7 +111,7 @@ def sharpness(photos: list[Path]) -> None:
             target = track.frame(track.strongest()).resolve(actor.own)
             if isinstance(actor.painter, AnatomicalPainter):
                 with torch.inference_mode():
-                    picture, looks = actor.painter.look(next(actor.painter.mesh.move(target)))
+                    picture, looks = actor.painter.look(actor.painter.mesh.move(target))
                     change = changed(looks, picture)[0, 0].numpy()
                 inside = actor.inside[..., 0] > 0
             frame = next(iter(actor.painter.paint(target)))[..., :3].mean(-1)

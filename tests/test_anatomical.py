@@ -258,7 +258,7 @@ def test_attention_map_shows_the_windows(
     painter = generator_named(str(tiny_file(tmp_path / "t.safetensors"))).prepare(scene)
     assert isinstance(painter, AnatomicalPainter)
     with torch.inference_mode():
-        moved = next(painter.mesh.move(vector(AU26=4)[None]))
+        moved = painter.mesh.move(vector(AU26=4)[None])
         picture, looks = painter.look(moved)
         mask = changed(looks, picture)
         after = put_together(picture, looks, 255.0)

@@ -21,8 +21,8 @@ from memegen.errors import MemegenError, UsageError
 from memegen.facedata.rated import load_rated
 from memegen.generators import generator_named
 from memegen.generators.ganimation import GanimationConfig, GanimationNet, PatchConv2d, blend
+from memegen.prefetch import prefetch
 from memegen.training import ganimation
-from memegen.training.draws import ahead
 from memegen.training.ganimation import SOURCES, GanimationTraining
 from memegen.training.processes import Alone, Team, bare
 from memegen.training.wasserstein import gradient_penalty, kept, roughness
@@ -130,7 +130,7 @@ def test_processes_share_what_one_would_draw(data: Path) -> None:
 
 def test_batches_come_in_order_from_threads(data: Path) -> None:
     draw = SETTINGS.draws(load_rated(data).train, slice(4))
-    found = list(ahead(draw, 2, 9))
+    found = list(prefetch(draw, range(2, 9), workers=2, depth=4))
     assert len(found) == 7
     assert all(torch.equal(batch.photo, draw(step).photo) for step, batch in enumerate(found, 2))
 

@@ -221,10 +221,10 @@ def _attention(
 ) -> Array:
     """Mean attention by region; returns the change 1 - A as a grey picture 0..255."""
     with torch.inference_mode():
-        moved = next(painter.mesh.move(pair.wanted[None]))
+        moved = painter.mesh.move(pair.wanted[None])
         picture, looks = painter.look(moved)
         mask = changed(looks, picture)[0, 0].cpu().numpy()
-        still = next(painter.mesh.move(pair.scene.motion.own[None]))
+        still = painter.mesh.move(pair.scene.motion.own[None])
         neutral = changed(painter.look(still)[1], picture)[0, 0].cpu().numpy()
     for region in REGIONS:
         if share[region].sum() >= 4:

@@ -98,10 +98,13 @@ class AnatomicalPainter:
 
     def paint(self, targets: Array, detail: Detail | None = None) -> Iterator[Array]:
         """See Painter.paint."""
-        for moved in self.mesh.move(targets, detail):
-            with torch.inference_mode():  # not around a yield: the caller may be training
-                self._finish(moved)
-            yield from moved.images
+        for images in self.mesh.in_chunks(self._images, targets, detail):
+            yield from images
+
+    def _images(self, targets: Array, detail: Detail | None) -> Array:
+        moved = self.mesh.move(targets, detail)
+        self._finish(moved)
+        return moved.images
 
     def look(self, moved: Moved) -> tuple[Tensor, list[Looked]]:
         """The moved pictures (T, 3, H, W), 0..255, and what every network paints into them.

@@ -58,22 +58,19 @@ class CreaseLayer:
         self._visible = min(self._box.size) > 3
         if not self._visible:
             return
-        self._pixels = picture.permute(0, 2, 3, 1).contiguous()  # (1, H, W, C)
         self._skin(points, motion.anatomy, cell)
         iod = float(np.linalg.norm(points[473, :2] - points[468, :2]))
         rows, columns = self._box.slices
-        lines = lines_of(picture[:, :3, rows, columns], LINES * iod)
-        self._lines = -DEEPENING * lines.permute(0, 2, 3, 1).contiguous()
+        self._lines = -DEEPENING * lines_of(picture[:, :3, rows, columns], LINES * iod)[0]
         corners = points[[LIPS_OUTER[k] for k in LIP_CORNERS], :2]
         self._mouth = Box.around(corners, 3 * CORNER_REACH * iod, *picture.shape[2:])
         corners = corners - (self._mouth.left, self._mouth.top)
         mouth = picture[:, :3, self._mouth.slices[0], self._mouth.slices[1]]
         cheeks = np.median([_level_at(picture, points[k]) for k in CHEEKS])
-        dark = dark_corners(mouth, corners, iod, float(cheeks))
-        self._corners = dark.permute(0, 2, 3, 1).contiguous()
+        self._corners = dark_corners(mouth, corners, iod, float(cheeks))[0]
         shown = picture[0, :3].mean((1, 2)).cpu().numpy()
         self._furrows = draw_furrows(int(shown.sum() * 1000)) * basis.skin * sides()
-        self._tint = torch.from_numpy(basis.tint).to(picture.device)
+        self._tint = torch.from_numpy(basis.tint).to(picture.device).view(3, 1, 1)
 
     def _skin(self, points: Array, anatomy: Anatomy, cell: int) -> None:
         """Where in the texture the pixels of the box lie, and what moves under its cells.
@@ -120,20 +117,23 @@ class CreaseLayer:
         moves = anatomy.displacement(np.concatenate([own[None], targets]))
         strain = self._strained.read(self._strain(moves[1:] - moves[0]).to(device))
         strain = magnify(strain, self._cell, *self._box.size)
-        # Memory holds pixels of channels: what follows is bound by how often it is read.
-        depth = shade.permute(0, 2, 3, 1).addcmul(strain.permute(0, 2, 3, 1), self._lines)
-        creased = self._pixels.repeat(frames, 1, 1, 1)
-        rows, columns = self._box.slices
         opened = torch.from_numpy(self._opened(targets, moves[0])).to(device)
-        mouth = creased[:, self._mouth.slices[0], self._mouth.slices[1], :3]
-        mouth.addcmul_(opened[:, None, None, None], self._corners)
-        view = creased[:, rows, columns, :3]
+        creased = self._picture.repeat(frames, 1, 1, 1)
+        # Frame by frame: what follows is bound by memory, and one frame fits into a cache.
+        for frame, picture in enumerate(creased):
+            rows, columns = self._mouth.slices
+            picture[:3, rows, columns].addcmul_(opened[frame], self._corners)
+            rows, columns = self._box.slices
+            self._shade_into(picture[:3, rows, columns], shade[frame], strain[frame])
+        return creased
+
+    def _shade_into(self, view: Tensor, shade: Tensor, strain: Tensor) -> None:
+        """Shade (3, h, w) levels by a log ratio and a change of area, both (1, h, w)."""
         # exp(tint * depth) - 1 with one exponential for all channels: tints are near 1, and the
         # binomial series of (1 + e)^tint ends after its second term within a level.
-        e = torch.expm1(depth)
-        e = e * (self._tint + 0.5 * self._tint * (self._tint - 1) * e)
-        view.add_(e.mul_(view + FLOOR))
-        return creased.permute(0, 3, 1, 2)
+        e = torch.expm1(torch.addcmul(shade, strain, self._lines))
+        e = e * (self._tint + (0.5 * self._tint * (self._tint - 1)) * e)
+        view.addcmul_(e, view + FLOOR)
 
     def _opened(self, targets: Array, at_rest: Array) -> Array:
         """(T,) 0..1: how far the mouth opens beyond what the photo shows of it."""
@@ -175,7 +175,9 @@ class _Cells:
 
     def read(self, values: Tensor) -> Tensor:
         """(T, 468) values of vertices to (T, 1, h, w)."""
-        return torch.einsum("thwk,hwk->thw", values[:, self.vertices], self.shares)[:, None]
+        corners = values.t().index_select(0, self.vertices.view(-1))  # rows of T are read at once
+        found = corners.view(*self.shares.shape, -1).mul_(self.shares[..., None]).sum(2)
+        return found.permute(2, 0, 1)[:, None]
 
 
 def within_limits(ratio: Array) -> Array:

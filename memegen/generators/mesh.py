@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -32,8 +33,10 @@ from memegen.geometry.topology import (
     LIPS_OUTER,
     UPPER_LID,
 )
+from memegen.prefetch import on_all_cores
 from memegen.tracks import Detail
 
+T = TypeVar("T")
 _CHUNK = 4  # frames moved and rasterised together, where their pixels are few
 _CHUNK_PIXELS = 2_000_000
 _JAW = [aus.INDEX[c] for c in ("AU26", "AU30L", "AU30R")]
@@ -42,6 +45,10 @@ _EYES = (
     ("R", EYE_RIGHT, RIGHT_IRIS, LID_SKIN_RIGHT),
     ("L", EYE_LEFT, LEFT_IRIS, LID_SKIN_LEFT),
 )
+# What is drawn into a mouth is so much softer than the edges of the eyes say (blur_of): with it,
+# mouths drawn over real open ones have their Laplacian energy (0.9 times at 352 px a crop, 1.1 at
+# 144 px, medians).
+SOFTER = 1.6
 LIP_SLIP = 0.22  # how far into the lip a closing mouth takes its edge from
 LID_SLIP = 0.5  # how far up a closing lid takes its pixels from, toward the next ring of skin
 
@@ -96,6 +103,7 @@ class MeshPainter:
         }
         model = load_mouth()
         blur = min(_blur_near(picture, points[list(ring), :2], 0.1 * iod) for _, ring, *_ in _EYES)
+        blur *= SOFTER
         light = light_of(light_samples(picture, points[:, :2]), model.fit)
         self._mouth = MouthLayer(
             picture, points[list(LIPS_INNER), :2], self._mouth_frame(iod), light, model, blur
@@ -125,24 +133,36 @@ class MeshPainter:
 
     def paint(self, targets: Array, detail: Detail | None = None) -> Iterator[Array]:
         """See Painter.paint."""
-        for moved in self.move(targets, detail):
-            yield from moved.images
+        for images in self.in_chunks(lambda *chunk: self.move(*chunk).images, targets, detail):
+            yield from images
 
-    def move(self, targets: Array, detail: Detail | None = None) -> Iterator[Moved]:
-        """(T, K) expressions 0..1 to moved frames, a few at a time."""
-        motion = self._scene.motion
-        for start in range(0, len(targets), self.frames_together):
-            rows = slice(start, start + self.frames_together)
-            chunk = targets[rows]
-            moved = self._scene.pixels(motion.move(chunk, detail.rows(rows) if detail else None))
+    def in_chunks(
+        self, function: Callable[[Array, Detail | None], T], targets: Array, detail: Detail | None
+    ) -> Iterator[T]:
+        """What a function makes of a few frames' targets and detail at a time, on all cores."""
+        rows = [
+            slice(start, start + self.frames_together)
+            for start in range(0, len(targets), self.frames_together)
+        ]
+
+        def made(chunk: slice) -> T:
             with torch.inference_mode():
-                flow = self._flow(moved, self._texture(moved))
-                warped = warp(self._creases.apply(chunk), flow)
-            images = warped.permute(0, 2, 3, 1).cpu().contiguous().numpy()
-            jaws = self._jaw(chunk)
-            for frame, target in enumerate(chunk):
-                self._interior(images[frame][..., :3], moved[frame], target, jaws[frame])
-            yield Moved(images, moved, flow, motion.anatomy.reaching(motion.own, chunk))
+                return function(targets[chunk], detail.rows(chunk) if detail else None)
+
+        return on_all_cores(made, rows) if self._device.type == "cpu" else map(made, rows)
+
+    def move(self, targets: Array, detail: Detail | None = None) -> Moved:
+        """A few (T, K) expressions 0..1 to moved frames."""
+        motion = self._scene.motion
+        moved = self._scene.pixels(motion.move(targets, detail))
+        with torch.inference_mode():
+            flow = self._flow(moved, self._texture(moved))
+            warped = warp(self._creases.apply(targets), flow)
+        images = warped.permute(0, 2, 3, 1).cpu().contiguous().numpy()
+        jaws = self._jaw(targets)
+        for frame, target in enumerate(targets):
+            self._interior(images[frame][..., :3], moved[frame], target, jaws[frame])
+        return Moved(images, moved, flow, motion.anatomy.reaching(motion.own, targets))
 
     def _texture(self, moved: Array) -> Array:
         """(T, 468, 2) where each vertex takes its pixels from.

@@ -179,10 +179,10 @@ class MouthLayer:
             drawn *= 1 - np.clip(sharp[..., 0], 0, 1)
         view = image[box.slices]
         if self._more_blur > LEAST_BLUR and bool((drawn > 0).any()):
-            soft = gaussian(np.concatenate([colour, mask[..., None]], -1), self._more_blur)
+            soft = gaussian(np.concatenate([colour, drawn[..., None]], -1), self._more_blur)
             # Where the photo's own pixels show, they are as soft as they are.
             colour += (soft[..., :3] - colour) * drawn[..., None]
-            mask += (soft[..., 3] - mask) * (drawn >= mask)
+            mask = np.clip(mask - drawn + soft[..., 3], 0, 1)
         view += (colour - view) * mask[..., None]
 
     def _drawn(self, x: Array, y: Array, jaw: Array, ring: Array) -> Array:

@@ -8,7 +8,7 @@ Expression ratio images: Liu, Shan & Zhang, SIGGRAPH 2001.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -49,12 +49,23 @@ class AppearanceBasis:
         if not len(used):
             return np.zeros((len(targets), *self.maps.shape[1:]), np.float32)
         first, last = used[0], used[-1] + 1  # a slice, not a copy of the maps
-        return np.asarray(
-            sum(
-                np.tensordot(drive[:, first:last], self.maps[first:last], 1) * side
-                for drive, side in zip(both, sides(), strict=True)
-            )
-        )
+        found = np.zeros((len(targets), *self.maps.shape[1:]), np.float32)
+        for drive, (columns, half) in zip(both, self._halves, strict=True):
+            added = drive[:, first:last] @ half[first:last]
+            view = found[..., columns]
+            view += added.reshape(view.shape)
+        return found
+
+    @cached_property
+    def _halves(self) -> list[tuple[slice, Array]]:
+        """The columns on which the person's left and right side act, and maps (F, pixels) there."""
+        found = []
+        for side in sides():
+            used = np.flatnonzero(side[0])
+            columns = slice(int(used[0]), int(used[-1]) + 1)
+            maps = self.maps[..., columns] * side[:, columns]
+            found.append((columns, maps.reshape(len(maps), -1)))
+        return found
 
     def _drive(self, vector: Array) -> Array:
         """(..., K) channels to (..., F) features."""

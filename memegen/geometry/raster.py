@@ -14,38 +14,53 @@ def rasterize(points: Tensor, depth: Tensor, triangles: Tensor, height: int, wid
     points (T, V, 2) in pixels (pixel i, j has its centre at (j + 0.5, i + 0.5)), depth (T, V)
     larger nearer, triangles (F, 3). Returns (T, height, width) triangle numbers, -1 where none.
 
-    All pixels of all triangles' bounding boxes are tested as one flat list; of the triangles that
-    hold a pixel, the one drawn last by a painter (far triangles first) wins.
+    Every triangle is cut into its rows' spans of pixels, all in one flat list; of the triangles
+    that hold a pixel, the one drawn last by a painter (far triangles first) wins.
     """
     frames, faces = len(points), len(triangles)
     corner = points[:, triangles]  # (T, F, 3, 2)
     order = depth[:, triangles].mean(-1).argsort(1)  # (T, F) far first
     rank = torch.empty_like(order)
     rank.scatter_(1, order, torch.arange(faces, device=points.device).expand(frames, -1))
-    limit = torch.tensor([width - 1, height - 1], device=points.device)
-    low = (corner.amin(2) - 0.5).ceil().clamp(min=0).long()
-    high = torch.minimum((corner.amax(2) - 0.5).floor().long(), limit)
-    extent = (high - low + 1).clamp(min=0).view(-1, 2)
-    count = extent[:, 0] * extent[:, 1]
-    owner = torch.repeat_interleave(count)
-    within = torch.arange(len(owner), device=points.device) - (count.cumsum(0) - count)[owner]
-    across = extent[owner, 0]
-    row = (within.float() / across).long()  # exact below 2^24, and faster than division of integers
-    x = within - row * across + low.view(-1, 2)[owner, 0]
-    y = row + low.view(-1, 2)[owner, 1]
-    plane = barycentric_planes(corner).view(-1, 2, 3)[owner]
-    first, second = (
-        plane[:, :, 0] * (x + 0.5)[:, None] + plane[:, :, 1] * (y + 0.5)[:, None] + plane[:, :, 2]
-    ).unbind(1)
-    inside = torch.minimum(torch.minimum(first, second), 1 - first - second) >= _INSIDE
-    owner, x, y = owner[inside], x[inside], y[inside]
-    frame = torch.arange(frames, device=points.device).repeat_interleave(faces)
-    pixel = (frame[owner] * height + y) * width + x
+    top = (corner[..., 1].amin(2) - 0.5).ceil().clamp(min=0).long().view(-1)
+    bottom = (corner[..., 1].amax(2) - 0.5).floor().clamp(max=height - 1).long().view(-1)
+    owner, step = _spread((bottom - top + 1).clamp(min=0))
+    row = top[owner] + step
+    start, count = _spans(barycentric_planes(corner).view(-1, 2, 3)[owner], row, width)
+    span, step = _spread(count)
+    frame = owner // faces
+    pixel = ((frame * height + row) * width + start)[span] + step
     best = torch.full((frames * height * width,), -1, dtype=torch.long, device=points.device)
-    best.scatter_reduce_(0, pixel, rank.view(-1)[owner], "amax")
+    best.scatter_reduce_(0, pixel, rank.view(-1)[owner][span], "amax")
     best = best.view(frames, -1)
     winner = order.gather(1, best.clamp(min=0))
     return torch.where(best < 0, best, winner).view(frames, height, width)
+
+
+def _spread(count: Tensor) -> tuple[Tensor, Tensor]:
+    """Numbers 0..N-1 each `count` (N,) times, and which one of its copies each is."""
+    owner = torch.repeat_interleave(count)
+    first = count.cumsum(0) - count
+    return owner, torch.arange(len(owner), device=count.device) - first[owner]
+
+
+def _spans(planes: Tensor, row: Tensor, width: int) -> tuple[Tensor, Tensor]:
+    """First pixel and number of pixels in which a row (N,) of pixel centres crosses a triangle.
+
+    planes (N, 2, 3) of `barycentric_planes`: each coordinate, and the third, bounds x on one side.
+    """
+    third = -planes.sum(1)
+    third[:, 2] += 1
+    across, down, offset = torch.cat([planes, third[:, None]], 1).unbind(-1)  # each (N, 3)
+    lack = _INSIDE - down * (row + 0.5)[:, None] - offset  # across * x has to reach this
+    bound = lack / across
+    low = torch.where(across > 0, bound, -1.0).amax(1)
+    high = torch.where(across < 0, bound, float(width)).amin(1)
+    first = (low - 0.5).ceil().clamp(min=0)
+    last = (high - 0.5).floor().clamp(max=width - 1)
+    nowhere = ((across == 0) & (lack > 0)).any(1)
+    count = torch.where(nowhere, 0, (last - first + 1).clamp(min=0))
+    return first.clamp(max=width).long(), count.long()
 
 
 def barycentric_planes(corner: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ _BORDERS = {
     "zeros": cv2.BORDER_CONSTANT,
 }
 _EXACT = (1, 3, 4)  # channels that OpenCV interpolates in floats; others at 1/32 pixel
-_AT_ONCE = 4  # channels that OpenCV enlarges together
+_AT_ONCE = 4  # channels that OpenCV enlarges and merges together
 _LONGEST = 32_000  # pixels of a side: beyond, OpenCV's positions overflow
 
 
@@ -45,14 +45,11 @@ def sample_images(
     used = (images, position)
     on_cpu = all(t.device.type == "cpu" and not t.requires_grad for t in used)
     if on_cpu and max(height, width, *position.shape[1:3]) < _LONGEST:
-        sources = [image.permute(1, 2, 0).numpy() for image in images]
         how = cv2.INTER_CUBIC if cubic else cv2.INTER_LINEAR
-        found = [
-            _remap(sources[k if len(sources) > 1 else 0], where, border, how)
-            for k, where in enumerate((position - 0.5).numpy())
-        ]
-        stacked = np.stack(found) if frames > 1 else found[0][None]
-        return torch.from_numpy(stacked).permute(0, 3, 1, 2)
+        found = np.empty((*position.shape[:3], images.shape[1]), np.float32)
+        for k, where in enumerate((position - 0.5).numpy()):
+            found[k] = _remap(_interleaved(images[k % len(images)]), where, border, how)
+        return torch.from_numpy(found).permute(0, 3, 1, 2)
     grid = position * (2 / position.new_tensor([width, height])) - 1
     mode = "bicubic" if cubic else "bilinear"
     images = images.expand(frames, -1, -1, -1)
@@ -71,12 +68,18 @@ def magnify(cells: Tensor, factor: int, height: int, width: int) -> Tensor:
         wide = F.interpolate(cells, scale_factor=float(factor), mode="bilinear")
         return wide[:, :, :height, :width]
     rows, columns = (length * factor for length in cells.shape[2:])
-    found = [
-        cv2.resize(np.ascontiguousarray(cell.permute(1, 2, 0).numpy()), (columns, rows))
-        for cell in cells
-    ]
+    found = [cv2.resize(_interleaved(cell), (columns, rows)) for cell in cells]
     wide = torch.from_numpy(np.stack(found).reshape(len(cells), rows, columns, -1))
     return wide[:, :height, :width].permute(0, 3, 1, 2)
+
+
+def _interleaved(image: Tensor) -> Array:
+    """(C, H, W) planes to (H, W, C) pixels, without a copy where they lie so already."""
+    pixels = image.permute(1, 2, 0)
+    if pixels.is_contiguous() or image.shape[0] > _AT_ONCE or 0 in image.shape:
+        return np.asarray(pixels.numpy())
+    merged = cv2.merge([plane.numpy() for plane in image])
+    return np.asarray(merged, np.float32).reshape(pixels.shape)
 
 
 def _remap(patch: Array, position: Array, border: Border, how: int) -> Array:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,22 +69,6 @@ def for_sheet(held_out: RatedPictures, size: int, rows: int) -> Batch:
     crops = np.stack([held_out.picture(int(row), size) for row in chosen])
     units = torch.from_numpy(held_out.units[chosen])
     return Batch(_as_photos(crops), units, units.roll(rows, 0), units.new_zeros(len(chosen)))
-
-
-def ahead(
-    draw: Callable[[int], Batch], start: int, stop: int, depth: int = 4
-) -> Generator[Batch, None, None]:
-    """Batches of steps, drawn by other threads while the networks learn."""
-    with ThreadPoolExecutor(2, "draw") as threads:
-        waiting: list[Future[Batch]] = []
-        try:
-            for step in range(start, stop):
-                while len(waiting) < depth and step + len(waiting) < stop:
-                    waiting.append(threads.submit(draw, step + len(waiting)))
-                yield waiting.pop(0).result()
-        finally:
-            for future in waiting:
-                future.cancel()
 
 
 def _as_photos(crops: Picture) -> Tensor:

@@ -24,8 +24,9 @@ from memegen.generators.ganimation import (
     GanimationNet,
     blend,
 )
+from memegen.prefetch import prefetch
 from memegen.training import checkpoint
-from memegen.training.draws import Batch, Draws, ahead, for_sheet
+from memegen.training.draws import Batch, Draws, for_sheet
 from memegen.training.journal import Journal
 from memegen.training.processes import Processes, bare, processes
 from memegen.training.sheets import write_columns
@@ -132,7 +133,7 @@ def train(
         waited, done = 0.0, start
         history: dict[str, float] = {}
         with Journal(out if first else None, start, tensorboard) as journal:
-            batches = ahead(draw, start, steps)
+            batches = prefetch(draw, range(start, steps), workers=2, depth=4)
             for step in range(start, steps):
                 run.set_rates(step / steps)
                 asked = time.monotonic()

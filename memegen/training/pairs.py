@@ -162,7 +162,7 @@ class PairMaker(Dataset[dict[str, Tensor]]):
 
     def moved(self, scene: Scene, wanted: Array) -> Moved:
         """One frame of a scene as the mesh moves it."""
-        return next(self._mesh.prepare(scene).move(wanted[None]))
+        return self._mesh.prepare(scene).move(wanted[None])
 
     def scene(self, picture: Picture, landmarks: Array, own: Array) -> Scene:
         """A square crop as generators take it, with this maker's anatomy."""
