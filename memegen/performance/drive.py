@@ -71,14 +71,23 @@ def neutral_frames(performance: Performance, frame: int | None = None) -> Intege
     return seen[np.argsort(effort)[: max(1, round(CALM * len(seen)))]]
 
 
+def reference_weights(
+    performance: Performance, frame: int | None = None, own: Array | None = None
+) -> Array:
+    """(T,) how much each frame says of what changes are counted from, sum 1."""
+    weights = np.zeros(len(performance), np.float32)
+    weights[neutral_frames(performance, frame)] = 1
+    return weights / weights.sum()
+
+
 def neutral_of(performance: Performance, frame: int | None = None) -> Array:
     """(K,) the expression of the performer's calm face: the middle of the calm frames."""
     calm = neutral_frames(performance, frame)
     return np.asarray(np.median(_signed(performance.units[calm]), 0), np.float32)
 
 
-def track_of(performance: Performance, driving: Driving) -> Track:
-    """What a photo is asked to do, frame by frame."""
+def track_of(performance: Performance, driving: Driving, own: Array | None = None) -> Track:
+    """What a photo is asked to do, frame by frame; `own` (K,) is its expression, if it is known."""
     units = _smoothed(performance, driving.smoothing)
     followed = _followed(driving.only)
     gains = _gains(driving.gains)
