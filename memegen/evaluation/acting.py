@@ -20,7 +20,7 @@ from memegen.pipeline import Animator
 from memegen.tracks import Track
 
 EVERY = 4  # frames between those that drive other people
-SIDE = 640  # pixels, longest side of driven photos
+SIDE = 480  # pixels, longest side of driven photos: faces of more than judges look at
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -79,24 +79,24 @@ def ssim(driven: Picture, real: Picture, landmarks: Array) -> float:
 
 def evaluate(
     clips: list[Path],
-    animator: Animator,
+    models: Mapping[str, Animator],
     judge: Judge,
     driving: Driving,
     most: int | None = None,
 ) -> dict[str, Report]:
     """{clip: {way: figures}}, and the means under `all clips`: first frames driven by their clips.
 
-    Ways: `still`, the first frame as it is; `driven`, as asked; `from frame 0`, where changes are
-    counted from the first frame. landmarks: mean distance of the 468 in the picture's frame, IOD;
-    aligned: the same where the driven face is first laid on the real one by a similarity; SSIM:
-    see `ssim`; gains of each over `still`; every fifth frame counts. See `timing.figures` for the
-    others. `most`: frames of a clip that are looked at. Raises MemegenError where there is too
-    little to see.
+    Ways: `still`, the first frame as it is; each model by its name, driven as asked; the same `from
+    frame 0`, where changes are counted from the first frame. landmarks: mean distance of the 468
+    in the picture's frame, IOD; aligned: the same where the driven face is first laid on the real
+    one by a similarity; SSIM: see `ssim`; gains of each over `still`; every fifth frame counts.
+    See `timing.figures` for the others. `most`: frames of a clip that are looked at.
+    Raises MemegenError where there is too little to see.
     """
     report = {}
     for clip in clips:
-        acted = Acted.of(clip, animator, judge, most)
-        report[clip.name] = _one(acted, animator, judge, driving)
+        acted = Acted.of(clip, next(iter(models.values())), judge, most)
+        report[clip.name] = _one(acted, models, judge, driving)
     each = list(report.values())
     report["all clips"] = {way: _means([one[way] for one in each]) for way in each[0]}
     return report
@@ -107,32 +107,42 @@ def _means(rows: list[dict[str, float]]) -> dict[str, float]:
     return {name: float(np.mean([row[name] for row in rows if name in row])) for name in names}
 
 
-def _one(acted: Acted, animator: Animator, judge: Judge, driving: Driving) -> Report:
-    photo = read_photo(acted.frames[0])
+def _one(acted: Acted, models: Mapping[str, Animator], judge: Judge, driving: Driving) -> Report:
     seen = np.flatnonzero(acted.looks.seen)
     rows = seen[(seen % EVERY == 0) & (seen > 0)]
     if not len(rows) or not acted.looks.seen[0]:
         raise MemegenError(
-            f"{acted.name}: {judge.name} sees too few faces, every {EVERY}th frame is compared"
+            f"{acted.name}: {judge.name} sees too few faces (the first frame, every {EVERY}th)"
         )
-    own = animator.see(photo)[0].perception.action_units
-    every, first = np.arange(len(acted.frames)), np.zeros_like(rows)
-    report = {
-        "still": _figures([acted.frames[0]] * len(rows), acted.looks.rows(first), acted, rows)
-    }
-    for name, way, played in (
-        ("driven", driving, every),
-        ("from frame 0", replace(driving, neutral_frame=0), rows),
-    ):
-        kept: dict[int, Picture] = {}
-        pictures = animator.animate(photo, acted.track(way, own, played))
-        looks = Looks.of(judge.watch(_keeping(pictures, played, set(rows.tolist()), kept)))
-        at = np.searchsorted(played, rows)
-        figures = _figures([kept[row] for row in rows.tolist()], looks.rows(at), acted, rows)
-        report[name] = figures | _gains(figures, report["still"])
-        if played is every:
-            report[name] |= timing.figures(acted.looks, looks)
+    first = acted.looks.rows(np.zeros_like(rows))
+    still = _figures([acted.frames[0]] * len(rows), first, acted, rows)
+    report = {"still": still}
+    from_first = replace(driving, neutral_frame=0)
+    for name, animator in models.items():
+        every = np.arange(len(acted.frames))
+        figures, looks = _driven(acted, rows, every, animator, judge, driving)
+        report[name] = figures | _gains(figures, still) | timing.figures(acted.looks, looks)
+        figures, _ = _driven(acted, rows, rows, animator, judge, from_first)
+        report[f"{name}, from frame 0"] = figures | _gains(figures, still)
     return report
+
+
+def _driven(
+    acted: Acted,
+    rows: Integers,
+    played: Integers,
+    animator: Animator,
+    judge: Judge,
+    driving: Driving,
+) -> tuple[dict[str, float], Looks]:
+    """Figures of the frames `rows`, and what is seen of all that are `played`."""
+    photo = read_photo(acted.frames[0])
+    own = animator.see(photo)[0].perception.action_units
+    kept: dict[int, Picture] = {}
+    pictures = animator.animate(photo, acted.track(driving, own, played))
+    looks = Looks.of(judge.watch(_keeping(pictures, played, set(rows.tolist()), kept)))
+    shown = looks.rows(np.searchsorted(played, rows))
+    return _figures([kept[row] for row in rows.tolist()], shown, acted, rows), looks
 
 
 def _keeping(
