@@ -23,6 +23,7 @@ from memegen.generators import Painter, Scene, generator_named
 from memegen.generators.tone import TonedPainter, tone_of
 from memegen.geometry.anatomy import load_anatomy
 from memegen.geometry.flow import Box, ring_points
+from memegen.geometry.head import FACE_MIDDLE, move_head
 from memegen.geometry.motion import FaceMotion
 from memegen.geometry.outline import fill
 from memegen.media.commands import Sound
@@ -34,7 +35,7 @@ from memegen.performance.clip import Clip, open_clip, read_clip
 from memegen.performance.follow import Follower, Performance, performance_of
 from memegen.performance.table import read_csv
 from memegen.photo import Photo, read_photo
-from memegen.tracks import Track
+from memegen.tracks import HeadPlace, Track
 from memegen.weights import DEFAULT_MODEL
 
 _LARGEST = Choice()
@@ -75,6 +76,17 @@ class _Actor:
     inside: Picture  # (h, w, channels) 255 where pixels may change, 0 where they must not
     painter: Painter
     own: Array  # (K,)
+    motion: FaceMotion
+    middle: Array  # (2,) pixels of the picture: the middle of the face
+    iod: float  # pixels
+    turn: Array  # (2, 2) crop axes (IOD) to the picture's
+
+    def place(self, place: HeadPlace, target: Array) -> HeadPlace:
+        """What is left of a head's way where the mesh has turned the face for `target` (K,)."""
+        matrix, offset = self.motion.head_affine(target, float(FACE_MIDDLE[2]))
+        here = self.motion.pose.to_crop(FACE_MIDDLE[None])[0, :2]
+        gone = (matrix @ here + offset - here) / self.motion.pose.scale
+        return replace(place, shift=place.shift - self.turn @ gone)
 
 
 class Animator:
@@ -184,7 +196,10 @@ class Animator:
         local = Box(0, 0, box.right - box.left, box.bottom - box.top)
         inside = np.where(fill(painter.outline(), local) > 0.5, 255, 0).astype(np.uint8)
         channels = np.repeat(inside[..., None], canvas.shape[2], 2)
-        return _Actor(box, channels, painter, seen.action_units)
+        middle = alignment.to_photo(motion.pose.to_crop(FACE_MIDDLE[None])[:, :2])[0]
+        turn = alignment.matrix / alignment.width
+        iod = float(motion.pose.scale) * alignment.width
+        return _Actor(box, channels, painter, seen.action_units, motion, middle, iod, turn)
 
 
 def beside(frames: Frames, clip: Clip, start: float) -> Frames:
@@ -239,8 +254,9 @@ def _frames(
     detail = track.detail
     if detail is not None:
         detail = replace(detail, shift=detail.shift * np.float32(intensity))
-    plays = [actor.painter.paint(track.resolve(actor.own, intensity), detail) for actor in actors]
-    for painted in zip(*plays, strict=True):
+    targets = [track.resolve(actor.own, intensity) for actor in actors]
+    plays = [actor.painter.paint(t, detail) for actor, t in zip(actors, targets, strict=True)]
+    for index, painted in enumerate(zip(*plays, strict=True)):
         frame = canvas.copy()
         for actor, picture in zip(actors, painted, strict=True):
             view = frame[actor.box.slices]
@@ -253,6 +269,11 @@ def _frames(
             new ^= view
             new &= inside
             view ^= new  # `new` where inside, else `view`: four times as fast as a masked copy
+        if track.head is not None:
+            place = track.head.place(index, intensity)
+            for actor, wanted in zip(actors, targets, strict=True):
+                left = actor.place(place, wanted[index])
+                move_head(frame, actor.middle, actor.iod, left)
         yield frame
 
 

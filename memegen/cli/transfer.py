@@ -15,6 +15,7 @@ from memegen.errors import UsageError
 from memegen.weights import DEFAULT_MODEL
 
 if TYPE_CHECKING:
+    from memegen.arrays import Array
     from memegen.media.commands import Sound
     from memegen.media.formats import Format
     from memegen.performance.clip import Clip
@@ -60,6 +61,10 @@ def transfer(
             "0..1; with --relative only.",
         ),
     ] = 1.0,
+    head: Annotated[
+        float,
+        typer.Option("--head", help="How far the head follows, in place and in turns, 0..1."),
+    ] = 1.0,
     intensity: options.Intensity = 1.0,
     face: options.Face = "largest",
     target_face: Annotated[
@@ -94,7 +99,7 @@ def transfer(
     from memegen.photo import read_photo
 
     recipes.check_ranges(intensity, fps, None)
-    _check(smooth, detail, speed, start, end, target_face, (save_track, save_recipe))
+    _check(smooth, (detail, head), speed, start, end, target_face, (save_track, save_recipe))
     table = Path(target).suffix.lower() == ".csv"
     clip = None if table else open_clip(target, fps)
     still = clip is not None and clip.still
@@ -112,6 +117,7 @@ def transfer(
         parse_parts(only),
         smooth,
         aus.parse_factors(gain, "--gain") if gain else {},
+        head,
         detail,
     )
     photo = read_photo(source)  # say so before loading networks
@@ -125,7 +131,8 @@ def transfer(
         from memegen.performance.table import to_csv
 
         write_text(save_track, to_csv(told))
-    track = _track(told, driving, still, chosen)
+    seen = animator.see(photo, face)[0].perception
+    track = _track(told, driving, still, chosen, seen.action_units)
     if save_recipe is not None:
         from memegen.performance.keyframes import recipe_text
 
@@ -156,7 +163,7 @@ def transfer(
 
 def _check(
     smooth: float,
-    detail: float,
+    shares: tuple[float, float],
     speed: float,
     start: float,
     end: float | None,
@@ -165,8 +172,9 @@ def _check(
 ) -> None:
     if not 0 <= smooth <= 5:
         raise UsageError(f"--smooth {smooth:g}: must be 0..5")
-    if not 0 <= detail <= 1:
-        raise UsageError(f"--detail {detail:g}: must be 0..1")
+    for name, share in zip(("--detail", "--head"), shares, strict=True):
+        if not 0 <= share <= 1:
+            raise UsageError(f"{name} {share:g}: must be 0..1")
     if not SPEEDS[0] <= speed <= SPEEDS[1]:
         raise UsageError(f"--speed {speed:g}: must be {SPEEDS[0]:g}..{SPEEDS[1]:g}")
     if not start >= 0 or (end is not None and not end > start):
@@ -186,10 +194,10 @@ def _beside(source: str, target: str, fmt: str | None, still: bool) -> str:
     return str(Path(source).parent / f"{Path(source).stem}_{Path(target).stem}{suffix}")
 
 
-def _track(told: Performance, driving: Driving, still: bool, chosen: Format) -> Track:
+def _track(told: Performance, driving: Driving, still: bool, chosen: Format, own: Array) -> Track:
     from memegen.performance.drive import track_of
 
-    track = track_of(told, driving)
+    track = track_of(told, driving, own)
     wants_picture = chosen.name in ("apng", "jpg")
     return track.reached_and_left() if still and not wants_picture else track
 
