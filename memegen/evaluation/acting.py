@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -57,10 +57,7 @@ class Acted:
 
     def track(self, driving: Driving, own: Array, rows: Integers) -> Track:
         """The frames `rows` of what a photo with the expression `own` (K,) is asked to do."""
-        track = track_of(self.told, driving, own)
-        parts = {field.name: getattr(track, field.name) for field in fields(track)}
-        moved = {name: part.rows(rows) for name, part in parts.items() if hasattr(part, "rows")}
-        return replace(track, keep=track.keep[rows], add=track.add[rows], **moved)
+        return track_of(self.told, driving, own).rows(rows)
 
 
 @dataclass(frozen=True)

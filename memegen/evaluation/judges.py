@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import tee
 from pathlib import Path
 from typing import Protocol
 
@@ -22,7 +21,6 @@ from memegen.evaluation.readings import READINGS, intensities, read
 from memegen.facedata.teachers import Landmarker
 from memegen.geometry.anatomy import load_anatomy
 from memegen.geometry.shape import LANDMARKS, angles_of
-from memegen.perception.perceive import LOOKS
 from memegen.performance.follow import Follower
 from memegen.pipeline import Animator
 
@@ -127,14 +125,13 @@ class PerceptionJudge:
         """See Judge.watch."""
         animator = self._animator
         follower = Follower(animator.detector, animator.perceiver)
-        one, other = tee(np.ascontiguousarray(picture[..., :3]) for picture in pictures)
-        for rgb, seen in zip(one, follower.follow(other), strict=True):
+        frames = (np.ascontiguousarray(picture[..., :3]) for picture in pictures)
+        for seen in follower.follow(frames):
             if seen is None:
                 yield None
-                continue
-            place = seen.alignment
-            points = place.to_photo(animator.perceiver.see(rgb, place, LOOKS[:1])[0][:, :2])
-            yield Look(points, units_read(seen.units), aus.head_degrees(seen.units))
+            else:
+                units = seen.units
+                yield Look(seen.points[:, :2], units_read(units), aus.head_degrees(units))
 
 
 @contextmanager
