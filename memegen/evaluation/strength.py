@@ -56,7 +56,9 @@ def compared(played: Played) -> tuple[Changes, Changes]:
 def figures(pairs: Iterable[tuple[Changes, Changes]]) -> Report:
     """{channel: slope, correlation, pairs} pooled over (performer, driven) where one acts.
 
-    Slope through the origin. Under `expression` and `head` their channels' means.
+    Slope through the origin. `centred`: the same where each pair's means are taken out first, so
+    that only the course of the performance counts and not what it is counted from. Under
+    `expression` and `head` their channels' means.
     """
     known = list(pairs)
     report: Report = {}
@@ -65,13 +67,29 @@ def figures(pairs: Iterable[tuple[Changes, Changes]]) -> Report:
         alive = [(x[name], y[name]) for x, y in known if is_alive(x[name], floor)]
         if alive:
             acted, driven = (np.concatenate(side) for side in zip(*alive, strict=True))
-            slope, correlation = fit(acted, driven)
-            report[name] = {"slope": slope, "correlation": correlation, "pairs": float(len(alive))}
+            report[name] = _fitted(acted, driven, "")
+            centred = [_centred(x, y) for x, y in alive]
+            acted, driven = (np.concatenate(side) for side in zip(*centred, strict=True))
+            report[name] |= _fitted(acted, driven, ", centred") | {"pairs": float(len(alive))}
     for heading, names in (("expression", tuple(EXPRESSION)), ("head", HEAD)):
         rows = [report[name] for name in names if name in report]
         if rows:
             report[heading] = {
                 figure: float(np.mean([row[figure] for row in rows]))
-                for figure in ("slope", "correlation")
+                for figure in rows[0]
+                if figure != "pairs"
             }
     return report
+
+
+def _fitted(acted: Array, driven: Array, how: str) -> dict[str, float]:
+    slope, correlation = fit(acted, driven)
+    return {f"slope{how}": slope, f"correlation{how}": correlation}
+
+
+def _centred(acted: Array, driven: Array) -> tuple[Array, Array]:
+    """Both (F,) less their means over the frames in which both are known."""
+    known = np.isfinite(acted) & np.isfinite(driven)
+    if not known.any():
+        return acted, driven
+    return acted - acted[known].mean(), driven - driven[known].mean()
