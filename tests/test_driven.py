@@ -213,12 +213,14 @@ def test_photos_are_driven_by_clips_stage_by_stage(
 
     person = tmp_path / "person.png"
     Image.fromarray(photo.rgb).save(person)
-    asked = ("evaluate", str(clip.parent), "--photos", str(person), "--clips", str(clip),
+    Image.new("RGB", (90, 90), "teal").save(tmp_path / "nobody.png")
+    asked = ("evaluate", str(clip.parent), "--photos", str(tmp_path), "--clips", str(clip),
              "--model", "mesh", "--stages")  # fmt: skip
     assert run_cli(*asked, "--json") == 0
     report = json.loads(capsys.readouterr().out)
     seen = report["mesh, strength seen by perception"]
     assert 0.5 < seen["jaw open"]["slope"] < 1.5 and seen["jaw open"]["correlation"] > 0.8
+    assert seen["run"] == {"photos": 1, "left out": 1, "clips": 1}
     table = next(found for name, found in report.items() if "stage by stage" in name)
     assert set(table) == {*stages.STAGES, "pairs"}
     assert table["perceived"]["AU26 slope"] == pytest.approx(1, abs=0.05)  # the judge itself

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from memegen.arrays import Array, Integers, Picture
-from memegen.errors import MemegenError
+from memegen.errors import MemegenError, NoFaceError
 from memegen.evaluation.judges import Judge, Look, Looks
 from memegen.performance.clip import open_clip, read_clip
 from memegen.performance.drive import Driving, reference_weights, track_of
@@ -64,6 +64,7 @@ class Acted:
 class Played:
     """A photo that plays some frames of a clip."""
 
+    photo: str
     performer: Acted
     own: Array  # (K,) the photo's expression
     rows: Integers  # (F,) frames of the clip
@@ -79,21 +80,24 @@ def plays(
 ) -> Iterator[Played]:
     """Every photo driven by every performer, every fourth frame.
 
-    Photos are at most SIDE pixels wide or high; those in which the judge sees no face are left out.
+    Photos are at most SIDE pixels wide or high; those without a face are left out.
     """
     for path in photos:
         photo = _small(read_photo(path))
         still = next(judge.watch([photo.rgb]))
+        try:
+            own = animator.see(photo)[0].perception.action_units
+        except NoFaceError:
+            continue
         if still is None:
             continue
-        own = animator.see(photo)[0].perception.action_units
         for performer in performers:
             rows = np.arange(0, len(performer.told), EVERY)
             track = performer.track(driving, own, rows)
             pictures = list(animator.animate(photo, track))
             looks = Looks.of(judge.watch(pictures))
             weights = performer.reference(driving, own)
-            yield Played(performer, own, rows, weights, track, still, pictures, looks)
+            yield Played(path.name, performer, own, rows, weights, track, still, pictures, looks)
 
 
 def _small(photo: Photo) -> Photo:

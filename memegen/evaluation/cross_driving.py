@@ -25,15 +25,20 @@ def evaluate(
 ) -> tuple[Report, Report]:
     """`strength.figures` and, if asked for, `stages.figures` of all photos driven by all clips.
 
+    `run` tells how many photos and clips that were, and how many photos had no face.
     `most`: frames of each clip that are looked at, of which every fourth is played.
     Raises MemegenError if there is nobody to look at.
     """
     performers = [Acted.of(clip, animator, judge, most) for clip in clips]
     pairs, found = [], []
+    people = set()
     for played in plays(photos, performers, animator, judge, driving):
+        people.add(played.photo)
         pairs.append(strength.compared(played))
         if by_stage:
             found.append(stages.stages_of(played, animator, driving))
     if not pairs:
         raise MemegenError(f"{judge.name} sees no face in these photos")
-    return strength.figures(pairs), stages.figures(found) if by_stage else {}
+    run = {"photos": len(people), "left out": len(photos) - len(people), "clips": len(clips)}
+    report = strength.figures(pairs) | {"run": {name: float(n) for name, n in run.items()}}
+    return report, stages.figures(found) if by_stage else {}
