@@ -47,7 +47,12 @@ def transfer(
         ),
     ] = None,
     neutral_frame: Annotated[
-        int | None, typer.Option("--neutral-frame", help="The performer's calm frame, from 0.")
+        int | None,
+        typer.Option(
+            "--neutral-frame",
+            help="The performer's frame that changes are counted from, from 0; unless given, "
+            "those nearest to the photo's expression.",
+        ),
     ] = None,
     smooth: Annotated[float, typer.Option("--smooth", help="Strength of smoothing, 0..5.")] = 1.0,
     gain: Annotated[
@@ -89,6 +94,9 @@ def transfer(
     fmt: options.Format = None,
     model: options.Model = DEFAULT_MODEL,
     device: options.Device = "auto",
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Say which frames changes are counted from.")
+    ] = False,
 ) -> None:
     """Make a photo copy another face's expression, or a whole performance."""
     from memegen import recipes
@@ -132,6 +140,8 @@ def transfer(
 
         write_text(save_track, to_csv(told))
     seen = animator.see(photo, face)[0].perception
+    if verbose and driving.relative:
+        _tell_reference(told, driving, seen.action_units)
     track = _track(told, driving, still, chosen, seen.action_units)
     if save_recipe is not None:
         from memegen.performance.keyframes import recipe_text
@@ -200,6 +210,15 @@ def _track(told: Performance, driving: Driving, still: bool, chosen: Format, own
     track = track_of(told, driving, own)
     wants_picture = chosen.name in ("apng", "jpg")
     return track.reached_and_left() if still and not wants_picture else track
+
+
+def _tell_reference(told: Performance, driving: Driving, own: Array) -> None:
+    from memegen.performance.drive import reference_weights
+
+    weights = reference_weights(told, driving.neutral_frame, own)
+    chosen = sorted((-weights).argsort(kind="stable")[:5])
+    frames = ", ".join(str(frame) for frame in chosen if weights[frame] > 0.01)
+    say(f"{told.name}: changes are counted from frames {frames} of {len(told)}")
 
 
 def _sound(clip: Clip | None, start: float, seconds: float) -> Sound | None:

@@ -16,7 +16,8 @@ from memegen.tracks import HeadPlace
 FACE_MIDDLE = np.array([0, -0.35, 0.1], np.float32)  # face coordinates, IOD
 WHOLE, GONE = 1.7, 3.6  # IOD from the face's middle: moved as the face is, and not at all
 BORDER = 1.0  # IOD from the picture's border over which surroundings get loose from it
-HEAD_END = 2.3  # IOD: beyond is neck, shoulders or background, which borders may hold
+UPWARD = 0.72  # of distances above the face's middle
+CHIN = 0.9  # IOD below the face's middle: what lies deeper, borders may hold
 # What moves as asked, and up to where it then runs softly: beyond, surroundings would fold.
 SHIFT, MOST_SHIFT = 0.6, 1.0  # IOD
 ZOOM, MOST_ZOOM = 0.2, 0.32  # log of the scale
@@ -48,7 +49,7 @@ def move_head(picture: Picture, middle: Array, iod: float, place: HeadPlace) -> 
     """
     place = limited(place)
     shift = (place.shift * iod).astype(np.float32)
-    arm = iod * GONE
+    arm = iod * GONE / UPWARD
     moves = float(np.abs(shift).max()) + arm * (abs(place.zoom) + abs(np.radians(place.tilt)))
     if moves < 0.02:  # pixels
         return None
@@ -63,7 +64,7 @@ def move_head(picture: Picture, middle: Array, iod: float, place: HeadPlace) -> 
     angle = np.radians(place.tilt)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]], np.float32)
     source = away @ turn * np.float32(np.exp(-place.zoom)) + middle  # rows: times its inverse
-    share = _share(np.linalg.norm(away, axis=-1) / iod, _inset(at, (height, width)) / iod)
+    share = _share(away / iod, _inset(at, (height, width)) / iod)
     field = ((source - at) * share[..., None]).astype(np.float32)
     scale = (field.shape[1] * STEP, field.shape[0] * STEP)
     # Corners of cells to pixels: resize takes samples for centres of cells.
@@ -73,18 +74,22 @@ def move_head(picture: Picture, middle: Array, iod: float, place: HeadPlace) -> 
     own_y, own_x = np.mgrid[:rows, :columns].astype(np.float32)
     own = np.stack([own_x + box.left, own_y + box.top], -1)
     moved = cv2.remap(
-        picture, own + dense, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT
+        picture, own + dense, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
     ).reshape(rows, columns, -1)
     picture[box.slices] = moved
     return box
 
 
-def _share(distance: Array, inset: Array) -> Array:
-    """How far places follow the head, by their distance from it and from the border (IOD)."""
+def _share(away: Array, inset: Array) -> Array:
+    """How far places follow the head: away (..., 2) from its middle, inset from the border (IOD).
+
+    Hair and hats reach further up than shoulders are wide. A border holds what is below the face:
+    shoulders stretch toward it, where a head beside it is moved whole.
+    """
+    distance = np.hypot(away[..., 0], np.where(away[..., 1] < 0, UPWARD, 1) * away[..., 1])
     follows = 1 - _smoothstep((distance - WHOLE) / (GONE - WHOLE))
-    head = 1 - _smoothstep((distance - WHOLE) / (HEAD_END - WHOLE))
-    held = _smoothstep(inset / BORDER)
-    return follows * (held + (1 - held) * head)
+    below = _smoothstep(away[..., 1] - CHIN)
+    return follows * (1 - below * (1 - _smoothstep(inset / BORDER)))
 
 
 def _inset(at: Array, size: tuple[int, int]) -> Array:

@@ -18,10 +18,21 @@ from memegen.performance.smooth import smooth
 from memegen.tracks import Detail, HeadPath, Track
 
 CALM = 0.08  # share of the seen frames, the nearest, that may belong to the reference
+# How much more than perception reads is asked for: it is trained on noisy labels, so it says less
+# of strong expressions than there is, and some of what is asked is lost on the way to the picture.
+# Set by `memegen evaluate --photos --clips --judge mediapipe`.
+STRENGTH = {
+    "AU1": 1.3, "AU2": 1.3, "AU4": 1.5, "AU12": 1.08, "AU18": 1.5, "AU22": 1.4, "AU26": 1.2,
+    "AU45": 1.15,
+}  # fmt: skip
 LEAST = 0.2  # quantile of the performer's frames that is a channel's usual least
 DOUBT = 0.06  # of a channel: readings of a photo and of a video's frame differ by so much
 APART = 0.06  # of channels' distance (0..1, root of squares): over which frames count less
 TURN_APART = 60.0  # degrees of a turn that count as one channel's whole range
+HELD, LET_GO = (
+    0.3,
+    0.6,
+)  # seconds that a lost face is held, and in which the photo then comes to rest
 PATH_FLOOR = 0.004  # IOD, and log of the scale: noise that a head's place has at least
 TILT_UNIT = 57.3  # degrees: tilts are smoothed as radians, of which an IOD away makes an IOD
 NOISE_FLOOR = 0.004  # of a channel (of 1), and of a degree's share of a channel
@@ -114,17 +125,18 @@ def track_of(performance: Performance, driving: Driving, own: Array | None = Non
     followed = _followed(driving.only)
     gains = _gains(driving.gains)
     weights = reference_weights(performance, driving.neutral_frame, own)
-    head = None
+    head, there = None, presence(performance)[:, None]
     if driving.relative:
         keep = np.ones_like(units)
-        add = _unsigned(_signed(units) - reference_of(performance, weights, own)) * gains
+        changed = _signed(units) - reference_of(performance, weights, own)
+        add = _unsigned(changed * _gains(STRENGTH)) * gains * there
         if performance.heads is not None and "head" in driving.only and driving.head > 0:
             head = head_path(performance, weights, driving)
             add[:, _TILTS] = 0  # the whole head tilts, not the face within it
         add[:, _TURNS] *= np.float32(driving.head)
     else:
-        keep = np.zeros_like(units)
-        add = np.clip(units * gains, 0, 1)
+        keep = np.repeat(1 - there, units.shape[1], 1)
+        add = np.clip(units * gains, 0, 1) * there
     keep[:, ~followed], add[:, ~followed] = 1, 0
     detail = None
     if driving.detail > 0 and driving.relative and performance.landmarks is not None:
@@ -133,6 +145,22 @@ def track_of(performance: Performance, driving: Driving, own: Array | None = Non
         keep, add.astype(np.float32), performance.fps, False, performance.name, "performance",
         detail, head,
     )  # fmt: skip
+
+
+def presence(performance: Performance) -> Array:
+    """(T,) 0..1: how far a photo follows. Who is out of sight is held a moment, then let go.
+
+    A face that leaves or is covered must not stay in the grimace that was seen last.
+    """
+    seen = np.flatnonzero(performance.seen)
+    if not len(seen):
+        return np.zeros(len(performance), np.float32)
+    at = np.arange(len(performance))
+    after = np.searchsorted(seen, at).clip(0, len(seen) - 1)
+    before = (np.searchsorted(seen, at, "right") - 1).clip(0)
+    away = np.minimum(np.abs(seen[after] - at), np.abs(at - seen[before])) / performance.fps
+    gone = np.clip((away - HELD) / LET_GO, 0, 1)
+    return np.asarray(1 - gone * gone * (3 - 2 * gone), np.float32)
 
 
 def head_path(performance: Performance, weights: Array, driving: Driving) -> HeadPath:
@@ -147,7 +175,8 @@ def head_path(performance: Performance, weights: Array, driving: Driving) -> Hea
     path = smooth(heads, performance.fps, driving.smoothing, PATH_FLOOR)
     start = path[weights.argmax() if driving.neutral_frame is not None else 0]
     origin = np.r_[start[:3], weights @ path[:, 3]]  # who leans is not put straight by the photo
-    moved = ((path - origin) * np.float32(driving.head)).astype(np.float32)
+    follows = presence(performance)[:, None] * np.float32(driving.head)
+    moved = ((path - origin) * follows).astype(np.float32)
     return HeadPath(moved[:, :2], moved[:, 2], moved[:, 3] * np.float32(TILT_UNIT))
 
 
@@ -172,7 +201,7 @@ def detail_of(performance: Performance, driving: Driving, weights: Array) -> Det
     for part, reach in DETAIL_REACH.items():
         if part in driving.only:
             share = np.maximum(share, _near(anatomy.canonical, REGIONS[part], reach))
-    return Detail(shift, share * driving.detail)
+    return Detail(shift * presence(performance)[:, None, None], share * driving.detail)
 
 
 def _near(canonical: Array, rows: tuple[int, ...], reach: float) -> Array:
