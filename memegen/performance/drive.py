@@ -25,6 +25,10 @@ STRENGTH = {
     "AU1": 1.3, "AU2": 1.3, "AU4": 1.5, "AU12": 1.08, "AU18": 1.5, "AU22": 1.4, "AU26": 1.2,
     "AU45": 1.15,
 }  # fmt: skip
+# How much more than others some action units tell of whether two faces look alike. The others are
+# partly read from wrinkles, brows and lips that a face has at rest.
+TELLING = {"AU12": 6, "AU25": 16, "AU26": 16, "AU45": 10, "AU10": 6, "AU18": 4}
+UNTOLD = 0.25  # weight of the others
 LEAST = 0.2  # quantile of the performer's frames that is a channel's usual least
 DOUBT = 0.06  # of a channel: readings of a photo and of a video's frame differ by so much
 APART = 0.06  # of channels' distance (0..1, root of squares): over which frames count less
@@ -95,7 +99,8 @@ def reference_weights(
     parts = [aus.INDEX[c] for au in aus.TABLE if au.group in _FACE for c in au.channels]
     units = performance.units[seen]
     aim = np.zeros(units.shape[1], np.float32) if own is None else np.clip(own, 0, 1)
-    away = np.square(units[:, parts] - aim[parts]).sum(1)
+    telling = _gains(TELLING)[parts] * UNTOLD
+    away = (telling * np.square(units[:, parts] - aim[parts])).sum(1)
     if own is not None:
         turn = aus.head_degrees(units) - aus.head_degrees(aim)
         away = away + np.square(turn / TURN_APART).sum(1)
