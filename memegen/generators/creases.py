@@ -47,11 +47,18 @@ class CreaseLayer:
     """The skin of one photo.
 
     picture (1, C, H, W) 0..255; points (478, 2+) landmarks in its pixels; `cell` the spacing in
-    pixels at which positions in the texture are computed.
+    pixels at which positions in the texture are computed; `seed` places the furrows of the
+    forehead, None: a seed of the picture's.
     """
 
     def __init__(
-        self, picture: Tensor, points: Array, motion: FaceMotion, basis: AppearanceBasis, cell: int
+        self,
+        picture: Tensor,
+        points: Array,
+        motion: FaceMotion,
+        basis: AppearanceBasis,
+        cell: int,
+        seed: int | None = None,
     ) -> None:
         self._picture, self._basis, self._motion = picture, basis, motion
         self._box = Box.around(points[:MESH_POINTS, :2], 1, *picture.shape[2:])
@@ -68,8 +75,8 @@ class CreaseLayer:
         mouth = picture[:, :3, self._mouth.slices[0], self._mouth.slices[1]]
         cheeks = np.median([_level_at(picture, points[k]) for k in CHEEKS])
         self._corners = dark_corners(mouth, corners, iod, float(cheeks))[0]
-        shown = picture[0, :3].mean((1, 2)).cpu().numpy()
-        self._furrows = draw_furrows(int(shown.sum() * 1000)) * basis.skin * sides()
+        seed = furrow_seed(picture) if seed is None else seed
+        self._furrows = draw_furrows(seed) * basis.skin * sides()
         self._tint = torch.from_numpy(basis.tint).to(picture.device).view(3, 1, 1)
 
     def _skin(self, points: Array, anatomy: Anatomy, cell: int) -> None:
@@ -178,6 +185,11 @@ class _Cells:
         corners = values.t().index_select(0, self.vertices.view(-1))  # rows of T are read at once
         found = corners.view(*self.shares.shape, -1).mul_(self.shares[..., None]).sum(2)
         return found.permute(2, 0, 1)[:, None]
+
+
+def furrow_seed(picture: Tensor) -> int:
+    """The seed that a picture (1, C, H, W) 0..255 gives the furrows of its face."""
+    return int(picture[0, :3].mean((1, 2)).cpu().numpy().sum() * 1000)
 
 
 def within_limits(ratio: Array) -> Array:

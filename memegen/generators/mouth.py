@@ -27,6 +27,9 @@ OWN_MARGIN, OWN_SHARE = 0.03, 0.2  # IOD inside the photo's lips, at most that s
 SHARP = 0.5  # pixels of blur that what is drawn has by itself, and up to which a photo is sharp
 LEAST_BLUR = 0.35  # pixels that are worth the time
 OWN_GAP = 0.045  # IOD between the photo's lips: below, a line is all that shows
+OPENS = (
+    0.25  # share of that gap about it over which what shows comes in: lips of a clip part slowly
+)
 OWN_EDGE = (-0.12, 0.12)  # IOD below the closed lips: where own upper teeth may end
 TOOTHLIKE, REDDEST = 0.62, 1.38  # least luma beside the mouth's brightest, most red over green
 LIKENESS = (0.5, 1.7)  # how far drawn colours are taken to the photo's own
@@ -51,6 +54,16 @@ class MouthFrame:
     iod: float  # pixels
 
 
+@dataclass(frozen=True)
+class SharedMouth:
+    """What is one mouth's over all pictures of a person."""
+
+    seed: int  # of its teeth
+    edge: (
+        float | None
+    )  # where its upper teeth end, IOD below the closed lips; None: as pictures say
+
+
 class MouthLayer:
     """The mouth of one photo. ring (20, 2) is its opening (LIPS_INNER) in pixels."""
 
@@ -62,39 +75,50 @@ class MouthLayer:
         light: MouthLight,
         model: MouthModel | None = None,
         blur: float = 0.0,
+        shared: SharedMouth | None = None,
     ) -> None:
         self._frame, self._light, self._ring = frame, light, ring
         self._more_blur = float(np.sqrt(max(blur**2 - SHARP**2, 0)))
         self._box = Box.around(ring, 0.1 * frame.iod, *picture.shape[:2])
         self._patch = picture[self._box.slices]
-        seed = zlib.crc32(np.ascontiguousarray(self._patch, np.uint8).tobytes())
-        self._model = individual(model or load_mouth(), seed)
+        self.seed = shared.seed if shared else _seed_of(self._patch)
+        self._given_edge = shared.edge if shared else None
+        self._model = individual(model or load_mouth(), self.seed)
         self._upper: Layer | None = None
         self._lower: dict[int, Layer] = {}
         self._own: Array | None = None
         self._shows_own = False
-        self._edge = self._model.fit.upper_edge  # IOD below the line of the closed lips
+        # IOD below the line of the closed lips
+        self._edge = self._model.fit.upper_edge if self._given_edge is None else self._given_edge
         self._like_own: Array | None = None
         if min(self._box.size) > 3:
             self._take_own()
+
+    @property
+    def own_edge(self) -> float | None:
+        """Where the upper teeth that the photo shows end, IOD below the closed lips, if it does."""
+        return self._edge if self._shows_own else None
 
     def _take_own(self) -> None:
         """Keep what the photo itself shows in its opening, if it is open."""
         iod, ring = self._frame.iod, self._ring
         gap = float(np.linalg.norm(ring[1:10] - ring[:10:-1], axis=1).max())
         seen = fill(smooth_ring(ring, LIP_CORNERS), self._box)
-        is_open = gap > max(1.5, OWN_GAP * iod)
+        least = max(1.5, OWN_GAP * iod)
+        is_open = smoothstep(least * (1 - OPENS), least * (1 + OPENS), np.array(gap))
         # Not the very edge, where the photo's lips shade its teeth: other lips will be elsewhere.
         inside = soften(seen, min(OWN_MARGIN * iod, OWN_SHARE * gap))
-        sure = smoothstep(0.6, 1.0, inside) * is_open
+        inside = smoothstep(0.6, 1.0, inside)
+        sure = inside * is_open
         self._shows_own = bool(sure.max() > 0)
-        patch = fill_unknown(self._patch, (sure > 0.4).astype(np.float32))
+        patch = fill_unknown(self._patch, (inside > 0.4).astype(np.float32))
         self._own = np.concatenate(
             [patch, sure[..., None], self._patch, np.float32(seen[..., None] > 0)], -1
         )
         if not self._shows_own:
             return
-        self._edge = self._own_edge(gap)
+        if self._given_edge is None:
+            self._edge = self._own_edge(gap)
         # What is drawn beside it takes its colours on: the ratio of the two, smooth, continued.
         x, y = pixel_grid(self._box.left, self._box.top, *self._box.size)
         drawn = self._drawn(
@@ -253,6 +277,10 @@ class MouthLayer:
             shift = self._frame.projection[:2] @ (move + sideways)
             found += np.float32(weight) * self._lower[level].sample(x - shift[0], y - shift[1])
         return found
+
+
+def _seed_of(patch: Array) -> int:
+    return zlib.crc32(np.ascontiguousarray(patch, np.uint8).tobytes())
 
 
 def shadow_at(distance: Array, shadow: tuple[float, float]) -> Array:

@@ -37,10 +37,17 @@ _CHECK_SIDE = 48  # pixels that the detector's last network sees
 class Seen:
     """A face in one frame."""
 
-    alignment: Alignment
-    landmarks: Array  # (478, 3) crop units
+    alignment: Alignment  # the crop that would lie on this face; others serve several frames
+    landmarks: Array  # (478, 3) in units of `crop`
     units: Array  # (K,) channels; head and gaze in camera axes, tilt included
     confidence: float  # 0..1
+    crop: Alignment  # where the frame was read
+
+    @property
+    def points(self) -> Array:
+        """(478, 3) landmarks in pixels of the frame, depth in the same scale."""
+        flat = self.crop.to_photo(self.landmarks[:, :2])
+        return np.concatenate([flat, self.landmarks[:, 2:] * self.crop.width], 1).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -129,7 +136,7 @@ class Follower:
             head = head + np.array([0, 0, roll], np.float32)
             aus.set_head_and_gaze(channels, head, aus.gaze_degrees(channels))
             place = align(at.to_photo(five_points(landmarks)))
-            found.append(Seen(place, landmarks, channels, float(confidence)))
+            found.append(Seen(place, landmarks, channels, float(confidence), at))
         return found
 
     def _sure(self, crops: Tensor) -> Array:
