@@ -38,6 +38,10 @@ HABIT = 1.0  # seconds, standard deviation: what a face shows for so long is its
 BEST_FRAMES = 6  # that tell what all frames share
 BEST_APART = 0.4  # seconds between two of them
 _BLINK = 60.0  # degrees of turn that a shut eye counts as, where the best frames are chosen
+# Head, gaze and jaw go both ways: what they lack of a change is not in one channel.
+_TWO_SIDED = np.isin(
+    np.arange(len(aus.CHANNELS)), [aus.INDEX[c] for pair in aus.OPPOSITES for c in pair]
+)
 STILL = 1e-4  # change of a channel (of 1) below which a frame is passed through
 
 
@@ -220,14 +224,19 @@ def plan_of(footage: Footage, track: Track, intensity: float, absolute: bool = F
     """What a track, at the footage's frame rate, asks of its frames.
 
     Relative: what the track makes of the face's habitual expression is added to every frame, so
-    that speech and blinks go on. Absolute: channels that the track sets are set in every frame.
+    that speech and blinks go on; but no more than what the frame lacks of it. Absolute: channels
+    that the track sets are set in every frame.
     """
-    rows = track.played(len(footage))
+    rows, own = track.played(len(footage)), footage.units
     played = replace(track, keep=track.keep[rows], add=track.add[rows], detail=None)
-    before = footage.units if absolute else footage.habitual
+    change = played.resolve(own, intensity) - own
+    if not absolute:
+        usual = footage.habitual
+        added = played.resolve(usual, intensity) - usual
+        lacking = np.where(added > 0, np.clip(change, 0, added), np.clip(change, added, 0))
+        change = np.where(_TWO_SIDED, added, lacking)
     share = footage.strength * _ending(track, len(footage))
-    change = share[:, None] * (played.resolve(before, intensity) - before)
-    own = footage.units
+    change = share[:, None] * change
     change = np.clip(own + change, np.minimum(own, 0), np.maximum(own, 1)) - own
     detail = track.detail.rows(rows) if track.detail else None
     if detail is not None:
