@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from memegen.cli import options
+from memegen.cli.clips import Changes, face_number, is_clip, job_of, suffix_of, write_clip
 from memegen.cli.console import fail, in_one_line, progress, result, say
 from memegen.errors import UsageError
 from memegen.weights import DEFAULT_MODEL
@@ -20,7 +21,13 @@ SOME_FAILED = 6
 
 
 def animate(
-    photos: Annotated[list[str], typer.Argument(help="Photos to animate.", metavar="PHOTO...")],
+    photos: Annotated[
+        list[str],
+        typer.Argument(
+            help="Photos to animate; videos and animated pictures keep their own motion and sound.",
+            metavar="PHOTO...",
+        ),
+    ],
     recipe: Annotated[
         str,
         typer.Option("--recipe", "-r", help="Recipe name, several joined by +, or a YAML file."),
@@ -49,11 +56,19 @@ def animate(
     still: Annotated[
         bool, typer.Option("--still", help="One picture: the strongest moment of the recipe.")
     ] = False,
+    relative: Annotated[
+        bool,
+        typer.Option(
+            "--relative/--absolute",
+            help="Of videos: add to the face's own expression, or replace it.",
+        ),
+    ] = True,
+    mute: Annotated[bool, typer.Option("--mute", help="Leave a video's sound out.")] = False,
     fmt: options.Format = None,
     model: options.Model = DEFAULT_MODEL,
     device: options.Device = "auto",
 ) -> None:
-    """Animate photos by a recipe or by action units."""
+    """Animate photos by a recipe or by action units; change the expression in videos."""
     from memegen import recipes
     from memegen.media.formats import format_of, parse_size, representable_fps
 
@@ -61,8 +76,18 @@ def animate(
 
     limit = parse_size(max_size) if max_size else None
     outputs = [_output(photo, recipe, au, out, fmt, still, len(photos)) for photo in photos]
-    chosen = format_of(fmt or (outputs[0] if outputs[0] != "-" else "gif"))
+    _writable(photos, outputs, fmt)
     once = loop is False
+    jobs = {
+        photo: job_of(photo, path, fmt, fps)
+        for photo, path in zip(photos, outputs, strict=True)
+        if not still and is_clip(photo)
+    }
+    changes = None
+    if jobs:
+        changes = Changes(face_number(face), intensity, not relative, size, loop, mute)
+    stills = [path for photo, path in zip(photos, outputs, strict=True) if photo not in jobs]
+    chosen = format_of(fmt or (stills[0] if stills and stills[0] != "-" else "gif"))
     track = _track(recipe, au, fps, duration, once)
     exact = representable_fps(track.fps, chosen)
     if exact != track.fps:
@@ -72,16 +97,23 @@ def animate(
     if still or not chosen.animated:
         track = track.frame(track.strongest())
     side = size if size is not None else None if still else chosen.default_side or None
-    _writable(photos, outputs, fmt)
     from memegen.photo import read_photo
 
-    first = read_photo(photos[0]) if len(photos) == 1 else None  # say so before loading networks
+    # Say so before loading networks.
+    first = read_photo(photos[0]) if len(photos) == 1 and not jobs else None
     from memegen.pipeline import Animator, write
 
     animator = Animator(model, device)
     failed = 0
     for photo, path in zip(photos, outputs, strict=True):
         try:
+            if photo in jobs and changes is not None:
+                job = jobs[photo]
+                played = _track(recipe, au, job.clip.fps, duration, once)
+                written = write_clip(animator, job, played, changes, limit)
+                if written is not None:
+                    result(str(written))
+                continue
             with progress(Path(photo).name) as follow:
                 frames = animator.animate(
                     first or read_photo(photo), track, face=face, intensity=intensity, size=side
@@ -124,7 +156,8 @@ def _output(
     """Where a photo's animation goes: -o, inside the folder -o, or beside the photo."""
     from memegen.media.formats import format_of
 
-    suffix = format_of(fmt).suffixes[0] if fmt else ".png" if still else ".gif"
+    moving = suffix_of(photo) if is_clip(photo) else ".gif"
+    suffix = format_of(fmt).suffixes[0] if fmt else ".png" if still else moving
     played = "au" if au is not None else Path(recipe).stem.replace("+", "-")
     name = f"{Path(photo).stem}_{played}{suffix}"
     if out is None:
