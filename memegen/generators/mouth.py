@@ -31,6 +31,12 @@ OPENS = (
     0.25  # share of that gap about it over which what shows comes in: lips of a clip part slowly
 )
 OWN_EDGE = (-0.12, 0.12)  # IOD below the closed lips: where own upper teeth may end
+# Of a mouth that opens so many times as wide as in the photo, what the photo shows is a strip of
+# shadow amid drawn teeth: share of the opening, up to which it is left out and from which it stays.
+STRIP = (0.3, 0.6)
+# IOD between the photo's lips: a gap in which teeth are all shade, and one that shows their colour.
+COLOUR_GAP = (0.06, 0.13)
+ALIKE = 0.35  # difference of log red over green, beyond which the photo shows flesh, drawn is tooth
 TOOTHLIKE, REDDEST = 0.62, 1.38  # least luma beside the mouth's brightest, most red over green
 LIKENESS = (0.5, 1.7)  # how far drawn colours are taken to the photo's own
 JAW_STEP = 0.16  # IOD of jaw drop between two drawings of the lower part
@@ -84,6 +90,7 @@ class MouthLayer:
         self.seed = shared.seed if shared else _seed_of(self._patch)
         self._given_edge = shared.edge if shared else None
         self._model = individual(model or load_mouth(), self.seed)
+        self._gap = _widest(ring)
         self._upper: Layer | None = None
         self._lower: dict[int, Layer] = {}
         self._own: Array | None = None
@@ -101,8 +108,7 @@ class MouthLayer:
 
     def _take_own(self) -> None:
         """Keep what the photo itself shows in its opening, if it is open."""
-        iod, ring = self._frame.iod, self._ring
-        gap = float(np.linalg.norm(ring[1:10] - ring[:10:-1], axis=1).max())
+        iod, ring, gap = self._frame.iod, self._ring, self._gap
         seen = fill(smooth_ring(ring, LIP_CORNERS), self._box)
         least = max(1.5, OWN_GAP * iod)
         is_open = smoothstep(least * (1 - OPENS), least * (1 + OPENS), np.array(gap))
@@ -128,6 +134,9 @@ class MouthLayer:
             ring - self._frame.origin,
         )
         known = sure * ((drawn.min(-1) > 12) & (self._patch @ LUMA > 12))
+        redder = np.log((self._patch[..., 0] + 4) / (self._patch[..., 1] + 4))
+        redder -= np.log((drawn[..., 0] + 4) / (drawn[..., 1] + 4))
+        known *= redder < ALIKE
         if known.max() <= 0:
             return
         ratio = np.clip((self._patch + 4) / (drawn + 4), *LIKENESS)
@@ -135,6 +144,7 @@ class MouthLayer:
         even = np.stack([soften(ratio[..., k] * known, 0.05 * iod) for k in range(3)], -1)
         even /= np.maximum(weight, 1e-3)[..., None]
         near = np.clip(soften(known, 0.1 * iod) * 4, 0, 1)[..., None]
+        near *= smoothstep(*(share * iod for share in COLOUR_GAP), np.array(gap))
         self._like_own = 1 + (fill_unknown(even, np.clip(weight * 4, 0, 1)) - 1) * near
 
     def _own_edge(self, gap: float) -> float:
@@ -187,7 +197,9 @@ class MouthLayer:
         loose = np.float32(min(1.0, moved / max(1.5, 0.01 * self._frame.iod)))
         if self._own is not None and (self._shows_own or loose < 1):
             own = sample(self._own, rest_x - self._box.left, rest_y - self._box.top)
+            kept = smoothstep(*STRIP, np.array(self._gap / max(_widest(ring), 1e-3)))
             sharp = own[..., 7:] * (1 - loose) + own[..., 3:4] * loose
+            sharp *= np.maximum(kept, 1 - loose)
             pixels = own[..., 4:7] * (1 - loose) + own[..., :3] * loose
         if sharp is None or bool((sharp[..., 0] < 1)[mask > 0].any()):
             edges = (ring - offset) @ inverse.T - self._frame.origin
@@ -277,6 +289,11 @@ class MouthLayer:
             shift = self._frame.projection[:2] @ (move + sideways)
             found += np.float32(weight) * self._lower[level].sample(x - shift[0], y - shift[1])
         return found
+
+
+def _widest(ring: Array) -> float:
+    """The greatest gap (pixels) between the lips of an opening (20, 2)."""
+    return float(np.linalg.norm(ring[1:10] - ring[:10:-1], axis=1).max())
 
 
 def _seed_of(patch: Array) -> int:
