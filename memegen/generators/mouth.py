@@ -34,6 +34,8 @@ OWN_EDGE = (-0.12, 0.12)  # IOD below the closed lips: where own upper teeth may
 # Of a mouth that opens so many times as wide as in the photo, what the photo shows is a strip of
 # shadow amid drawn teeth: share of the opening, up to which it is left out and from which it stays.
 STRIP = (0.3, 0.6)
+# In a clip that strip comes and goes with speech: teeth that are always drawn flicker less.
+CLIP_STRIP = (0.55, 0.9)
 # IOD between the photo's lips: a gap in which teeth are all shade, and one that shows their colour.
 COLOUR_GAP = (0.06, 0.13)
 ALIKE = 0.35  # difference of log red over green, beyond which the photo shows flesh, drawn is tooth
@@ -90,7 +92,7 @@ class MouthLayer:
         self.seed = shared.seed if shared else _seed_of(self._patch)
         self._given_edge = shared.edge if shared else None
         self._model = individual(model or load_mouth(), self.seed)
-        self._gap = _widest(ring)
+        self._gap, self._strip = _widest(ring), CLIP_STRIP if shared else STRIP
         self._upper: Layer | None = None
         self._lower: dict[int, Layer] = {}
         self._own: Array | None = None
@@ -193,11 +195,12 @@ class MouthLayer:
         rest_x = inverse[0, 0] * (x - offset[0]) + inverse[0, 1] * (y - offset[1])
         rest_y = inverse[1, 0] * (x - offset[0]) + inverse[1, 1] * (y - offset[1])
         sharp: Array | None = None
+        kept: Array | None = None  # how far what the photo shows stays
         moved = float(np.abs(ring - self._ring).max())
         loose = np.float32(min(1.0, moved / max(1.5, 0.01 * self._frame.iod)))
         if self._own is not None and (self._shows_own or loose < 1):
             own = sample(self._own, rest_x - self._box.left, rest_y - self._box.top)
-            kept = smoothstep(*STRIP, np.array(self._gap / max(_widest(ring), 1e-3)))
+            kept = smoothstep(*self._strip, np.array(self._gap / max(_widest(ring), 1e-3)))
             sharp = own[..., 7:] * (1 - loose) + own[..., 3:4] * loose
             sharp *= np.maximum(kept, 1 - loose)
             pixels = own[..., 4:7] * (1 - loose) + own[..., :3] * loose
@@ -207,7 +210,8 @@ class MouthLayer:
                 rest_x - self._frame.origin[0], rest_y - self._frame.origin[1], jaw, edges
             )
             if self._like_own is not None:
-                colour *= sample(self._like_own, rest_x - self._box.left, rest_y - self._box.top)
+                like = sample(self._like_own, rest_x - self._box.left, rest_y - self._box.top)
+                colour *= like if kept is None else 1 + (like - 1) * kept
         else:
             colour = pixels
         if sharp is not None:
