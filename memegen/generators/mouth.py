@@ -146,7 +146,7 @@ class MouthLayer:
         even = np.stack([soften(ratio[..., k] * known, 0.05 * iod) for k in range(3)], -1)
         even /= np.maximum(weight, 1e-3)[..., None]
         near = np.clip(soften(known, 0.1 * iod) * 4, 0, 1)[..., None]
-        near *= smoothstep(*(share * iod for share in COLOUR_GAP), np.array(gap))
+        near *= smoothstep(*COLOUR_GAP, np.array(gap / iod))
         self._like_own = 1 + (fill_unknown(even, np.clip(weight * 4, 0, 1)) - 1) * near
 
     def _own_edge(self, gap: float) -> float:
