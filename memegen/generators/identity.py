@@ -58,7 +58,7 @@ class Identity:
         first = torch.from_numpy(pictures[0]).permute(2, 0, 1)[None]
         return cls(
             SharedMouth(
-                mouths[0].seed, float(np.median(edges)) if edges else load_mouth().fit.upper_edge
+                mouths[0].model, float(np.median(edges)) if edges else load_mouth().fit.upper_edge
             ),
             furrow_seed(first),
             light_of(_pooled(samples), load_mouth().fit),

@@ -66,10 +66,8 @@ class MouthFrame:
 class SharedMouth:
     """What is one mouth's over all pictures of a person."""
 
-    seed: int  # of its teeth
-    edge: (
-        float | None
-    )  # where its upper teeth end, IOD below the closed lips; None: as pictures say
+    model: MouthModel  # the person's own
+    edge: float  # where its upper teeth end, IOD below the closed lips
 
 
 class MouthLayer:
@@ -89,16 +87,16 @@ class MouthLayer:
         self._more_blur = float(np.sqrt(max(blur**2 - SHARP**2, 0)))
         self._box = Box.around(ring, 0.1 * frame.iod, *picture.shape[:2])
         self._patch = picture[self._box.slices]
-        self.seed = shared.seed if shared else _seed_of(self._patch)
         self._given_edge = shared.edge if shared else None
-        self._model = individual(model or load_mouth(), self.seed)
+        seed = zlib.crc32(np.ascontiguousarray(self._patch, np.uint8).tobytes())
+        self.model = shared.model if shared else individual(model or load_mouth(), seed)
         self._gap, self._strip = _widest(ring), CLIP_STRIP if shared else STRIP
         self._upper: Layer | None = None
         self._lower: dict[int, Layer] = {}
         self._own: Array | None = None
         self._shows_own = False
         # IOD below the line of the closed lips
-        self._edge = self._model.fit.upper_edge if self._given_edge is None else self._given_edge
+        self._edge = self.model.fit.upper_edge if self._given_edge is None else self._given_edge
         self._like_own: Array | None = None
         if min(self._box.size) > 3:
             self._take_own()
@@ -169,7 +167,7 @@ class MouthLayer:
         pale &= luma > 0.5 * float(self._light.tooth @ LUMA)
         begun = np.flatnonzero(pale[: max(1, len(pale) // 3)])
         if not len(begun):
-            return self._model.fit.upper_edge
+            return self.model.fit.upper_edge
         after = np.flatnonzero(~pale[begun[0] :])
         end = float(along[begun[0] + after[0] - 1, 0]) if len(after) else 1.0
         edge = top + end * (bottom - top) - self._frame.origin
@@ -230,9 +228,9 @@ class MouthLayer:
 
         ring (20, 2): the moved opening, likewise from the origin, as if the head had not turned.
         """
-        iod, fit = self._frame.iod, self._model.fit
+        iod, fit = self._frame.iod, self.model.fit
         if self._upper is None:
-            self._upper = render(self._model, self._frame.projection, self._light, upper=True)
+            self._upper = render(self.model, self._frame.projection, self._light, upper=True)
         lift, drop = self._limits(ring, jaw)
         shift = self._frame.projection[:2, 1] * (lift + fit.upper_edge - self._edge)
         upper = self._upper.sample(x - shift[0], y - shift[1])
@@ -267,11 +265,11 @@ class MouthLayer:
         Lips that are drawn further from the teeth than those of people would bare gums and roots:
         then the teeth follow the lips.
         """
-        fit, down = self._model.fit, -self._frame.projection[:2, 1]
+        fit, down = self.model.fit, -self._frame.projection[:2, 1]
         along = down / float(down @ down)
         top, bottom = (float((ring[rows] @ along).mean()) for rows in (slice(4, 7), slice(14, 17)))
         lift = max(0.0, self._edge - top - fit.most_upper)
-        edge = -float(jaw_shift(self._model, float(jaw[1]))[1]) - fit.lower_edge
+        edge = -float(jaw_shift(self.model, float(jaw[1]))[1]) - fit.lower_edge
         return lift, float(jaw[1]) + max(0.0, bottom - edge - fit.most_lower)
 
     def _lower_part(self, x: Array, y: Array, jaw: Array) -> Array:
@@ -286,10 +284,10 @@ class MouthLayer:
                 continue
             if level not in self._lower:
                 self._lower[level] = render(
-                    self._model, self._frame.projection, self._light, False, level * JAW_STEP
+                    self.model, self._frame.projection, self._light, False, level * JAW_STEP
                 )
             # Each is moved so that its incisors are where those of the wanted drop would be.
-            move = jaw_shift(self._model, drop) - jaw_shift(self._model, level * JAW_STEP)
+            move = jaw_shift(self.model, drop) - jaw_shift(self.model, level * JAW_STEP)
             shift = self._frame.projection[:2] @ (move + sideways)
             found += np.float32(weight) * self._lower[level].sample(x - shift[0], y - shift[1])
         return found
@@ -298,10 +296,6 @@ class MouthLayer:
 def _widest(ring: Array) -> float:
     """The greatest gap (pixels) between the lips of an opening (20, 2)."""
     return float(np.linalg.norm(ring[1:10] - ring[:10:-1], axis=1).max())
-
-
-def _seed_of(patch: Array) -> int:
-    return zlib.crc32(np.ascontiguousarray(patch, np.uint8).tobytes())
 
 
 def shadow_at(distance: Array, shadow: tuple[float, float]) -> Array:
