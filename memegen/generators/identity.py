@@ -19,6 +19,7 @@ from memegen.generators.inpaint import blur_of
 from memegen.generators.mouth import MouthFrame, MouthLayer, SharedMouth
 from memegen.generators.mouth_light import LightSamples, MouthLight, light_of, light_samples
 from memegen.generators.mouth_model import load_mouth
+from memegen.generators.mouth_poses import MouthPoses
 from memegen.generators.tone import Tone, tone_of
 from memegen.geometry.flow import Box
 from memegen.geometry.topology import EYE_LEFT, EYE_RIGHT, LIPS_INNER
@@ -56,12 +57,12 @@ class Identity:
         tones = [tone_of(scene.picture) for scene in scenes]
         grey = [tone for tone in tones if tone is not None]
         first = torch.from_numpy(pictures[0]).permute(2, 0, 1)[None]
+        model, light = mouths[0].model, light_of(_pooled(samples), load_mouth().fit)
+        edge = float(np.median(edges)) if edges else model.fit.upper_edge
         return cls(
-            SharedMouth(
-                mouths[0].model, float(np.median(edges)) if edges else load_mouth().fit.upper_edge
-            ),
+            SharedMouth(model, edge, MouthPoses(model, light)),
             furrow_seed(first),
-            light_of(_pooled(samples), load_mouth().fit),
+            light,
             float(np.median([_brightness(found) for found in samples])),
             float(np.median([_blur(*pair) / _iod(pair[0]) for pair in pairs])),
             grey[0] if len(grey) > len(tones) / 2 else None,

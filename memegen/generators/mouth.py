@@ -18,6 +18,7 @@ from memegen.generators.inpaint import (
 from memegen.generators.mouth_layers import Layer, jaw_shift, light_at, render
 from memegen.generators.mouth_light import LUMA, MouthLight
 from memegen.generators.mouth_model import MouthModel, individual, load_mouth
+from memegen.generators.mouth_poses import MouthPoses
 from memegen.geometry.flow import Box
 from memegen.geometry.outline import fill, smooth_ring
 from memegen.geometry.sampling import sample
@@ -68,6 +69,7 @@ class SharedMouth:
 
     model: MouthModel  # the person's own
     edge: float  # where its upper teeth end, IOD below the closed lips
+    poses: MouthPoses
 
 
 class MouthLayer:
@@ -87,16 +89,15 @@ class MouthLayer:
         self._more_blur = float(np.sqrt(max(blur**2 - SHARP**2, 0)))
         self._box = Box.around(ring, 0.1 * frame.iod, *picture.shape[:2])
         self._patch = picture[self._box.slices]
-        self._given_edge = shared.edge if shared else None
+        self._shared = shared
         seed = zlib.crc32(np.ascontiguousarray(self._patch, np.uint8).tobytes())
         self.model = shared.model if shared else individual(model or load_mouth(), seed)
         self._gap, self._strip = _widest(ring), CLIP_STRIP if shared else STRIP
-        self._upper: Layer | None = None
-        self._lower: dict[int, Layer] = {}
+        self._layers: dict[float | None, Layer] = {}
         self._own: Array | None = None
         self._shows_own = False
         # IOD below the line of the closed lips
-        self._edge = self.model.fit.upper_edge if self._given_edge is None else self._given_edge
+        self._edge = shared.edge if shared else self.model.fit.upper_edge
         self._like_own: Array | None = None
         if min(self._box.size) > 3:
             self._take_own()
@@ -123,8 +124,10 @@ class MouthLayer:
         )
         if not self._shows_own:
             return
-        if self._given_edge is None:
+        if self._shared is None:
             self._edge = self._own_edge(gap)
+        if gap <= COLOUR_GAP[0] * iod:
+            return
         # What is drawn beside it takes its colours on: the ratio of the two, smooth, continued.
         x, y = pixel_grid(self._box.left, self._box.top, *self._box.size)
         drawn = self._drawn(
@@ -229,11 +232,9 @@ class MouthLayer:
         ring (20, 2): the moved opening, likewise from the origin, as if the head had not turned.
         """
         iod, fit = self._frame.iod, self.model.fit
-        if self._upper is None:
-            self._upper = render(self.model, self._frame.projection, self._light, upper=True)
         lift, drop = self._limits(ring, jaw)
         shift = self._frame.projection[:2, 1] * (lift + fit.upper_edge - self._edge)
-        upper = self._upper.sample(x - shift[0], y - shift[1])
+        upper = self._part(None, x - shift[0], y - shift[1])
         lower = self._lower_part(x, y, np.array([jaw[0], drop], np.float32))
         below, above, aside, opening = _lips(x, y, ring, self._frame)
         # What a mouth shows lies the darker the deeper it lies, and the less it is open.
@@ -282,15 +283,21 @@ class MouthLayer:
         for level, weight in ((step, 1 - share), (step + 1, share)):
             if weight < 1e-3:
                 continue
-            if level not in self._lower:
-                self._lower[level] = render(
-                    self.model, self._frame.projection, self._light, False, level * JAW_STEP
-                )
             # Each is moved so that its incisors are where those of the wanted drop would be.
             move = jaw_shift(self.model, drop) - jaw_shift(self.model, level * JAW_STEP)
             shift = self._frame.projection[:2] @ (move + sideways)
-            found += np.float32(weight) * self._lower[level].sample(x - shift[0], y - shift[1])
+            drawn = self._part(level * JAW_STEP, x - shift[0], y - shift[1])
+            found += np.float32(weight) * drawn
         return found
+
+    def _part(self, jaw: float | None, x: Array, y: Array) -> Array:
+        """(h, w, 5) the upper layer (None) or the lower one of a jaw drop (IOD), drawn once."""
+        projection = self._frame.projection
+        if self._shared is not None:
+            return self._shared.poses.sample(projection, self._light, jaw, (x, y))
+        if jaw not in self._layers:
+            self._layers[jaw] = render(self.model, projection, self._light, jaw is None, jaw or 0.0)
+        return self._layers[jaw].sample(x, y)
 
 
 def _widest(ring: Array) -> float:
