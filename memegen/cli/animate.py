@@ -9,12 +9,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from memegen.cli import options
-from memegen.cli.clips import Changes, face_number, is_clip, job_of, suffix_of, write_clip
+from memegen.cli.clips import (
+    Changes,
+    ClipJob,
+    face_number,
+    is_clip,
+    job_of,
+    suffix_of,
+    write_clip,
+)
 from memegen.cli.console import fail, in_one_line, progress, result, say
 from memegen.errors import UsageError
 from memegen.weights import DEFAULT_MODEL
 
 if TYPE_CHECKING:
+    from memegen.media.formats import Format
+    from memegen.photo import Photo
     from memegen.tracks import Track
 
 SOME_FAILED = 6
@@ -70,56 +80,47 @@ def animate(
 ) -> None:
     """Animate photos by a recipe or by action units; change the expression in videos."""
     from memegen import recipes
-    from memegen.media.formats import format_of, parse_size, representable_fps
+    from memegen.media.formats import format_of, parse_size
+    from memegen.photo import read_photo
 
     recipes.check_ranges(intensity, fps, duration)
 
     limit = parse_size(max_size) if max_size else None
     outputs = [_output(photo, recipe, au, out, fmt, still, len(photos)) for photo in photos]
     _writable(photos, outputs, fmt)
-    once = loop is False
-    jobs = {
-        photo: job_of(photo, path, fmt, fps)
-        for photo, path in zip(photos, outputs, strict=True)
-        if not still and is_clip(photo)
-    }
-    changes = None
-    if jobs:
-        changes = Changes(face_number(face), intensity, not relative, size, loop, mute)
-    stills = [path for photo, path in zip(photos, outputs, strict=True) if photo not in jobs]
+    clips = [not still and is_clip(photo) for photo in photos]
+    changes = Changes(1, intensity, not relative, size, loop, mute)
+    if any(clips):
+        changes = replace(changes, face=face_number(face))
+    stills = [path for path, moves in zip(outputs, clips, strict=True) if not moves]
     chosen = format_of(fmt or (stills[0] if stills and stills[0] != "-" else "gif"))
-    track = _track(recipe, au, fps, duration, once)
-    exact = representable_fps(track.fps, chosen)
-    if exact != track.fps:
-        track = _track(recipe, au, exact, duration, once)
-    if loop:
-        track = replace(track, loops=True)
+    track = _photo_track(recipe, au, fps, duration, loop, chosen)
     if still or not chosen.animated:
         track = track.frame(track.strongest())
     side = size if size is not None else None if still else chosen.default_side or None
-    from memegen.photo import read_photo
+
+    def read(photo: str, path: str, moves: bool) -> Photo | ClipJob:
+        return job_of(photo, path, fmt, fps) if moves else read_photo(photo)
 
     # Say so before loading networks.
-    first = read_photo(photos[0]) if len(photos) == 1 and not jobs else None
+    first = read(photos[0], outputs[0], clips[0]) if len(photos) == 1 else None
     from memegen.pipeline import Animator, write
 
     animator = Animator(model, device)
     failed = 0
-    for photo, path in zip(photos, outputs, strict=True):
+    for photo, path, moves in zip(photos, outputs, clips, strict=True):
         try:
-            if photo in jobs and changes is not None:
-                job = jobs[photo]
-                played = _track(recipe, au, job.clip.fps, duration, once)
-                written = write_clip(animator, job, played, changes, limit)
-                if written is not None:
-                    result(str(written))
-                continue
-            with progress(Path(photo).name) as follow:
-                frames = animator.animate(
-                    first or read_photo(photo), track, face=face, intensity=intensity, size=side
-                )
-                followed = replace(frames, pictures=iter(follow(frames, len(frames))))
-                written = write(followed, path, fmt=fmt, max_size=limit)
+            source = first or read(photo, path, moves)
+            if isinstance(source, ClipJob):
+                played = _track(recipe, au, source.clip.fps, duration, loop is False)
+                written = write_clip(animator, source, played, changes, limit)
+            else:
+                with progress(Path(photo).name) as follow:
+                    frames = animator.animate(
+                        source, track, face=face, intensity=intensity, size=side
+                    )
+                    followed = replace(frames, pictures=iter(follow(frames, len(frames))))
+                    written = write(followed, path, fmt=fmt, max_size=limit)
         except Exception as error:  # whatever one photo does, the others get their turn
             if len(photos) == 1:
                 raise
@@ -131,6 +132,25 @@ def animate(
     if failed:
         say(f"{failed} of {len(photos)} photos failed")
         raise typer.Exit(SOME_FAILED)
+
+
+def _photo_track(
+    recipe: str,
+    au: str | None,
+    fps: float | None,
+    duration: float | None,
+    loop: bool | None,
+    chosen: Format,
+) -> Track:
+    """What photos play, at a frame rate that their format can say."""
+    from memegen.media.formats import representable_fps
+
+    once = loop is False
+    track = _track(recipe, au, fps, duration, once)
+    exact = representable_fps(track.fps, chosen)
+    if exact != track.fps:
+        track = _track(recipe, au, exact, duration, once)
+    return replace(track, loops=True) if loop else track
 
 
 def _track(
