@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from memegen.arrays import Array, Picture
 from memegen.generators import Painter
 from memegen.geometry.flow import Box
+from memegen.geometry.head import FACE_MIDDLE
+from memegen.geometry.motion import FaceMotion
+from memegen.tracks import HeadPlace
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,17 @@ class Actor:
     inside: Picture  # (h, w, channels) 255 where pixels may change, 0 where they must not
     painter: Painter
     own: Array  # (K,)
+    motion: FaceMotion
+    middle: Array  # (2,) pixels of the picture: the middle of the face
+    iod: float  # pixels
+    turn: Array  # (2, 2) crop axes (IOD) to the picture's
+
+    def place(self, place: HeadPlace, target: Array) -> HeadPlace:
+        """What is left of a head's way where the mesh has turned the face for `target` (K,)."""
+        matrix, offset = self.motion.head_affine(target, float(FACE_MIDDLE[2]))
+        here = self.motion.pose.to_crop(FACE_MIDDLE[None])[0, :2]
+        gone = (matrix @ here + offset - here) / self.motion.pose.scale
+        return replace(place, shift=place.shift - self.turn @ gone)
 
 
 def put_back(frame: Picture, actor: Actor, picture: Array, before: Picture | None = None) -> None:

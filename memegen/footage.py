@@ -228,7 +228,7 @@ def plan_of(footage: Footage, track: Track, intensity: float, absolute: bool = F
     that the track sets are set in every frame.
     """
     rows, own = track.played(len(footage)), footage.units
-    played = replace(track, keep=track.keep[rows], add=track.add[rows], detail=None)
+    played = replace(track, keep=track.keep[rows], add=track.add[rows], detail=None, head=None)
     change = played.resolve(own, intensity) - own
     if not absolute:
         usual = footage.habitual

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import struct
 import warnings
 from collections.abc import Iterator
@@ -10,12 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from memegen.arrays import Picture
 from memegen.errors import MemegenError, UsageError
 
 MAX_PIXELS = 300_000_000  # beyond this a file is more likely an attack than a photo
+# Formats whose further pictures are frames over time. In others they are the same picture again: a
+# second lens (MPO), smaller sizes (icons), pages (TIFF), layers (PSD).
+MOVING = ("GIF", "WEBP", "PNG", "AVIF", "JXL")
+NEVER = ("EPS", "WMF", "FPX", "MIC", "MPEG")  # would start other programs, or are no pictures
+# Values up to which a picture of 16 bits a channel uses fewer: cameras of 10 and 12 bits.
+FEWER_BITS = (255.0, 1023.0, 4095.0)
 SMALLEST = 16  # pixels a side; nothing smaller holds a face
 
 
@@ -56,9 +63,9 @@ class Photo:
 def read_photo(source: str | Path | Picture | Image.Image) -> Photo:
     """Read a photo from a file, a (H, W, 3 or 4) uint8 array or a PIL image.
 
-    EXIF orientation is applied; grey, palette, CMYK, 16-bit and float pictures become RGB; of an
-    animated picture the first frame is taken. Raises UsageError if there is no file, MemegenError
-    if it is no picture or a broken one.
+    EXIF orientation is applied and colours are brought to sRGB; grey, palette, CMYK, 16-bit and
+    float pictures become RGB; of an animated picture the first frame is taken. Raises UsageError
+    if there is no file, MemegenError if it is no picture or a broken one.
     """
     if isinstance(source, np.ndarray):
         if source.dtype != np.uint8 or source.ndim != 3 or source.shape[2] not in (3, 4):
@@ -81,7 +88,7 @@ def read_photo(source: str | Path | Picture | Image.Image) -> Photo:
     try:
         with warnings.catch_warnings(), _large_pictures():
             warnings.simplefilter("ignore")
-            with Image.open(path) as image:
+            with Image.open(path, formats=_formats()) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise UsageError(
                         f"{path}: {image.width}x{image.height} is more than 300 megapixels"
@@ -103,16 +110,21 @@ def picture_kind(path: Path) -> str:
     Damaged ones, and other things under a picture's name, count as still.
     """
     try:
-        with _large_pictures(), Image.open(path) as image:
-            if image.format == "MPEG":  # Pillow knows it by name only
-                return "none"
-            return "animated" if getattr(image, "is_animated", False) else "still"
+        with _large_pictures(), Image.open(path, formats=_formats()) as image:
+            moves = image.format in MOVING and getattr(image, "is_animated", False)
+            return "animated" if moves else "still"
     except UnidentifiedImageError:
         videos = {ext for ext, name in Image.registered_extensions().items() if name == "MPEG"}
         suffix = path.suffix.lower()
         return "still" if suffix in Image.registered_extensions().keys() - videos else "none"
     except (OSError, SyntaxError, ValueError, EOFError, struct.error):
         return "still"
+
+
+def _formats() -> list[str]:
+    """What Pillow may open here."""
+    Image.init()
+    return [name for name in Image.ID if name not in NEVER]
 
 
 @contextlib.contextmanager
@@ -138,14 +150,42 @@ def _from_pil(image: Image.Image, path: Path | None) -> Photo:
         with_alpha = upright.convert("RGBA")
         alpha = np.asarray(with_alpha.getchannel("A"))
         upright = with_alpha
-    return Photo(np.asarray(upright.convert("RGB")), _useful(alpha), path)
+    return Photo(np.asarray(_in_srgb(upright)), _useful(alpha), path)
+
+
+def _in_srgb(image: Image.Image) -> Image.Image:
+    """The picture as RGB, its colours brought from its profile to sRGB, as outputs are read.
+
+    A profile that is broken, or of another kind than the picture, is left out of account.
+    """
+    data = image.info.get("icc_profile")
+    flat = image.convert("RGB") if image.mode in ("RGBA", "P", "PA", "LA") else image
+    if not data or flat.mode not in ("RGB", "CMYK", "L"):
+        return flat.convert("RGB")
+    try:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(data))
+        if "sRGB" in ImageCms.getProfileDescription(profile):  # byte for byte what it was
+            return flat.convert("RGB")
+        turned = ImageCms.profileToProfile(
+            flat,
+            profile,
+            ImageCms.createProfile("sRGB"),
+            renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            outputMode="RGB",
+            flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        )
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return flat.convert("RGB")
+    return turned if turned is not None else flat.convert("RGB")
 
 
 def _to_8_bit(image: Image.Image) -> Picture:
     values = np.asarray(image).astype(np.float32)
     top = float(values.max(initial=0))
     full = 65535.0
-    if image.mode == "F":
+    if image.mode != "F":
+        full = next((most for most in FEWER_BITS if top <= most), full)
+    else:
         full = 1.0 if top <= 2 else 255.0 if top <= 256 else 65535.0
     return np.clip(np.nan_to_num(values) * (255 / full), 0, 255).astype(np.uint8)
 

@@ -26,6 +26,7 @@ from memegen.generators.identity import Identity
 from memegen.generators.tone import TonedPainter, tone_of
 from memegen.geometry.anatomy import load_anatomy
 from memegen.geometry.flow import Box
+from memegen.geometry.head import FACE_MIDDLE, move_head
 from memegen.geometry.motion import FaceMotion
 from memegen.geometry.outline import fill
 from memegen.media.commands import Sound
@@ -229,7 +230,10 @@ class Animator:
         local = Box(0, 0, box.right - box.left, box.bottom - box.top)
         inside = np.where(fill(painter.outline(), local) > 0.5, 255, 0).astype(np.uint8)
         channels = np.repeat(inside[..., None], canvas.shape[2], 2)
-        return Actor(box, channels, painter, motion.own)
+        middle = alignment.to_photo(motion.pose.to_crop(FACE_MIDDLE[None])[:, :2])[0]
+        turn = alignment.matrix / alignment.width
+        iod = float(motion.pose.scale) * alignment.width
+        return Actor(box, channels, painter, motion.own, motion, middle, iod, turn)
 
 
 def beside(frames: Frames, clip: Clip, start: float) -> Frames:
@@ -288,11 +292,17 @@ def _frames(
     detail = track.detail
     if detail is not None:
         detail = replace(detail, shift=detail.shift * np.float32(intensity))
-    plays = [actor.painter.paint(track.resolve(actor.own, intensity), detail) for actor in actors]
-    for pictures in zip(*plays, strict=True):
+    targets = [track.resolve(actor.own, intensity) for actor in actors]
+    plays = [actor.painter.paint(t, detail) for actor, t in zip(actors, targets, strict=True)]
+    for index, pictures in enumerate(zip(*plays, strict=True)):
         frame = canvas.copy()
         for actor, picture in zip(actors, pictures, strict=True):
             put_back(frame, actor, picture, canvas if len(actors) > 1 else None)
+        if track.head is not None:
+            place = track.head.place(index, intensity)
+            for actor, wanted in zip(actors, targets, strict=True):
+                left = actor.place(place, wanted[index])
+                move_head(frame, actor.middle, actor.iod, left)
         yield frame
 
 

@@ -25,6 +25,44 @@ class Detail:
 
 
 @dataclass(frozen=True)
+class HeadPlace:
+    """A similarity of the head in its picture."""
+
+    shift: Array  # (2,) IOD right and down
+    zoom: float  # log of the scale
+    tilt: float  # degrees, to the person's left: clockwise in the picture
+
+
+@dataclass(frozen=True)
+class HeadPath:
+    """How a performer's head moves in the picture, from where it is in the photo."""
+
+    shift: Array  # (T, 2) IOD right and down
+    zoom: Array  # (T,) log of the scale
+    tilt: Array  # (T,) degrees, to the person's left
+
+    def rows(self, rows: Integers | slice) -> HeadPath:
+        """The same for some frames."""
+        return HeadPath(self.shift[rows], self.zoom[rows], self.tilt[rows])
+
+    def between(self, low: Integers, high: Integers, share: Array) -> HeadPath:
+        """`share` (N,) of the way from frames `low` to frames `high`."""
+        return HeadPath(
+            self.shift[low] + share[:, None] * (self.shift[high] - self.shift[low]),
+            self.zoom[low] + share * (self.zoom[high] - self.zoom[low]),
+            self.tilt[low] + share * (self.tilt[high] - self.tilt[low]),
+        )
+
+    def place(self, frame: int, strength: float = 1.0) -> HeadPlace:
+        """Where the head is in one frame."""
+        return HeadPlace(
+            self.shift[frame] * np.float32(strength),
+            float(self.zoom[frame]) * strength,
+            float(self.tilt[frame]) * strength,
+        )
+
+
+@dataclass(frozen=True)
 class Track:
     """T frames of K channels, affine in the photo's own expression: `keep * own + add`.
 
@@ -40,6 +78,7 @@ class Track:
     name: str = "expression"
     kind: str = "recipe"  # what the name names
     detail: Detail | None = None
+    head: HeadPath | None = None  # beside what the channels say of its turns
 
     def __len__(self) -> int:
         return len(self.keep)
@@ -77,7 +116,10 @@ class Track:
         share = (at - low)[:, None].astype(np.float32)
         keep = self.keep[low] + share * (self.keep[high] - self.keep[low])
         add = self.add[low] + share * (self.add[high] - self.add[low])
-        return replace(self, keep=keep, add=add, fps=fps, detail=self._detail(low, share))
+        head = self.head.between(low, high, share[:, 0]) if self.head else None
+        return replace(
+            self, keep=keep, add=add, fps=fps, detail=self._detail(low, share), head=head
+        )
 
     def _detail(self, rows: Integers, share: Array) -> Detail | None:
         """The detail between these rows and the next ones."""
@@ -91,7 +133,10 @@ class Track:
         """Forth and back, for ever."""
         rows = np.r_[np.arange(len(self)), np.arange(len(self) - 2, 0, -1)]
         detail = self.detail.rows(rows) if self.detail else None
-        return replace(self, keep=self.keep[rows], add=self.add[rows], loops=True, detail=detail)
+        head = self.head.rows(rows) if self.head else None
+        return replace(
+            self, keep=self.keep[rows], add=self.add[rows], loops=True, detail=detail, head=head
+        )
 
     def reached_and_left(self, seconds: float = 0.6, hold: float = 0.4) -> Track:
         """From the photo to the first frame of this track, which is held, and back."""
@@ -99,13 +144,16 @@ class Track:
         ease = np.r_[steps * steps * (3 - 2 * steps), np.ones(round(hold * self.fps))]
         share = ease[:, None].astype(np.float32)
         keep, add = 1 + share * (self.keep[:1] - 1), share * self.add[:1]
-        return replace(self, keep=keep, add=add, detail=None).boomerang()
+        return replace(self, keep=keep, add=add, detail=None, head=None).boomerang()
 
     def frame(self, index: int) -> Track:
         """One frame as a track of its own."""
         part = slice(index, index + 1)
         detail = self.detail.rows(part) if self.detail else None
-        return replace(self, keep=self.keep[part], add=self.add[part], loops=False, detail=detail)
+        head = self.head.rows(part) if self.head else None
+        return replace(
+            self, keep=self.keep[part], add=self.add[part], loops=False, detail=detail, head=head
+        )
 
 
 def still(expression: Mapping[str, float]) -> tuple[Array, Array]:

@@ -171,7 +171,7 @@ def test_bad_requests(copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
         (["animate", photo, "--au", "AU12=9"], 2, "outside 0..5"),
         (["animate", photo, "--intensity", "nan"], 2, "outside"),
         (["animate", photo, "--fps", "0"], 2, "outside"),
-        (["animate", photo, "-o", str(tmp_path / "no" / "a.gif")], 2, "no such folder"),
+        (["animate", photo, "-o", str(tmp_path / "broken.yaml" / "a.gif")], 2, "is no folder"),
         (["animate", photo, "-o", str(tmp_path / "a.bmp")], 2, "unknown output format"),
         (["animate", photo, "-o", photo], 2, "is a photo to animate"),
         (["animate", photo, "--size", "4"], 2, "--size"),

@@ -208,8 +208,12 @@ def test_ffmpeg_that_fails_is_one_line(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_targets_are_checked_before_work(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no such folder"):
-        target_for(str(tmp_path / "none" / "a.gif"))
+    deep = tmp_path / "new" / "folder" / "a.gif"
+    target = target_for(str(deep))
+    assert not deep.parent.exists()
+    assert write(pictures(), 25, True, target) == deep and deep.exists()
+    with pytest.raises(UsageError, match="is no folder"):
+        target_for(str(deep / "b.gif"))
     with pytest.raises(UsageError, match="is a folder"):
         target_for(str(tmp_path))
     with pytest.raises(UsageError, match="unknown output format"):

@@ -2,6 +2,7 @@
 
 import io
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,15 @@ from memegen.geometry.motion import FaceMotion
 from memegen.media.encode import ffmpeg
 from memegen.perception.perceive import Perceiver
 from memegen.performance.clip import open_clip, parse_probe, read_clip, read_ppm
-from memegen.performance.drive import Driving, neutral_of, parse_parts, track_of
-from memegen.performance.follow import Follower, Performance, performance_of
+from memegen.performance.drive import (
+    STRENGTH,
+    Driving,
+    parse_parts,
+    reference_of,
+    reference_weights,
+    track_of,
+)
+from memegen.performance.follow import Follower, Performance, heads_of, performance_of
 from memegen.performance.keyframes import recipe_text, simplify
 from memegen.performance.smooth import bridge, noise_of, smooth
 from memegen.performance.table import read_csv, to_csv
@@ -177,13 +185,65 @@ def test_bad_tables_are_one_line(tmp_path: Path) -> None:
         read_csv(tmp_path / "none.csv")
 
 
-def test_neutral_is_the_calm_middle() -> None:
+def test_changes_are_counted_from_frames_that_look_as_the_photo_does() -> None:
     smile = np.concatenate([np.full(40, 0.1), np.linspace(0.1, 0.9, 60)]).astype(np.float32)
     told = performance(AU12L=smile, AU12R=smile)
-    assert neutral_of(told)[aus.INDEX["AU12L"]] == pytest.approx(0.1, abs=0.01)
-    assert neutral_of(told, 99)[aus.INDEX["AU12L"]] == pytest.approx(0.9)
+    column = aus.INDEX["AU12L"]
+
+    def smiles(frame: int | None = None, own: np.ndarray | None = None) -> float:
+        weights = reference_weights(told, frame, own)
+        assert weights.sum() == pytest.approx(1, abs=1e-5)
+        return float(reference_of(told, weights, own)[column])
+
+    assert smiles() == pytest.approx(0.1, abs=0.01)
+    assert smiles(99) == pytest.approx(0.9)
+    assert smiles(own=aus.to_vector({"AU12": 4})) == pytest.approx(0.8, abs=0.04)
     with pytest.raises(UsageError, match="there are 100 frames"):
-        neutral_of(told, 100)
+        smiles(100)
+
+
+def test_the_reference_does_no_more_than_a_photo_can_undo() -> None:
+    """Brows are up in the frames that smile as the photo does: they still come up in full."""
+    brows = np.array([0.0] * 20 + [0.6] * 30 + [0.0] * 20, np.float32)
+    smile = np.array([0.0] * 20 + [0.7] * 30 + [0.0] * 20, np.float32)
+    told = performance(AU1L=brows, AU1R=brows, AU12L=smile, AU12R=smile)
+    own = aus.to_vector({"AU12": 3.5})
+    asked = track_of(told, Driving(smoothing=0), own).resolve(own)[:, aus.INDEX["AU1L"]]
+    assert asked.max() - asked.min() > 0.5
+
+
+def test_a_face_that_is_lost_is_held_and_then_let_go() -> None:
+    smile = np.array([0.0] * 30 + [0.8] * 70, np.float32)
+    told = performance(AU12L=smile, AU12R=smile)
+    seen = np.ones(100, np.float32)
+    seen[50:] = 0
+    heads = np.zeros((100, 4), np.float32)
+    heads[30:, 0], heads[:, 2] = 30, np.log(50)
+    told = replace(told, confidence=seen, heads=heads)
+    track = track_of(told, Driving(smoothing=0))
+    smiles = track.resolve(np.zeros(len(aus.CHANNELS), np.float32))[:, aus.INDEX["AU12L"]]
+    assert smiles[50:56] == pytest.approx(smiles[40], abs=1e-5)
+    assert (np.diff(smiles[50:]) <= 1e-6).all() and smiles[-1] == 0
+    assert track.head is not None
+    assert track.head.shift[40] == pytest.approx([0.6, 0], abs=1e-5)
+    assert track.head.shift[-1] == pytest.approx([0, 0], abs=1e-5)
+
+
+def test_heads_are_found_in_the_picture(face: np.ndarray) -> None:
+    points = np.stack([face * 200, face * 240 + np.array([30, -12, 0], np.float32)])
+    heads = heads_of(points)
+    assert heads[1, 2] - heads[0, 2] == pytest.approx(np.log(1.2), abs=1e-3)
+    assert heads[1, :2] == pytest.approx(heads[0, :2] * 1.2 + [30, -12], abs=0.1)
+    told = Performance(
+        25.0, np.zeros((2, len(aus.CHANNELS)), np.float32), np.ones(2, np.float32), "p", None, heads
+    )
+    path = track_of(told, Driving(smoothing=0, neutral_frame=0)).head
+    assert path is not None and path.zoom == pytest.approx([0, np.log(1.2)], abs=1e-3)
+    assert path.shift[0] == pytest.approx([0, 0], abs=1e-4)
+    half = track_of(told, Driving(smoothing=0, neutral_frame=0, head=0.5)).head
+    assert half is not None and half.zoom[1] == pytest.approx(path.zoom[1] / 2)
+    still = track_of(told, Driving(smoothing=0, only=("mouth",)))
+    assert still.head is None and track_of(told, Driving(head=0)).head is None
 
 
 def test_relative_transfer_adds_the_change_to_the_photos_own() -> None:
@@ -193,7 +253,7 @@ def test_relative_transfer_adds_the_change_to_the_photos_own() -> None:
     own = aus.to_vector({"AU12L": 1, "AU51": 1})
     wanted = track_of(told, Driving(smoothing=0)).resolve(own)
     assert wanted[0] == pytest.approx(own, abs=1e-5)
-    assert wanted[-1, aus.INDEX["AU12L"]] == pytest.approx(0.7, abs=1e-5)
+    assert wanted[-1, aus.INDEX["AU12L"]] == pytest.approx(0.2 + 0.5 * STRENGTH["AU12"], abs=1e-5)
     assert aus.head_degrees(wanted[-1])[0] == pytest.approx(6 - 9, abs=1e-3)
 
 

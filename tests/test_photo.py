@@ -2,10 +2,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from memegen.errors import MemegenError, UsageError
-from memegen.photo import read_photo
+from memegen.photo import picture_kind, read_photo
 
 
 def gradient(width: int = 40, height: int = 30) -> np.ndarray:
@@ -92,3 +92,41 @@ def test_arrays_and_pil_images() -> None:
 
 def test_resized() -> None:
     assert read_photo(gradient(80, 60)).resized(20, 15).rgb.shape == (15, 20, 3)
+
+
+def test_colours_are_brought_from_their_profile_to_srgb(tmp_path: Path) -> None:
+    """A profile whose red and green primaries are swapped: so are the picture's."""
+    data = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    swapped = data.replace(b"rXYZ", b"?XYZ").replace(b"gXYZ", b"rXYZ").replace(b"?XYZ", b"gXYZ")
+    swapped = swapped.replace("sRGB".encode("utf-16-be"), "GRB ".encode("utf-16-be"))
+    picture = Image.fromarray(gradient())
+    picture.save(tmp_path / "swapped.png", icc_profile=swapped)
+    picture.save(tmp_path / "plain.png", icc_profile=data)
+    picture.save(tmp_path / "broken.png", icc_profile=b"no profile")
+    found = read_photo(tmp_path / "swapped.png").rgb.astype(int)
+    assert np.abs(found - gradient()[..., [1, 0, 2]]).max() <= 2
+    for name in ("plain.png", "broken.png"):
+        assert (read_photo(tmp_path / name).rgb == gradient()).all()
+
+
+def test_second_pictures_are_no_animation(tmp_path: Path) -> None:
+    frames = [Image.fromarray(np.full((30, 40, 3), v, np.uint8)) for v in (200, 10)]
+    for name in ("pages.tif", "lenses.mpo"):
+        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
+        assert picture_kind(tmp_path / name) == "still"
+        assert abs(int(read_photo(tmp_path / name).rgb.mean()) - 200) < 3
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    assert picture_kind(tmp_path / "a.gif") == "animated"
+
+
+def test_postscript_is_never_started(tmp_path: Path) -> None:
+    Image.fromarray(gradient()).save(tmp_path / "a.eps")
+    with pytest.raises(MemegenError, match="not a picture"):
+        read_photo(tmp_path / "a.eps")
+
+
+@pytest.mark.parametrize("most", [1023, 4095, 65535])
+def test_fewer_bits_in_16_are_stretched(tmp_path: Path, most: int) -> None:
+    values = np.linspace(0, most, 1200).reshape(30, 40).astype(np.uint16)
+    Image.fromarray(values).save(tmp_path / "a.png")
+    assert read_photo(tmp_path / "a.png").rgb.max() == 255

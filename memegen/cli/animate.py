@@ -183,8 +183,6 @@ def _output(
     if out is None:
         return str(Path(photo).parent / name)
     if out != "-" and (Path(out).is_dir() or out.endswith("/")):
-        if not Path(out).is_dir():
-            raise UsageError(f"{out}: no such folder")
         return str(Path(out) / name)
     if count > 1:
         raise UsageError(f"-o {out}: {count} photos need a folder to go to")

@@ -16,6 +16,7 @@ from memegen.errors import UsageError
 from memegen.weights import DEFAULT_MODEL
 
 if TYPE_CHECKING:
+    from memegen.arrays import Array
     from memegen.media.commands import Sound
     from memegen.media.formats import Format
     from memegen.performance.clip import Clip
@@ -47,7 +48,12 @@ def transfer(
         ),
     ] = None,
     neutral_frame: Annotated[
-        int | None, typer.Option("--neutral-frame", help="The performer's calm frame, from 0.")
+        int | None,
+        typer.Option(
+            "--neutral-frame",
+            help="The performer's frame that changes are counted from, from 0; unless given, "
+            "those nearest to the photo's expression.",
+        ),
     ] = None,
     smooth: Annotated[float, typer.Option("--smooth", help="Strength of smoothing, 0..5.")] = 1.0,
     gain: Annotated[
@@ -60,6 +66,10 @@ def transfer(
             help="How far lips and brows copy what the performer's do beyond action units, "
             "0..1; with --relative only.",
         ),
+    ] = 1.0,
+    head: Annotated[
+        float,
+        typer.Option("--head", help="How far the head follows, in place and in turns, 0..1."),
     ] = 1.0,
     intensity: options.Intensity = 1.0,
     face: options.Face = "largest",
@@ -85,6 +95,9 @@ def transfer(
     fmt: options.Format = None,
     model: options.Model = DEFAULT_MODEL,
     device: options.Device = "auto",
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Say which frames changes are counted from.")
+    ] = False,
 ) -> None:
     """Make a photo or a video copy another face's expression, or a whole performance."""
     from memegen import recipes
@@ -95,7 +108,7 @@ def transfer(
     from memegen.photo import read_photo
 
     recipes.check_ranges(intensity, fps, None)
-    _check(smooth, detail, speed, start, end, target_face, (save_track, save_recipe))
+    _check(smooth, (detail, head), speed, start, end, target_face, (save_track, save_recipe))
     table = Path(target).suffix.lower() == ".csv"
     clip = None if table else open_clip(target, fps)
     still = clip is not None and clip.still
@@ -120,6 +133,7 @@ def transfer(
         parse_parts(only),
         smooth,
         aus.parse_factors(gain, "--gain") if gain else {},
+        head,
         detail,
     )
     photo = None if onto else read_photo(source)  # say so before loading networks
@@ -135,7 +149,14 @@ def transfer(
         from memegen.performance.table import to_csv
 
         write_text(save_track, to_csv(told))
-    track = track_of(told, driving) if onto else _track(told, driving, still, chosen)
+    if photo is None:
+        # A clip keeps its own way through the picture: heads turn and tilt where they are.
+        track = track_of(replace(told, heads=None), driving)
+    else:
+        seen = animator.see(photo, face)[0].perception
+        if verbose and driving.relative:
+            _tell_reference(told, driving, seen.action_units)
+        track = _track(told, driving, still, chosen, seen.action_units)
     if save_recipe is not None:
         from memegen.performance.keyframes import recipe_text
 
@@ -173,7 +194,7 @@ def transfer(
 
 def _check(
     smooth: float,
-    detail: float,
+    shares: tuple[float, float],
     speed: float,
     start: float,
     end: float | None,
@@ -182,8 +203,9 @@ def _check(
 ) -> None:
     if not 0 <= smooth <= 5:
         raise UsageError(f"--smooth {smooth:g}: must be 0..5")
-    if not 0 <= detail <= 1:
-        raise UsageError(f"--detail {detail:g}: must be 0..1")
+    for name, share in zip(("--detail", "--head"), shares, strict=True):
+        if not 0 <= share <= 1:
+            raise UsageError(f"{name} {share:g}: must be 0..1")
     if not SPEEDS[0] <= speed <= SPEEDS[1]:
         raise UsageError(f"--speed {speed:g}: must be {SPEEDS[0]:g}..{SPEEDS[1]:g}")
     if not start >= 0 or (end is not None and not end > start):
@@ -205,12 +227,21 @@ def _beside(source: str, target: str, fmt: str | None, kept: str | None, still: 
     return str(Path(source).parent / f"{Path(source).stem}_{Path(target).stem}{suffix}")
 
 
-def _track(told: Performance, driving: Driving, still: bool, chosen: Format) -> Track:
+def _track(told: Performance, driving: Driving, still: bool, chosen: Format, own: Array) -> Track:
     from memegen.performance.drive import track_of
 
-    track = track_of(told, driving)
+    track = track_of(told, driving, own)
     wants_picture = chosen.name in ("apng", "jpg")
     return track.reached_and_left() if still and not wants_picture else track
+
+
+def _tell_reference(told: Performance, driving: Driving, own: Array) -> None:
+    from memegen.performance.drive import reference_weights
+
+    weights = reference_weights(told, driving.neutral_frame, own)
+    chosen = sorted((-weights).argsort(kind="stable")[:5])
+    frames = ", ".join(str(frame) for frame in chosen if weights[frame] > 0.01)
+    say(f"{told.name}: changes are counted from frames {frames} of {len(told)}")
 
 
 def _sound(clip: Clip | None, start: float, seconds: float) -> Sound | None:

@@ -17,7 +17,7 @@ from memegen.evaluation.identity import Identity
 from memegen.faces.align import Alignment
 from memegen.perception.perceive import Perceiver, read_crop
 from memegen.performance.clip import open_clip, read_clip
-from memegen.performance.drive import Driving, neutral_frames, track_of
+from memegen.performance.drive import Driving, reference_weights, track_of
 from memegen.performance.follow import Follower, Performance, performance_of
 from memegen.photo import Photo, picture_kind, read_photo
 from memegen.pipeline import Animator
@@ -110,7 +110,7 @@ def _performer(clip: Path, animator: Animator) -> Performer:
     seen = np.flatnonzero(told.seen)
     rows = seen[np.linspace(0, len(seen) - 1, min(FRAMES, len(seen))).astype(int)]
     faces = []
-    for row in [neutral_frames(told)[0], *rows]:
+    for row in [int(reference_weights(told).argmax()), *rows]:
         there = found[row]
         assert there is not None
         faces.append(_face(frames[row], there.alignment, animator.perceiver))

@@ -44,7 +44,10 @@ def ffmpeg() -> str:
 
 
 def target_for(path: str, fmt: str | None = None, **options: object) -> Target:
-    """A Target for an output path, `-` being standard output, checked before any work is done."""
+    """A Target for an output path, `-` being standard output, checked before any work is done.
+
+    Folders that are not there are made when it is written.
+    """
     if path == "-":
         return Target(None, format_of(fmt or "gif"), **options)  # type: ignore[arg-type]
     out = Path(path)
@@ -55,9 +58,9 @@ def target_for(path: str, fmt: str | None = None, **options: object) -> Target:
     if not fmt and not out.suffix:
         raise UsageError(f"{out}: has no suffix to tell the format; add one or use --format")
     chosen = format_of(fmt or out)
-    parent = out.parent
+    parent = next(folder for folder in out.parents if folder.exists())
     if not parent.is_dir():
-        raise UsageError(f"{parent}: no such folder")
+        raise UsageError(f"{parent}: is no folder")
     if not os.access(parent, os.W_OK) or (out.exists() and not os.access(out, os.W_OK)):
         raise UsageError(f"{out}: no permission to write there")
     return Target(out, chosen, **options)  # type: ignore[arg-type]
@@ -102,6 +105,8 @@ def _stream_of(frame: Picture, fps: float, loops: bool, target: Target) -> Strea
 def _partial(folder: Path | None, suffix: str) -> Iterator[Path]:
     """A file beside the target that is gone afterwards unless it was renamed."""
     try:
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(suffix=suffix, prefix=".memegen-", dir=folder)
     except OSError as error:
         raise UsageError(

@@ -8,19 +8,38 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from memegen import aus
-from memegen.arrays import Array, Integers, Mask
+from memegen.arrays import Array, Mask
 from memegen.errors import UsageError, nearest
 from memegen.geometry.anatomy import load_anatomy
 from memegen.geometry.shape import MESH_POINTS, fit_pose
 from memegen.geometry.topology import REGIONS
 from memegen.performance.follow import Performance
 from memegen.performance.smooth import smooth
-from memegen.tracks import Detail, Track
+from memegen.tracks import Detail, HeadPath, Track
 
-CALM = 0.08  # share of the seen frames, the calmest, whose middle is the performer's neutral
+CALM = 0.08  # share of the seen frames, the nearest, that may belong to the reference
+# How much more than perception reads is asked for: it is trained on noisy labels, so it says less
+# of strong expressions than there is, and some of what is asked is lost on the way to the picture.
+# Set by `memegen evaluate --photos --clips --judge mediapipe`.
+STRENGTH = {
+    "AU1": 1.3, "AU2": 1.3, "AU4": 1.5, "AU12": 1.08, "AU18": 1.5, "AU22": 1.4, "AU26": 1.2,
+    "AU45": 1.15,
+}  # fmt: skip
+LEAST = 0.2  # quantile of the performer's frames that is a channel's usual least
+DOUBT = 0.06  # of a channel: readings of a photo and of a video's frame differ by so much
+APART = 0.06  # of channels' distance (0..1, root of squares): over which frames count less
+TURN_APART = 60.0  # degrees of a turn that count as one channel's whole range
+HELD, LET_GO = (
+    0.3,
+    0.6,
+)  # seconds that a lost face is held, and in which the photo then comes to rest
+PATH_FLOOR = 0.004  # IOD, and log of the scale: noise that a head's place has at least
+TILT_UNIT = 57.3  # degrees: tilts are smoothed as radians, of which an IOD away makes an IOD
 NOISE_FLOOR = 0.004  # of a channel (of 1), and of a degree's share of a channel
 DETAIL_FLOOR = 0.0015  # IOD of noise that landmarks have at least
 DETAIL_REACH = {"mouth": 0.35, "brows": 0.2}  # IOD over which measured motion fades out
+_TURNS = [aus.INDEX[c] for pair in aus.OPPOSITES[:3] for c in pair]
+_TILTS = [aus.INDEX[c] for c in aus.OPPOSITES[2]]
 _FACE = ("brows", "eyes", "cheeks", "nose", "mouth")
 PARTS: dict[str, tuple[str, ...]] = {
     "mouth": ("mouth", "cheeks", "nose"),
@@ -35,11 +54,12 @@ PARTS: dict[str, tuple[str, ...]] = {
 class Driving:
     """How a performance drives another face."""
 
-    relative: bool = True  # changes from the performer's own neutral, added to the photo's
-    neutral_frame: int | None = None  # which frame that is; None: chosen
+    relative: bool = True  # changes from the performer's reference, added to the photo's
+    neutral_frame: int | None = None  # which frame the reference is; None: chosen
     only: tuple[str, ...] = tuple(PARTS)  # parts of the face that follow
     smoothing: float = 1.0  # 0: none
     gains: Mapping[str, float] = field(default_factory=dict)  # by action unit
+    head: float = 1.0  # how far the head follows in turns and in the picture, 0..1
     detail: float = 1.0  # how far lips and brows follow what action units do not say, 0..1
 
 
@@ -56,69 +76,132 @@ def parse_parts(text: str) -> tuple[str, ...]:
     return parts
 
 
-def neutral_frames(performance: Performance, frame: int | None = None) -> Integers:
-    """The performer's calm frames: the given one, or those with little expression, eyes open.
+def reference_weights(
+    performance: Performance, frame: int | None = None, own: Array | None = None
+) -> Array:
+    """(T,) how much each frame says of the performer's reference, sum 1.
 
-    The head may be anywhere in them.
+    The reference is what changes are counted from: the given frame, or those whose expression is
+    nearest to the photo's `own` (K,), so that a photo which smiles is not taken for a calm face.
+    Without `own`, those with the least expression. The head's turns count a little.
     """
+    weights = np.zeros(len(performance), np.float32)
     if frame is not None:
         if not 0 <= frame < len(performance):
             raise UsageError(f"--neutral-frame {frame}: there are {len(performance)} frames")
-        return np.array([frame])
+        weights[frame] = 1
+        return weights
     seen = np.flatnonzero(performance.seen)
     parts = [aus.INDEX[c] for au in aus.TABLE if au.group in _FACE for c in au.channels]
-    effort = performance.units[seen][:, parts].sum(1)
-    return seen[np.argsort(effort)[: max(1, round(CALM * len(seen)))]]
+    units = performance.units[seen]
+    aim = np.zeros(units.shape[1], np.float32) if own is None else np.clip(own, 0, 1)
+    away = np.square(units[:, parts] - aim[parts]).sum(1)
+    if own is not None:
+        turn = aus.head_degrees(units) - aus.head_degrees(aim)
+        away = away + np.square(turn / TURN_APART).sum(1)
+    away = np.sqrt(away)
+    best = np.argsort(away, kind="stable")[: max(1, round(CALM * len(seen)))]
+    weights[seen[best]] = np.exp(-(away[best] - away[best[0]]) / APART)
+    return np.asarray(weights / weights.sum(), np.float32)
 
 
-def neutral_of(performance: Performance, frame: int | None = None) -> Array:
-    """(K,) the expression of the performer's calm face: the middle of the calm frames."""
-    calm = neutral_frames(performance, frame)
-    return np.asarray(np.median(_signed(performance.units[calm]), 0), np.float32)
+def reference_of(performance: Performance, weights: Array, own: Array | None = None) -> Array:
+    """(K,) signed: the expression of the performer's reference frames.
+
+    Never more than the performer's usual least, unless the photo's `own` (K,) is more: a photo
+    cannot do less than nothing, and what the reference had above it would be lost at that end.
+    """
+    reference = np.asarray(weights @ performance.units, np.float32)
+    if own is not None and weights.max() < 1:  # not a frame that was given
+        least = np.quantile(performance.units[performance.seen], LEAST, 0)
+        parts = [aus.INDEX[c] for au in aus.TABLE if au.group in _FACE for c in au.channels]
+        reference[parts] = np.minimum(reference, np.maximum(own + DOUBT, least))[parts]
+    return _signed(reference)
 
 
-def track_of(performance: Performance, driving: Driving) -> Track:
-    """What a photo is asked to do, frame by frame."""
+def track_of(performance: Performance, driving: Driving, own: Array | None = None) -> Track:
+    """What a photo is asked to do, frame by frame; `own` (K,) is its expression, if it is known."""
     units = _smoothed(performance, driving.smoothing)
     followed = _followed(driving.only)
     gains = _gains(driving.gains)
+    weights = reference_weights(performance, driving.neutral_frame, own)
+    head, there = None, presence(performance)[:, None]
     if driving.relative:
         keep = np.ones_like(units)
-        add = _signed(units) - neutral_of(performance, driving.neutral_frame)
-        add = _unsigned(add) * gains
+        changed = _signed(units) - reference_of(performance, weights, own)
+        add = _unsigned(changed * _gains(STRENGTH)) * gains * there
+        if performance.heads is not None and "head" in driving.only and driving.head > 0:
+            head = head_path(performance, weights, driving)
+            add[:, _TILTS] = 0  # the whole head tilts, not the face within it
+        add[:, _TURNS] *= np.float32(driving.head)
     else:
-        keep = np.zeros_like(units)
-        add = np.clip(units * gains, 0, 1)
+        keep = np.repeat(1 - there, units.shape[1], 1)
+        add = np.clip(units * gains, 0, 1) * there
     keep[:, ~followed], add[:, ~followed] = 1, 0
     detail = None
     if driving.detail > 0 and driving.relative and performance.landmarks is not None:
-        detail = detail_of(performance, driving)
+        detail = detail_of(performance, driving, weights)
     return Track(
         keep, add.astype(np.float32), performance.fps, False, performance.name, "performance",
-        detail,
+        detail, head,
     )  # fmt: skip
 
 
-def detail_of(performance: Performance, driving: Driving) -> Detail:
+def presence(performance: Performance) -> Array:
+    """(T,) 0..1: how far a photo follows. Who is out of sight is held a moment, then let go.
+
+    A face that leaves or is covered must not stay in the grimace that was seen last.
+    """
+    seen = np.flatnonzero(performance.seen)
+    if not len(seen):
+        return np.zeros(len(performance), np.float32)
+    at = np.arange(len(performance))
+    after = np.searchsorted(seen, at).clip(0, len(seen) - 1)
+    before = (np.searchsorted(seen, at, "right") - 1).clip(0)
+    away = np.minimum(np.abs(seen[after] - at), np.abs(at - seen[before])) / performance.fps
+    gone = np.clip((away - HELD) / LET_GO, 0, 1)
+    return np.asarray(1 - gone * gone * (3 - 2 * gone), np.float32)
+
+
+def head_path(performance: Performance, weights: Array, driving: Driving) -> HeadPath:
+    """Where the performer's head goes in the picture, from where it is at the start.
+
+    It tilts from where the reference does; a given reference frame is its place too.
+    """
+    assert performance.heads is not None
+    heads = performance.heads.copy()
+    heads[:, 3] /= TILT_UNIT
+    heads[:, :2] /= np.exp(weights @ heads[:, 2])
+    path = smooth(heads, performance.fps, driving.smoothing, PATH_FLOOR)
+    start = path[weights.argmax() if driving.neutral_frame is not None else 0]
+    origin = np.r_[start[:3], weights @ path[:, 3]]  # who leans is not put straight by the photo
+    follows = presence(performance)[:, None] * np.float32(driving.head)
+    moved = ((path - origin) * follows).astype(np.float32)
+    return HeadPath(moved[:, :2], moved[:, 2], moved[:, 3] * np.float32(TILT_UNIT))
+
+
+def detail_of(performance: Performance, driving: Driving, weights: Array) -> Detail:
     """What lips and brows of the performer do beyond the action units that are read from them.
 
-    Only that: an action unit stops at its end, on a photo that smiles already too.
+    Only that: an action unit stops at its end, on a photo that smiles already too. `weights` (T,)
+    of the reference frames.
     """
     assert performance.landmarks is not None
     anatomy = load_anatomy()
     pose = fit_pose(performance.landmarks, anatomy.canonical, anatomy.rigid_weights)
     faces = pose.to_face(performance.landmarks[:, :MESH_POINTS])
-    frames = neutral_frames(performance, driving.neutral_frame)
-    flat = (faces - np.median(faces[frames], 0)).reshape(len(faces), -1).astype(np.float32)
+    flat = faces.reshape(len(faces), -1)
+    flat = (flat - weights @ flat).astype(np.float32)
     shift = smooth(flat, performance.fps, driving.smoothing, DETAIL_FLOOR).reshape(faces.shape)
-    calm = np.clip(np.median(performance.units[frames], 0), 0, 1)
+    calm = np.clip(weights @ performance.units, 0, 1).astype(np.float32)
     units = np.clip(_smoothed(performance, driving.smoothing), 0, 1)
-    shift += anatomy.displacement(calm) - anatomy.displacement(anatomy.reaching(calm, units))
+    # Without the gains: they make up for landmarks that lag behind, and these do so too.
+    shift += anatomy.displacement(calm) - anatomy.displacement(units)
     share = np.zeros(MESH_POINTS, np.float32)
     for part, reach in DETAIL_REACH.items():
         if part in driving.only:
             share = np.maximum(share, _near(anatomy.canonical, REGIONS[part], reach))
-    return Detail(shift, share * driving.detail)
+    return Detail(shift * presence(performance)[:, None, None], share * driving.detail)
 
 
 def _near(canonical: Array, rows: tuple[int, ...], reach: float) -> Array:

@@ -21,6 +21,9 @@ from memegen.arrays import Array, Mask, Picture
 from memegen.errors import NoFaceError
 from memegen.faces.align import Alignment, align, five_points
 from memegen.faces.detect import Detector, Face
+from memegen.geometry.anatomy import load_anatomy
+from memegen.geometry.head import FACE_MIDDLE
+from memegen.geometry.shape import angles_of, fit_pose
 from memegen.perception.perceive import Perceiver, read_crop
 
 TOGETHER = 8  # frames that are read with one crop and looked at as one batch
@@ -38,16 +41,10 @@ class Seen:
     """A face in one frame."""
 
     alignment: Alignment  # the crop that would lie on this face; others serve several frames
-    landmarks: Array  # (478, 3) in units of `crop`
+    landmarks: Array  # (478, 3) in units of the crop that served this frame
     units: Array  # (K,) channels; head and gaze in camera axes, tilt included
     confidence: float  # 0..1
-    crop: Alignment  # where the frame was read
-
-    @property
-    def points(self) -> Array:
-        """(478, 3) landmarks in pixels of the frame, depth in the same scale."""
-        flat = self.crop.to_photo(self.landmarks[:, :2])
-        return np.concatenate([flat, self.landmarks[:, 2:] * self.crop.width], 1).astype(np.float32)
+    points: Array  # (478, 3) landmarks in pixels of the frame, depth in the same scale
 
 
 @dataclass(frozen=True)
@@ -59,6 +56,7 @@ class Performance:
     confidence: Array  # (T,) 0 where the face was not seen
     name: str = "performance"
     landmarks: Array | None = None  # (T, 478, 3) in units of the crop, upright and in place
+    heads: Array | None = None  # (T, 4) where the head is in the picture: see `heads_of`
 
     @property
     def seen(self) -> Mask:
@@ -136,7 +134,9 @@ class Follower:
             head = head + np.array([0, 0, roll], np.float32)
             aus.set_head_and_gaze(channels, head, aus.gaze_degrees(channels))
             place = align(at.to_photo(five_points(landmarks)))
-            found.append(Seen(place, landmarks, channels, float(confidence), at))
+            flat = at.to_photo(landmarks[:, :2])
+            points = np.column_stack([flat, landmarks[:, 2] * at.width]).astype(np.float32)
+            found.append(Seen(place, landmarks, channels, float(confidence), points))
         return found
 
     def _sure(self, crops: Tensor) -> Array:
@@ -190,5 +190,19 @@ def performance_of(
     landmarks = np.stack([(row or first).landmarks for row in rows])
     confidence = np.array([row.confidence if row else 0.0 for row in rows], np.float32)
     seen = confidence > 0
-    flat = bridge(landmarks.reshape(len(rows), -1), seen)
-    return Performance(fps, bridge(units, seen), confidence, name, flat.reshape(landmarks.shape))
+    heads = heads_of(np.stack([(row or first).points for row in rows]))
+    flat = bridge(landmarks.reshape(len(rows), -1), seen).reshape(landmarks.shape)
+    return Performance(fps, bridge(units, seen), confidence, name, flat, bridge(heads, seen))
+
+
+def heads_of(points: Array) -> Array:
+    """(T, 478, 3) landmarks in pixels to (T, 4) where heads are in their pictures.
+
+    Columns: the face's middle right and down (pixels), the log of pixels an IOD, and the tilt to
+    the person's left (degrees).
+    """
+    anatomy = load_anatomy()
+    pose = fit_pose(points, anatomy.canonical, anatomy.rigid_weights)
+    middle = pose.to_crop(np.broadcast_to(FACE_MIDDLE, (len(points), 1, 3)))[:, 0, :2]
+    tilt = angles_of(pose.rotation)[:, 2]
+    return np.column_stack([middle, np.log(pose.scale), tilt]).astype(np.float32)

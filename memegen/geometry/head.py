@@ -1,0 +1,104 @@
+"""The head in the picture: it shifts, comes nearer and tilts, with hair, neck and shoulders.
+
+A similarity moves everything near the face as one body and fades out around it, so that what lies
+far away stays where it is.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from memegen.arrays import Array, Picture
+from memegen.geometry.flow import Box
+from memegen.tracks import HeadPlace
+
+FACE_MIDDLE = np.array([0, -0.35, 0.1], np.float32)  # face coordinates, IOD
+WHOLE, GONE = 1.7, 3.6  # IOD from the face's middle: moved as the face is, and not at all
+BORDER = 1.0  # IOD from the picture's border over which surroundings get loose from it
+UPWARD = 0.72  # of distances above the face's middle
+CHIN = 0.9  # IOD below the face's middle: what lies deeper, borders may hold
+# What moves as asked, and up to where it then runs softly: beyond, surroundings would fold.
+SHIFT, MOST_SHIFT = 0.6, 1.0  # IOD
+ZOOM, MOST_ZOOM = 0.2, 0.32  # log of the scale
+TILT, MOST_TILT = 18.0, 28.0  # degrees
+STEP = 8  # pixels between positions that are computed; between them the field is smooth
+
+
+def limited(place: HeadPlace) -> HeadPlace:
+    """The same, softly within what surroundings bear."""
+    length = float(np.linalg.norm(place.shift))
+    share = soft_limit(length, SHIFT, MOST_SHIFT) / length if length > 0 else 1.0
+    zoom = soft_limit(place.zoom, ZOOM, MOST_ZOOM)
+    return HeadPlace(place.shift * share, zoom, soft_limit(place.tilt, TILT, MOST_TILT))
+
+
+def soft_limit(value: float, exact: float, most: float) -> float:
+    """`value` up to `exact`, then ever less of it, never `most`."""
+    beyond = max(abs(value) - exact, 0.0)
+    if beyond == 0:
+        return value
+    return float(np.sign(value) * (exact + (most - exact) * -np.expm1(-beyond / (most - exact))))
+
+
+def move_head(picture: Picture, middle: Array, iod: float, place: HeadPlace) -> Box | None:
+    """Move the head of a picture (H, W, C), in place, and say within which box.
+
+    middle (2,): the face's middle in pixels; iod: pixels. None where nothing moves. Backward
+    warping (Wolberg 1990) with a similarity whose share of the way fades by distance.
+    """
+    place = limited(place)
+    shift = (place.shift * iod).astype(np.float32)
+    arm = iod * GONE / UPWARD
+    moves = float(np.abs(shift).max()) + arm * (abs(place.zoom) + abs(np.radians(place.tilt)))
+    if moves < 0.02:  # pixels
+        return None
+    height, width = picture.shape[:2]
+    box = Box.around((middle + shift)[None], arm + 1, height, width)
+    rows, columns = box.size
+    if rows < 2 or columns < 2:
+        return None
+    y, x = (np.arange(-(-n // STEP) + 1, dtype=np.float32) * STEP for n in (rows, columns))
+    at = np.stack(np.meshgrid(x + box.left, y + box.top), -1) + np.float32(0.5)
+    away = at - middle - shift
+    angle = np.radians(place.tilt)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]], np.float32)
+    source = away @ turn * np.float32(np.exp(-place.zoom)) + middle  # rows: times its inverse
+    share = _share(away / iod, _inset(at, (height, width)) / iod)
+    field = ((source - at) * share[..., None]).astype(np.float32)
+    scale = (field.shape[1] * STEP, field.shape[0] * STEP)
+    # Corners of cells to pixels: resize takes samples for centres of cells.
+    dense = cv2.warpAffine(
+        field, np.array([[STEP, 0, 0], [0, STEP, 0]], np.float64), scale, flags=cv2.INTER_LINEAR
+    )[:rows, :columns]
+    own_y, own_x = np.mgrid[:rows, :columns].astype(np.float32)
+    own = np.stack([own_x + box.left, own_y + box.top], -1)
+    moved = cv2.remap(
+        picture, own + dense, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    ).reshape(rows, columns, -1)
+    picture[box.slices] = moved
+    return box
+
+
+def _share(away: Array, inset: Array) -> Array:
+    """How far places follow the head: away (..., 2) from its middle, inset from the border (IOD).
+
+    Hair and hats reach further up than shoulders are wide. A border holds what is below the face:
+    shoulders stretch toward it, where a head beside it is moved whole.
+    """
+    distance = np.hypot(away[..., 0], np.where(away[..., 1] < 0, UPWARD, 1) * away[..., 1])
+    follows = 1 - _smoothstep((distance - WHOLE) / (GONE - WHOLE))
+    below = _smoothstep(away[..., 1] - CHIN)
+    return follows * (1 - below * (1 - _smoothstep(inset / BORDER)))
+
+
+def _inset(at: Array, size: tuple[int, int]) -> Array:
+    """Pixels from places (..., 2) to the nearest border of a picture (height, width)."""
+    height, width = size
+    x, y = at[..., 0], at[..., 1]
+    return np.asarray(np.minimum(np.minimum(x, width - x), np.minimum(y, height - y)))
+
+
+def _smoothstep(value: Array) -> Array:
+    t = np.clip(value, 0, 1)
+    return np.asarray(t * t * (3 - 2 * t), np.float32)
