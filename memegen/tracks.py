@@ -132,11 +132,7 @@ class Track:
     def boomerang(self) -> Track:
         """Forth and back, for ever."""
         rows = np.r_[np.arange(len(self)), np.arange(len(self) - 2, 0, -1)]
-        detail = self.detail.rows(rows) if self.detail else None
-        head = self.head.rows(rows) if self.head else None
-        return replace(
-            self, keep=self.keep[rows], add=self.add[rows], loops=True, detail=detail, head=head
-        )
+        return replace(self.rows(rows), loops=True)
 
     def reached_and_left(self, seconds: float = 0.6, hold: float = 0.4) -> Track:
         """From the photo to the first frame of this track, which is held, and back."""
@@ -146,14 +142,15 @@ class Track:
         keep, add = 1 + share * (self.keep[:1] - 1), share * self.add[:1]
         return replace(self, keep=keep, add=add, detail=None, head=None).boomerang()
 
+    def rows(self, rows: Integers | slice) -> Track:
+        """Some frames, one after the other."""
+        detail = self.detail.rows(rows) if self.detail else None
+        head = self.head.rows(rows) if self.head else None
+        return replace(self, keep=self.keep[rows], add=self.add[rows], detail=detail, head=head)
+
     def frame(self, index: int) -> Track:
         """One frame as a track of its own."""
-        part = slice(index, index + 1)
-        detail = self.detail.rows(part) if self.detail else None
-        head = self.head.rows(part) if self.head else None
-        return replace(
-            self, keep=self.keep[part], add=self.add[part], loops=False, detail=detail, head=head
-        )
+        return replace(self.rows(slice(index, index + 1)), loops=False)
 
 
 def still(expression: Mapping[str, float]) -> tuple[Array, Array]:

@@ -59,9 +59,22 @@ _TrainingPairs = Annotated[
 ]
 _Photos = Annotated[
     Path | None,
-    typer.Option("--photos", help="Photos to drive by --clips: does everybody stay the same?"),
+    typer.Option(
+        "--photos",
+        help="Photos to drive by --clips: does what the performer does arrive? Where DATA holds "
+        "shards: does everybody stay the same, too?",
+    ),
 ]
 _Clips = Annotated[Path | None, typer.Option("--clips", help="Clips that drive --photos.")]
+_Stages = Annotated[
+    bool,
+    typer.Option(
+        "--stages", help="With --photos and --clips: where strength is lost, stage by stage."
+    ),
+]
+_Frames = Annotated[
+    int | None, typer.Option("--frames", help="How many frames of each clip are looked at.")
+]
 _Sheet = Annotated[
     Path | None,
     typer.Option(
@@ -86,6 +99,8 @@ def evaluate(
     training_pairs: _TrainingPairs = None,
     photos: _Photos = None,
     clips: _Clips = None,
+    stages: _Stages = False,
+    frames: _Frames = None,
     sheet: _Sheet = None,
     expressions: _Expressions = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -94,8 +109,9 @@ def evaluate(
 
     Shards: two real photos of one person, the first driven by the second and compared with it.
     --reach: whether what is asked for is seen. Photos with --sheet: a picture to look at.
-    Clips: each drives its own first frame. With --photos and --clips: how far every photo's
-    identity goes, driven by every clip.
+    Clips: each drives its own first frame, as `transfer` does unless told otherwise. With --photos
+    and --clips: how much of every clip arrives on every photo, and (DATA with shards) how far
+    every photo's identity goes.
     """
     asked = _Asked(
         data=data,
@@ -107,6 +123,8 @@ def evaluate(
         training_pairs=training_pairs,
         photos=photos,
         clips=clips,
+        stages=stages,
+        frames=frames,
         sheet=sheet,
         expressions=expressions,
     )
@@ -125,6 +143,7 @@ class _Printed:
     reports: Mapping[str, Report]
     headed: bool = True  # else one report without a heading
     aside: bool = False  # one column a model, for models' figures without further levels
+    tables: frozenset[str] = frozenset()  # headings of reports that are shown so, one column a row
 
     @property
     def nested(self) -> object:
@@ -137,6 +156,9 @@ class _Printed:
                 continue
             if self.headed:
                 result(heading)
+            if heading in self.tables:
+                _side_by_side(report)
+                continue
             for name, figures in report.items():
                 result(f"{name:20}{_in_a_line(figures)}")
 
@@ -154,6 +176,8 @@ class _Asked:
     training_pairs: int | None
     photos: Path | None
     clips: Path | None
+    stages: bool
+    frames: int | None
     sheet: Path | None
     expressions: str | None
 
@@ -183,6 +207,10 @@ class _Asked:
             raise UsageError("--expressions goes with --sheet")
         if (self.photos is None) != (self.clips is None):
             raise UsageError("--photos and --clips go together")
+        if self.stages and self.photos is None:
+            raise UsageError("--stages goes with --photos and --clips")
+        if self.frames is not None and self.frames < 1:
+            raise UsageError("--frames must be at least 1")
         if self.photos is not None and len(self.named) > 1:
             raise UsageError("--photos and --clips take one --model")
         if self.photos is not None and self.reach:
@@ -212,25 +240,58 @@ class _Asked:
         )
 
     def _crossing(self, photos: Path) -> _Printed:
-        from memegen.evaluation.crossing import evaluate as crossed
-        from memegen.evaluation.crossing import photos_in
+        from memegen.evaluation import crossing
         from memegen.evaluation.reenactment import clips_in
+        from memegen.facedata.shards import is_shards
         from memegen.performance.drive import Driving
 
-        clips = self.clips or photos
-        for source in (photos, clips):
-            if not source.exists():
-                raise UsageError(f"{source}: no such file or folder")
-        model = self.models[-1]
-        given = (self.data, photos_in(photos), clips_in(clips), model, Driving(), self.sheet)
-        return _Printed({model: crossed(*given)})
+        source = self.clips or photos
+        for folder in (photos, source):
+            if not folder.exists():
+                raise UsageError(f"{folder}: no such file or folder")
+        people, clips, model = crossing.photos_in(photos), clips_in(source), self.models[-1]
+        reports: dict[str, Report] = {}
+        if is_shards(self.data):
+            given = (self.data, people, clips, model, Driving(), self.sheet)
+            reports[model] = crossing.evaluate(*given)
+        elif self.sheet is not None:
+            raise UsageError(f"{self.data}: --sheet of --photos and --clips needs shards")
+        return self._strength(people, clips, model, reports)
+
+    def _strength(
+        self, photos: list[Path], clips: list[Path], model: str, reports: dict[str, Report]
+    ) -> _Printed:
+        """The given reports, and how much of the clips arrives on the photos."""
+        from memegen.evaluation import cross_driving
+        from memegen.evaluation.judges import judging
+        from memegen.performance.drive import Driving
+        from memegen.pipeline import Animator
+
+        animator = Animator(model)
+        with judging(self.landmarker, animator) as judge:
+            strength, stages = cross_driving.evaluate(
+                photos, clips, animator, judge, Driving(), self.frames, self.stages
+            )
+        heading = f"{model}, strength seen by {judge.name}"
+        table = f"{model}, stage by stage, on what {judge.name} sees in performers"
+        reports = reports | {heading: strength} | ({table: stages} if self.stages else {})
+        return _Printed(reports, tables=frozenset([table]))
 
     def _clips(self) -> _Printed:
         if self.reach or self.sheet:
             raise UsageError(f"{self.data}: --reach and --sheet mean nothing for clips")
-        from memegen.evaluation import reenactment
+        from memegen.evaluation import in_picture, reenactment
+        from memegen.evaluation.judges import judging
+        from memegen.performance.drive import Driving
+        from memegen.pipeline import Animator
 
-        return _Printed(reenactment.evaluate(reenactment.clips_in(self.data), self.models))
+        clips = reenactment.clips_in(self.data)
+        reports = reenactment.evaluate(clips, self.models, self.frames)
+        models = {name: Animator(name) for name in self.models}
+        with judging(self.landmarker, next(iter(models.values()))) as judge:
+            found = in_picture.evaluate(clips, models, judge, Driving(), self.frames)
+        seen = {f"{name}, in its picture, seen by {judge.name}": r for name, r in found.items()}
+        return _Printed(reports | seen)
 
     def _perception(self, weights: str) -> _Printed:
         if len(self.models) > 1 or self.reach or self.sheet:

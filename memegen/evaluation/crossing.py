@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -44,11 +44,9 @@ class Performer:
         """Which of the compared frames shows most."""
         return int(self.told.units[self.rows].sum(1).argmax())
 
-    def track(self, driving: Driving) -> Track:
-        """The compared frames, for a photo."""
-        track = track_of(self.told, driving)
-        detail = track.detail.rows(self.rows) if track.detail else None
-        return replace(track, keep=track.keep[self.rows], add=track.add[self.rows], detail=detail)
+    def track(self, driving: Driving, own: Array) -> Track:
+        """The compared frames, for a photo with the expression `own` (K,)."""
+        return track_of(self.told, driving, own).rows(self.rows)
 
 
 def photos_in(source: Path) -> list[Path]:
@@ -86,11 +84,12 @@ def evaluate(
     rows = [_row([torch.ones(3, CELL, CELL), *(p.faces[p.height] for p in acted.values())])]
     for path in photos:
         photo = _small(read_photo(path))
-        place = animator.see(photo)[0].perception.alignment
+        seen = animator.see(photo)[0].perception
+        place = seen.alignment
         own = _face(photo.rgb, place, animator.perceiver)
         shown, report[path.name] = [own[0]], {}
         for name, performer in acted.items():
-            frames = animator.animate(photo, performer.track(driving))
+            frames = animator.animate(photo, performer.track(driving, seen.action_units))
             faces = torch.cat([_face(frame, place, animator.perceiver) for frame in frames])
             report[path.name][name] = _gone(person, faces, own)
             report["from performer"][name] += _gone(person, faces, performer.calm) / len(photos)

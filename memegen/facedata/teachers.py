@@ -81,7 +81,8 @@ class Landmarker:
         found = self._landmarker.detect(image)
         if not found.face_landmarks:
             return None
-        points = [(point.x, point.y, point.z) for point in found.face_landmarks[0]]
+        tall = picture.shape[0] / picture.shape[1]  # MediaPipe gives y in heights
+        points = [(point.x, point.y * tall, point.z) for point in found.face_landmarks[0]]
         scores = {one.category_name: float(one.score) for one in found.face_blendshapes[0]}
         rotation = np.asarray(found.facial_transformation_matrixes[0])[:3, :3]
         return Sighting(np.array(points, np.float32), scores, rotation.astype(np.float32))

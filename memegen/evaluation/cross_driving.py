@@ -1,0 +1,44 @@
+"""Photos of some people driven by clips of others: how much of what is performed arrives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from memegen.errors import MemegenError
+from memegen.evaluation import stages, strength
+from memegen.evaluation.acting import Acted, plays
+from memegen.evaluation.judges import Judge
+from memegen.performance.drive import Driving
+from memegen.pipeline import Animator
+
+Report = dict[str, dict[str, float]]
+
+
+def evaluate(
+    photos: list[Path],
+    clips: list[Path],
+    animator: Animator,
+    judge: Judge,
+    driving: Driving,
+    most: int | None = None,
+    by_stage: bool = False,
+) -> tuple[Report, Report]:
+    """`strength.figures` and, if asked for, `stages.figures` of all photos driven by all clips.
+
+    `run` tells how many photos and clips that were, and how many photos had no face.
+    `most`: frames of each clip that are looked at, of which every fourth is played.
+    Raises MemegenError if there is nobody to look at.
+    """
+    performers = [Acted.of(clip, animator, judge, most) for clip in clips]
+    pairs, found = [], []
+    people = set()
+    for played in plays(photos, performers, animator, judge, driving):
+        people.add(played.photo)
+        pairs.append(strength.compared(played))
+        if by_stage:
+            found.append(stages.stages_of(played, animator, driving))
+    if not pairs:
+        raise MemegenError(f"{judge.name} sees no face in these photos")
+    run = {"photos": len(people), "left out": len(photos) - len(people), "clips": len(clips)}
+    report = strength.figures(pairs) | {"run": {name: float(n) for name, n in run.items()}}
+    return report, stages.figures(found) if by_stage else {}
