@@ -12,17 +12,20 @@ import torch
 from PIL import Image
 
 from memegen import recipes
-from memegen.arrays import Array, Picture
+from memegen.arrays import Picture
 from memegen.aus import parse_expression
+from memegen.compositing import Actor, put_back
 from memegen.devices import device_named
 from memegen.errors import UsageError
 from memegen.faces.align import Alignment
 from memegen.faces.choose import Choice, choose, parse_choice
 from memegen.faces.detect import Detector, Face
-from memegen.generators import Painter, Scene, generator_named
+from memegen.footage import follow_clip, painted, plan_of
+from memegen.generators import Scene, generator_named
+from memegen.generators.identity import Identity
 from memegen.generators.tone import TonedPainter, tone_of
 from memegen.geometry.anatomy import load_anatomy
-from memegen.geometry.flow import Box, ring_points
+from memegen.geometry.flow import Box
 from memegen.geometry.head import FACE_MIDDLE, move_head
 from memegen.geometry.motion import FaceMotion
 from memegen.geometry.outline import fill
@@ -35,7 +38,7 @@ from memegen.performance.clip import Clip, open_clip, read_clip
 from memegen.performance.follow import Follower, Performance, performance_of
 from memegen.performance.table import read_csv
 from memegen.photo import Photo, read_photo
-from memegen.tracks import HeadPlace, Track
+from memegen.tracks import Track
 from memegen.weights import DEFAULT_MODEL
 
 _LARGEST = Choice()
@@ -66,27 +69,6 @@ class SeenFace:
 
     face: Face
     perception: Perception
-
-
-@dataclass(frozen=True)
-class _Actor:
-    """One face ready to be painted: where, how, and what it looks like at rest."""
-
-    box: Box
-    inside: Picture  # (h, w, channels) 255 where pixels may change, 0 where they must not
-    painter: Painter
-    own: Array  # (K,)
-    motion: FaceMotion
-    middle: Array  # (2,) pixels of the picture: the middle of the face
-    iod: float  # pixels
-    turn: Array  # (2, 2) crop axes (IOD) to the picture's
-
-    def place(self, place: HeadPlace, target: Array) -> HeadPlace:
-        """What is left of a head's way where the mesh has turned the face for `target` (K,)."""
-        matrix, offset = self.motion.head_affine(target, float(FACE_MIDDLE[2]))
-        here = self.motion.pose.to_crop(FACE_MIDDLE[None])[0, :2]
-        gone = (matrix @ here + offset - here) / self.motion.pose.scale
-        return replace(place, shift=place.shift - self.turn @ gone)
 
 
 class Animator:
@@ -182,15 +164,67 @@ class Animator:
             f"made with memegen, {track.kind} {track.name}",
         )
 
-    def _actor(self, canvas: Picture, seen: Perception, scale: float) -> _Actor:
+    def animate_clip(
+        self,
+        source: str | Path | Clip,
+        recipe: str | recipes.Recipe | Track = "smile",
+        *,
+        au: str | dict[str, float] | None = None,
+        face: int = 1,
+        intensity: float = 1.0,
+        absolute: bool = False,
+        fps: float | None = None,
+        size: int | None = None,
+        warn: Callable[[str], None] = print,
+    ) -> Frames:
+        """Frames of a video or animated picture in which a face plays a recipe; all else is kept.
+
+        recipe, au and intensity as for `animate`; the clip's length counts. What the recipe does
+        is added to what the face does anyway; `absolute` takes the channels over that it sets.
+        face counts from 1, largest first; size is the longest side in pixels (never enlarged).
+        `warn` is told what of a damaged file could not be read.
+        Raises the errors of `memegen.errors`.
+        """
+        recipes.check_ranges(intensity, fps, None)
+        if face < 1:
+            raise UsageError("faces count from 1")
+        side = MAX_SIDE if size is None else _checked(size)
+        clip = source if isinstance(source, Clip) else open_clip(source, fps)
+        track = _track_of(recipe, au, clip.fps, None)
+        if track.fps != clip.fps:
+            track = track.resampled(clip.fps)
+        follower = Follower(self.detector, self.perceiver, face)
+        footage = follow_clip(follower, clip, side, warn)
+        plan = plan_of(footage, track, intensity, absolute)
+        return Frames(
+            painted(footage, plan, clip, side, self.prepare),
+            len(footage),
+            footage.size,
+            clip.fps,
+            clip.animated,
+            f"made with memegen, {track.kind} {track.name}",
+        )
+
+    def _actor(self, canvas: Picture, seen: Perception, scale: float) -> Actor:
         alignment = Alignment(seen.alignment.matrix * scale, seen.alignment.offset * scale)
         motion = FaceMotion.of(seen.landmarks, seen.action_units, load_anatomy())
-        reach = alignment.to_photo(ring_points(seen.landmarks))
-        box = Box.around(reach, 2, *canvas.shape[:2])
-        affine = alignment.affine - np.array([[0, 0, box.left], [0, 0, box.top]], np.float32)
-        scene = Scene(np.ascontiguousarray(canvas[box.slices]), affine, motion)
-        painter = self._generator.prepare(scene)
-        tone = tone_of(scene.picture)
+        return self.prepare(canvas, alignment, motion)
+
+    def prepare(
+        self,
+        canvas: Picture,
+        alignment: Alignment,
+        motion: FaceMotion,
+        identity: Identity | None = None,
+    ) -> Actor:
+        """A face of a picture (H, W, 3 or 4), ready to be painted.
+
+        alignment says where the crop lies whose units the motion's landmarks are in, in the
+        picture's pixels; identity is what several pictures of one person share.
+        """
+        box, scene = Scene.of(canvas, alignment, motion)
+        painter = self._generator.prepare(replace(scene, identity=identity))
+        tone = identity.tone if identity else tone_of(scene.picture)
         if tone is not None:
             painter = TonedPainter(painter, tone, scene.picture)
         local = Box(0, 0, box.right - box.left, box.bottom - box.top)
@@ -199,7 +233,7 @@ class Animator:
         middle = alignment.to_photo(motion.pose.to_crop(FACE_MIDDLE[None])[:, :2])[0]
         turn = alignment.matrix / alignment.width
         iod = float(motion.pose.scale) * alignment.width
-        return _Actor(box, channels, painter, seen.action_units, motion, middle, iod, turn)
+        return Actor(box, channels, painter, motion.own, motion, middle, iod, turn)
 
 
 def beside(frames: Frames, clip: Clip, start: float) -> Frames:
@@ -238,9 +272,13 @@ def _track_of(
 
 
 def _scale_to(photo: Photo, size: int | None) -> float:
-    if size is not None and not 16 <= size <= MAX_SIDE:
+    return 1.0 if size is None else min(1.0, _checked(size) / max(photo.size))
+
+
+def _checked(size: int) -> int:
+    if not 16 <= size <= MAX_SIDE:
         raise UsageError(f"--size {size}: must be 16..{MAX_SIDE} pixels")
-    return min(1.0, size / max(photo.size)) if size else 1.0
+    return size
 
 
 def _scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
@@ -248,7 +286,7 @@ def _scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
 
 
 def _frames(
-    canvas: Picture, actors: list[_Actor], track: Track, intensity: float
+    canvas: Picture, actors: list[Actor], track: Track, intensity: float
 ) -> Iterator[Picture]:
     """Put each actor's change back into the photo, frame by frame."""
     detail = track.detail
@@ -256,19 +294,10 @@ def _frames(
         detail = replace(detail, shift=detail.shift * np.float32(intensity))
     targets = [track.resolve(actor.own, intensity) for actor in actors]
     plays = [actor.painter.paint(t, detail) for actor, t in zip(actors, targets, strict=True)]
-    for index, painted in enumerate(zip(*plays, strict=True)):
+    for index, pictures in enumerate(zip(*plays, strict=True)):
         frame = canvas.copy()
-        for actor, picture in zip(actors, painted, strict=True):
-            view = frame[actor.box.slices]
-            np.clip(picture, 0, 255, out=picture)
-            picture += 0.5
-            new = picture.astype(np.uint8)
-            inside = actor.inside
-            if len(actors) > 1:  # near faces: the later must not undo the earlier one's change
-                inside = inside * (new != canvas[actor.box.slices]).any(-1, keepdims=True)
-            new ^= view
-            new &= inside
-            view ^= new  # `new` where inside, else `view`: four times as fast as a masked copy
+        for actor, picture in zip(actors, pictures, strict=True):
+            put_back(frame, actor, picture, canvas if len(actors) > 1 else None)
         if track.head is not None:
             place = track.head.place(index, intensity)
             for actor, wanted in zip(actors, targets, strict=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -40,14 +40,18 @@ def prefetch(
 
 
 def on_all_cores(
-    function: Callable[[Item], Result], items: list[Item]
+    function: Callable[[Item], Result], items: Iterable[Item]
 ) -> Generator[Result, None, None]:
     """`map(function, items)` for torch and OpenCV work on a CPU: an item a core at a time.
+
+    An iterator is read only a few items ahead of who asks.
 
     As many threads as torch would use inside one operation (so whoever limits those limits this),
     each with one for itself: small operations spend more on sharing themselves out than on work.
     """
-    workers = min(torch.get_num_threads(), MOST_WORKERS, len(items))
+    workers = min(torch.get_num_threads(), MOST_WORKERS)
+    if isinstance(items, Sized):
+        workers = min(workers, len(items))
     if workers < 2:
         yield from map(function, items)
         return

@@ -14,7 +14,8 @@ from shards import make_shards
 
 from memegen import weights
 from memegen.errors import UsageError, WeightsError
-from memegen.generators import Scene, generator_named
+from memegen.generators import Scene, generator_named, mouth_poses
+from memegen.generators.inpaint import pixel_grid
 from memegen.generators.mouth import MouthFrame, MouthLayer, shadow_at
 from memegen.generators.mouth_layers import DARKEST, FALLOFF, jaw_shift, light_at, render
 from memegen.generators.mouth_light import (
@@ -339,3 +340,58 @@ def test_training_says_what_is_missing(
     geometry_in(data)
     assert run_cli("train", str(data), "--model", "mouth", "--out", str(tmp_path / "out")) == 1
     assert not (tmp_path / "out" / "mouth.safetensors").exists()
+
+
+def projection_of(yaw: float, pitch: float, roll: float, iod: float) -> np.ndarray:
+    """(3, 3) as of MouthFrame, degrees: to the picture's right, up, about the line of sight."""
+    turn, lift, spin = np.radians([yaw, pitch, roll])
+    ahead = np.array([np.sin(turn) * np.cos(lift), np.sin(lift), np.cos(turn) * np.cos(lift)])
+    right = np.array([np.cos(turn), 0, -np.sin(turn)])
+    flat = np.stack([iod * right, -iod * np.cross(ahead, right)])
+    flat = np.array([[np.cos(spin), -np.sin(spin)], [np.sin(spin), np.cos(spin)]]) @ flat
+    return np.concatenate([flat, ahead[None]]).astype(np.float32)
+
+
+def test_a_mouth_drawn_once_serves_poses_nearby(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, drawn = load_mouth(), []
+
+    def counted(*args: object) -> object:
+        drawn.append(args)
+        return render(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(mouth_poses, "render", counted)
+    poses = mouth_poses.MouthPoses(model, LIGHT)
+    at = pixel_grid(-60, -30, 90, 120)
+    for yaw, pitch, roll, iod in ((8, -4, 0, 128), (8.7, -4.6, 12, 135)):
+        projection = projection_of(yaw, pitch, roll, iod)
+        for jaw in (None, 0.16):
+            found = poses.sample(projection, LIGHT, jaw, at)
+            own = render(model, projection, LIGHT, jaw is None, jaw or 0.0).sample(*at)
+            off = np.abs(found - own)[..., :3].mean() / own[..., :3].mean()
+            assert off < (0.001 if roll == 0 else 0.08)  # a pixel's shift of every edge is 0.1
+    assert len(drawn) == 2  # one upper and one lower layer
+    half = replace(LIGHT, tooth=LIGHT.tooth / 2)
+    dark = poses.sample(projection, half, 0.16, at)
+    np.testing.assert_allclose(dark[..., :3], found[..., :3] / 2, atol=1e-3)
+    np.testing.assert_array_equal(dark[..., 3:], found[..., 3:])
+    for yaw in range(-40, 40, 2):
+        poses.sample(projection_of(yaw, 0, 0, 24), LIGHT, None, at)
+    assert len(poses._drawn) == mouth_poses.MOST_LAYERS
+
+
+def test_a_strip_of_shadow_does_not_stay_in_a_wide_mouth() -> None:
+    # Lips a little apart, all dark between them; then wide open.
+    picture = np.full((200, 200, 3), 150, np.float32)
+    angle = np.linspace(np.pi, -np.pi, 20, endpoint=False)
+    ring = np.stack([100 + 30 * np.cos(angle), 100 - 4 * np.sin(angle)], 1).astype(np.float32)
+    picture[97:103, 72:128] = 5
+    frame = MouthFrame(np.array([100, 98], np.float32), projection_of(0, 0, 0, 100), 100.0)
+    mouth = MouthLayer(picture, ring, frame, LIGHT)
+    wide = ring.copy()
+    wide[:, 1] = 100 + 5 * (ring[:, 1] - 100)
+    rest, widened = picture.copy(), picture.copy()
+    mouth.paint(rest, ring, STILL, np.zeros(2, np.float32))
+    mouth.paint(widened, wide, STILL, np.array([0, 0.2], np.float32))
+    np.testing.assert_allclose(rest, picture, atol=1)  # nothing asked, nothing changed
+    strip = widened[98:102, 90:110]
+    assert strip.mean() > 30  # teeth, not the photo's 5

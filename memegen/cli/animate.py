@@ -9,18 +9,35 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from memegen.cli import options
+from memegen.cli.clips import (
+    Changes,
+    ClipJob,
+    face_number,
+    is_clip,
+    job_of,
+    suffix_of,
+    write_clip,
+)
 from memegen.cli.console import fail, in_one_line, progress, result, say
 from memegen.errors import UsageError
 from memegen.weights import DEFAULT_MODEL
 
 if TYPE_CHECKING:
+    from memegen.media.formats import Format
+    from memegen.photo import Photo
     from memegen.tracks import Track
 
 SOME_FAILED = 6
 
 
 def animate(
-    photos: Annotated[list[str], typer.Argument(help="Photos to animate.", metavar="PHOTO...")],
+    photos: Annotated[
+        list[str],
+        typer.Argument(
+            help="Photos to animate; videos and animated pictures keep their own motion and sound.",
+            metavar="PHOTO...",
+        ),
+    ],
     recipe: Annotated[
         str,
         typer.Option("--recipe", "-r", help="Recipe name, several joined by +, or a YAML file."),
@@ -49,45 +66,61 @@ def animate(
     still: Annotated[
         bool, typer.Option("--still", help="One picture: the strongest moment of the recipe.")
     ] = False,
+    relative: Annotated[
+        bool,
+        typer.Option(
+            "--relative/--absolute",
+            help="Of videos: add to the face's own expression, or replace it.",
+        ),
+    ] = True,
+    mute: Annotated[bool, typer.Option("--mute", help="Leave a video's sound out.")] = False,
     fmt: options.Format = None,
     model: options.Model = DEFAULT_MODEL,
     device: options.Device = "auto",
 ) -> None:
-    """Animate photos by a recipe or by action units."""
+    """Animate photos by a recipe or by action units; change the expression in videos."""
     from memegen import recipes
-    from memegen.media.formats import format_of, parse_size, representable_fps
+    from memegen.media.formats import format_of, parse_size
+    from memegen.photo import read_photo
 
     recipes.check_ranges(intensity, fps, duration)
 
     limit = parse_size(max_size) if max_size else None
     outputs = [_output(photo, recipe, au, out, fmt, still, len(photos)) for photo in photos]
-    chosen = format_of(fmt or (outputs[0] if outputs[0] != "-" else "gif"))
-    once = loop is False
-    track = _track(recipe, au, fps, duration, once)
-    exact = representable_fps(track.fps, chosen)
-    if exact != track.fps:
-        track = _track(recipe, au, exact, duration, once)
-    if loop:
-        track = replace(track, loops=True)
+    _writable(photos, outputs, fmt)
+    clips = [not still and is_clip(photo) for photo in photos]
+    changes = Changes(1, intensity, not relative, size, loop, mute)
+    if any(clips):
+        changes = replace(changes, face=face_number(face))
+    stills = [path for path, moves in zip(outputs, clips, strict=True) if not moves]
+    chosen = format_of(fmt or (stills[0] if stills and stills[0] != "-" else "gif"))
+    track = _photo_track(recipe, au, fps, duration, loop, chosen)
     if still or not chosen.animated:
         track = track.frame(track.strongest())
     side = size if size is not None else None if still else chosen.default_side or None
-    _writable(photos, outputs, fmt)
-    from memegen.photo import read_photo
 
-    first = read_photo(photos[0]) if len(photos) == 1 else None  # say so before loading networks
+    def read(photo: str, path: str, moves: bool) -> Photo | ClipJob:
+        return job_of(photo, path, fmt, fps) if moves else read_photo(photo)
+
+    # Say so before loading networks.
+    first = read(photos[0], outputs[0], clips[0]) if len(photos) == 1 else None
     from memegen.pipeline import Animator, write
 
     animator = Animator(model, device)
     failed = 0
-    for photo, path in zip(photos, outputs, strict=True):
+    for photo, path, moves in zip(photos, outputs, clips, strict=True):
         try:
-            with progress(Path(photo).name) as follow:
-                frames = animator.animate(
-                    first or read_photo(photo), track, face=face, intensity=intensity, size=side
-                )
-                followed = replace(frames, pictures=iter(follow(frames, len(frames))))
-                written = write(followed, path, fmt=fmt, max_size=limit)
+            source = first or read(photo, path, moves)
+            if isinstance(source, ClipJob):
+                played = _track(recipe, au, source.clip.fps, duration, loop is False)
+                written = write_clip(animator, source, played, changes, limit)
+            else:
+                with progress(Path(photo).name) as follow:
+                    frames = animator.animate(
+                        source, track, face=face, intensity=intensity, size=side
+                    )
+                    followed = replace(frames, pictures=iter(follow(frames, len(frames))))
+                    written = write(followed, path, fmt=fmt, max_size=limit)
         except Exception as error:  # whatever one photo does, the others get their turn
             if len(photos) == 1:
                 raise
@@ -99,6 +132,25 @@ def animate(
     if failed:
         say(f"{failed} of {len(photos)} photos failed")
         raise typer.Exit(SOME_FAILED)
+
+
+def _photo_track(
+    recipe: str,
+    au: str | None,
+    fps: float | None,
+    duration: float | None,
+    loop: bool | None,
+    chosen: Format,
+) -> Track:
+    """What photos play, at a frame rate that their format can say."""
+    from memegen.media.formats import representable_fps
+
+    once = loop is False
+    track = _track(recipe, au, fps, duration, once)
+    exact = representable_fps(track.fps, chosen)
+    if exact != track.fps:
+        track = _track(recipe, au, exact, duration, once)
+    return replace(track, loops=True) if loop else track
 
 
 def _track(
@@ -124,7 +176,8 @@ def _output(
     """Where a photo's animation goes: -o, inside the folder -o, or beside the photo."""
     from memegen.media.formats import format_of
 
-    suffix = format_of(fmt).suffixes[0] if fmt else ".png" if still else ".gif"
+    moving = suffix_of(photo) if is_clip(photo) else ".gif"
+    suffix = format_of(fmt).suffixes[0] if fmt else ".png" if still else moving
     played = "au" if au is not None else Path(recipe).stem.replace("+", "-")
     name = f"{Path(photo).stem}_{played}{suffix}"
     if out is None:

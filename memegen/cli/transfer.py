@@ -10,6 +10,7 @@ import typer
 
 from memegen import aus
 from memegen.cli import options
+from memegen.cli.clips import Changes, face_number, is_clip, job_of, suffix_of, write_clip
 from memegen.cli.console import progress, result, say, write_text
 from memegen.errors import UsageError
 from memegen.weights import DEFAULT_MODEL
@@ -27,7 +28,7 @@ SPEEDS = (0.1, 10.0)
 
 
 def transfer(
-    source: Annotated[str, typer.Argument(help="Photo to animate.")],
+    source: Annotated[str, typer.Argument(help="Photo to animate, or a video to change.")],
     target: Annotated[
         str,
         typer.Argument(help="Whom to copy: a picture, a video, or a CSV of OpenFace's columns."),
@@ -42,8 +43,8 @@ def transfer(
         bool | None,
         typer.Option(
             "--relative/--absolute",
-            help="Add the performer's changes to the photo's own expression (as videos do), or "
-            "take the expression as it is (as pictures do).",
+            help="Add the performer's changes to the own expression (as videos do), or take the "
+            "expression as it is (as pictures do).",
         ),
     ] = None,
     neutral_frame: Annotated[
@@ -84,7 +85,7 @@ def transfer(
     max_size: options.MaxSize = None,
     loop: options.Loop = None,
     compare: Annotated[bool, typer.Option("--compare", help="Show the target beside it.")] = False,
-    mute: Annotated[bool, typer.Option("--mute", help="Leave the target's sound out.")] = False,
+    mute: Annotated[bool, typer.Option("--mute", help="Leave the sound out.")] = False,
     save_track: Annotated[
         Path | None, typer.Option("--save-track", help="Also write the performance as CSV.")
     ] = None,
@@ -98,12 +99,12 @@ def transfer(
         bool, typer.Option("--verbose", help="Say which frames changes are counted from.")
     ] = False,
 ) -> None:
-    """Make a photo copy another face's expression, or a whole performance."""
+    """Make a photo or a video copy another face's expression, or a whole performance."""
     from memegen import recipes
     from memegen.media.encode import target_for
     from memegen.media.formats import format_of, parse_size, representable_fps
     from memegen.performance.clip import open_clip
-    from memegen.performance.drive import Driving, parse_parts
+    from memegen.performance.drive import Driving, parse_parts, track_of
     from memegen.photo import read_photo
 
     recipes.check_ranges(intensity, fps, None)
@@ -111,13 +112,20 @@ def transfer(
     table = Path(target).suffix.lower() == ".csv"
     clip = None if table else open_clip(target, fps)
     still = clip is not None and clip.still
-    path = out or _beside(source, target, fmt, still)
+    onto = is_clip(source)
+    path = out or _beside(source, target, fmt, suffix_of(source) if onto else None, still)
     if Path(path).resolve() in (Path(source).resolve(), Path(target).resolve()):
         raise UsageError(f"{path}: is one of the inputs; choose another name")
     chosen = format_of(fmt or (path if path != "-" else "gif"))
     target_for(path, fmt)
     if compare and (clip is None or still or boomerang):
         raise UsageError("--compare needs a video as target, and no --boomerang")
+    if onto and (compare or boomerang):
+        raise UsageError("--compare and --boomerang need a photo as source")
+    job = job_of(source, path, fmt, fps) if onto else None
+    changes = None
+    if onto:
+        changes = Changes(face_number(face), intensity, relative is False, size, loop, mute)
     limit = parse_size(max_size) if max_size else None
     driving = Driving(
         not still if relative is None else relative,
@@ -128,27 +136,40 @@ def transfer(
         head,
         detail,
     )
-    photo = read_photo(source)  # say so before loading networks
+    photo = None if onto else read_photo(source)  # say so before loading networks
 
     from memegen.pipeline import Animator, beside, write
 
     animator = Animator(model, device)
-    told = animator.watch(target, face=target_face, fps=fps, start=start, end=end, warn=say)
+    told = animator.watch(
+        target, face=target_face, fps=None if onto else fps, start=start, end=end, warn=say
+    )
     _report(told)
     if save_track is not None:
         from memegen.performance.table import to_csv
 
         write_text(save_track, to_csv(told))
-    seen = animator.see(photo, face)[0].perception
-    if verbose and driving.relative:
-        _tell_reference(told, driving, seen.action_units)
-    track = _track(told, driving, still, chosen, seen.action_units)
+    if photo is None:
+        # A clip keeps its own way through the picture: heads turn and tilt where they are.
+        track = track_of(replace(told, heads=None), driving)
+    else:
+        seen = animator.see(photo, face)[0].perception
+        if verbose and driving.relative:
+            _tell_reference(told, driving, seen.action_units)
+        track = _track(told, driving, still, chosen, seen.action_units)
     if save_recipe is not None:
         from memegen.performance.keyframes import recipe_text
 
         text, error = recipe_text(track)
         write_text(save_recipe, text)
         say(f"{save_recipe}: within {error:.2f} of 5 of the performance")
+    if job is not None and changes is not None:
+        track = replace(track.resampled(job.clip.fps, speed), loops=still or bool(loop))
+        written = write_clip(animator, job, track, changes, limit)
+        if written is not None:
+            result(str(written))
+        return
+    assert photo is not None
     rate = representable_fps(fps or track.fps, chosen)
     if rate != track.fps or speed != 1:
         track = track.resampled(rate, speed)
@@ -196,11 +217,13 @@ def _check(
             raise UsageError(f"{file.parent}: no such folder")
 
 
-def _beside(source: str, target: str, fmt: str | None, still: bool) -> str:
+def _beside(source: str, target: str, fmt: str | None, kept: str | None, still: bool) -> str:
+    """Where it goes unless -o says; `kept` is the suffix of a source that is a clip."""
     from memegen.media.formats import format_of
 
     moving = Path(target).suffix.lower() in (".gif", ".webp", ".csv")
-    suffix = format_of(fmt).suffixes[0] if fmt else ".gif" if still or moving else ".mp4"
+    usual = kept or (".gif" if still or moving else ".mp4")
+    suffix = format_of(fmt).suffixes[0] if fmt else usual
     return str(Path(source).parent / f"{Path(source).stem}_{Path(target).stem}{suffix}")
 
 

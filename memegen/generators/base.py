@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from memegen.arrays import Array, Picture
+from memegen.faces.align import Alignment
+from memegen.geometry.flow import Box, ring_points
 from memegen.geometry.motion import FaceMotion
 from memegen.tracks import Detail
+
+if TYPE_CHECKING:
+    from memegen.generators.identity import Identity
 
 
 @dataclass(frozen=True)
@@ -20,6 +25,18 @@ class Scene:
     picture: Picture  # (H, W, 3 or 4) part of the photo, at its own resolution
     to_pixels: Array  # (2, 3) affine from crop units to pixels of `picture`
     motion: FaceMotion
+    identity: Identity | None = None  # what all frames of a clip share; None: told by the picture
+
+    @classmethod
+    def of(cls, canvas: Picture, alignment: Alignment, motion: FaceMotion) -> tuple[Box, Scene]:
+        """The part of a picture (H, W, 3 or 4) that a face may change, and where it lies.
+
+        alignment says where the crop lies whose units the motion's landmarks are in, in pixels.
+        """
+        reach = alignment.to_photo(ring_points(motion.landmarks))
+        box = Box.around(reach, 2, *canvas.shape[:2])
+        affine = alignment.affine - np.array([[0, 0, box.left], [0, 0, box.top]], np.float32)
+        return box, cls(np.ascontiguousarray(canvas[box.slices]), affine, motion)
 
     @property
     def unit(self) -> float:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -47,11 +48,18 @@ class CreaseLayer:
     """The skin of one photo.
 
     picture (1, C, H, W) 0..255; points (478, 2+) landmarks in its pixels; `cell` the spacing in
-    pixels at which positions in the texture are computed.
+    pixels at which positions in the texture are computed; `seed` places the furrows of the
+    forehead, None: a seed of the picture's.
     """
 
     def __init__(
-        self, picture: Tensor, points: Array, motion: FaceMotion, basis: AppearanceBasis, cell: int
+        self,
+        picture: Tensor,
+        points: Array,
+        motion: FaceMotion,
+        basis: AppearanceBasis,
+        cell: int,
+        seed: int | None = None,
     ) -> None:
         self._picture, self._basis, self._motion = picture, basis, motion
         self._box = Box.around(points[:MESH_POINTS, :2], 1, *picture.shape[2:])
@@ -68,8 +76,8 @@ class CreaseLayer:
         mouth = picture[:, :3, self._mouth.slices[0], self._mouth.slices[1]]
         cheeks = np.median([_level_at(picture, points[k]) for k in CHEEKS])
         self._corners = dark_corners(mouth, corners, iod, float(cheeks))[0]
-        shown = picture[0, :3].mean((1, 2)).cpu().numpy()
-        self._furrows = draw_furrows(int(shown.sum() * 1000)) * basis.skin * sides()
+        seed = furrow_seed(picture) if seed is None else seed
+        self._furrows = draw_furrows(seed) * basis.skin * sides()
         self._tint = torch.from_numpy(basis.tint).to(picture.device).view(3, 1, 1)
 
     def _skin(self, points: Array, anatomy: Anatomy, cell: int) -> None:
@@ -180,6 +188,11 @@ class _Cells:
         return found.permute(2, 0, 1)[:, None]
 
 
+def furrow_seed(picture: Tensor) -> int:
+    """The seed that a picture (1, C, H, W) 0..255 gives the furrows of its face."""
+    return int(picture[0, :3].mean((1, 2)).cpu().numpy().sum() * 1000)
+
+
 def within_limits(ratio: Array) -> Array:
     """Log ratios run softly against DARKEST and LIGHTEST."""
     limit = np.where(ratio > 0, np.float32(LIGHTEST), np.float32(DARKEST))
@@ -199,9 +212,8 @@ def vertex_areas(points: Array, triangles: Integers) -> Array:
 
 def eroded(mask: Array, radius: int) -> Array:
     """(H, W) mask in 0..1 drawn in by `radius` pixels."""
-    outside = torch.from_numpy(1 - mask)[None, None]
-    grown = F.max_pool2d(outside, 2 * radius + 1, 1, radius)
-    return np.asarray(1 - grown[0, 0].numpy(), np.float32)
+    size = 2 * radius + 1
+    return np.asarray(cv2.erode(mask, np.ones((size, size), np.uint8)), np.float32)
 
 
 def _level_at(picture: Tensor, point: Array) -> float:
@@ -220,9 +232,7 @@ def dark_corners(picture: Tensor, corners: Array, iod: float, skin: float) -> Te
     dark spots narrower than it reaches.
     """
     size = max(1, int(CORNER_DARK * iod)) * 2 + 1
-    padded = F.pad(picture, (size - 1,) * 4, mode="replicate")
-    closed = -F.max_pool2d(-F.max_pool2d(padded, size, 1), size, 1)
-    closed = F.avg_pool2d(F.pad(closed, (size // 2,) * 4, mode="replicate"), size, 1)
+    closed = _box_mean(_closing(picture, size), size)
     height, width = picture.shape[2:]
     y = torch.arange(height, device=picture.device)[:, None] + 0.5
     x = torch.arange(width, device=picture.device)[None] + 0.5
@@ -233,6 +243,32 @@ def dark_corners(picture: Tensor, corners: Array, iod: float, skin: float) -> Te
     level = torch.einsum("nchw,c->nhw", closed, torch.from_numpy(LUMA).to(picture.device))[:, None]
     bare = ((level / max(skin, 1.0) - BEARD) / (SKIN - BEARD)).clamp(0, 1)
     return (closed - picture).clamp(min=0) * near * bare
+
+
+def _closing(picture: Tensor, size: int) -> Tensor:
+    """(1, C, H, W) the least, over `size` pixels square, of the greatest; edges are held.
+
+    OpenCV's filters take as long for a wide square as for a narrow one, torch's do not.
+    """
+    if picture.device.type != "cpu":
+        padded = F.pad(picture, (size - 1,) * 4, mode="replicate")
+        return -F.max_pool2d(-F.max_pool2d(padded, size, 1), size, 1)
+    reach, square = size - 1, np.ones((size, size), np.uint8)
+    image = np.ascontiguousarray(picture[0].permute(1, 2, 0).numpy())
+    padded_ = cv2.copyMakeBorder(image, *(reach,) * 4, cv2.BORDER_REPLICATE)
+    closed = cv2.erode(cv2.dilate(padded_, square), square)[reach:-reach, reach:-reach]
+    return torch.from_numpy(np.array(closed, np.float32)).permute(2, 0, 1)[None]
+
+
+def _box_mean(values: Tensor, size: int) -> Tensor:
+    """(1, C, H, W) mean over `size` (odd) pixels square; edges are held."""
+    if values.device.type != "cpu":
+        return F.avg_pool2d(F.pad(values, (size // 2,) * 4, mode="replicate"), size, 1)
+    planes = [
+        cv2.blur(np.ascontiguousarray(plane), (size, size), borderType=cv2.BORDER_REPLICATE)
+        for plane in values[0].numpy()
+    ]
+    return torch.from_numpy(np.stack(planes).astype(np.float32))[None]
 
 
 def _log_luma(picture: Tensor) -> Tensor:
@@ -246,6 +282,5 @@ def lines_of(picture: Tensor, radius: float) -> Tensor:
     size = max(1, int(radius)) * 2 + 1
     smooth = log
     for _ in range(2):
-        padded = F.pad(smooth, (size // 2,) * 4, mode="replicate")
-        smooth = F.avg_pool2d(padded, size, stride=1)
+        smooth = _box_mean(smooth, size)
     return LINE_LIMIT * torch.tanh((log - smooth) / LINE_LIMIT)

@@ -8,6 +8,8 @@ of the photo's own. Frames only place it: it slides out of the fold with the lid
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
 from memegen.arrays import Array
@@ -82,9 +84,15 @@ class LidLayer:
         self._rest = LidCurves.of(ring, lid)
         self._room = self._fall(ring)
         self.visible = min(self._box.size) > 3
-        if not self.visible:
-            return
-        patch = picture[self._box.slices]
+        self._patch = picture[self._box.slices]
+
+    @cached_property
+    def _shut(self) -> tuple[Array, Array]:
+        """The lid as it lies when shut, painted when a frame first lowers it.
+
+        Colour, opacity of the skin and of the lashes (h, w, 5), and the lashes' colour (3,).
+        """
+        patch, ring, iod = self._patch, self._ring, self._iod
         x, y = pixel_grid(self._box.left, self._box.top, *self._box.size)
         along, above = self._rest.axes.place(x, y)
         known = self._skin(patch, ring, along, above)
@@ -97,8 +105,7 @@ class LidLayer:
         cover = np.maximum(cover, frame * np.minimum(1, 4 * soften(cover, FRAME_BAND[0] * iod)))
         lashes, colour = self._lashes(patch, skin, along, above)
         lashes *= 1 - frame
-        self._painted = np.concatenate([skin, cover[..., None], lashes[..., None]], -1)
-        self._lash_colour = colour
+        return np.concatenate([skin, cover[..., None], lashes[..., None]], -1), colour
 
     @staticmethod
     def _fall(ring: Array) -> float:
@@ -297,7 +304,8 @@ class LidLayer:
             ),
         )
         su, sv = self._rest.axes.pixels(along, shut)
-        found = sample(self._painted, su - self._box.left, sv - self._box.top)
+        painted, lash_colour = self._shut
+        found = sample(painted, su - self._box.left, sv - self._box.top)
         lap = MEET * iod * float(smoothstep(0.82, 1, np.array(lowered)))
         # Beyond the outer corner there is no edge, only skin that loses its lashes.
         width = 1 + BEYOND * iod * np.clip(-along / 0.1, 0, 1)
@@ -305,4 +313,4 @@ class LidLayer:
         skin = (found[..., 3] * edge * strength)[..., None]
         view += (found[..., :3] - view) * skin
         lash = (found[..., 4] * strength)[..., None]
-        view += (np.minimum(self._lash_colour, view) - view) * lash
+        view += (np.minimum(lash_colour, view) - view) * lash

@@ -11,17 +11,15 @@ import torch
 from torch import Tensor
 
 from memegen import aus
-from memegen.arrays import LUMA, Array
+from memegen.arrays import Array
 from memegen.generators.base import Scene
 from memegen.generators.creases import CreaseLayer
 from memegen.generators.eyes import EyeLayer
-from memegen.generators.inpaint import blur_of, fill_unknown
-from memegen.generators.mouth import MouthFrame, MouthLayer
-from memegen.generators.mouth_light import light_of, light_samples
-from memegen.generators.mouth_model import load_mouth
+from memegen.generators.identity import mouth_of
+from memegen.generators.inpaint import fill_unknown
 from memegen.geometry.anatomy import compose_channels
 from memegen.geometry.appearance import load_appearance
-from memegen.geometry.flow import COARSE, Box, DenseFlow, warp
+from memegen.geometry.flow import COARSE, DenseFlow, warp
 from memegen.geometry.outline import opening
 from memegen.geometry.shape import LEFT_IRIS, RIGHT_IRIS
 from memegen.geometry.topology import (
@@ -45,10 +43,6 @@ _EYES = (
     ("R", EYE_RIGHT, RIGHT_IRIS, LID_SKIN_RIGHT),
     ("L", EYE_LEFT, LEFT_IRIS, LID_SKIN_LEFT),
 )
-# What is drawn into a mouth is so much softer than the edges of the eyes say (blur_of): with it,
-# mouths drawn over real open ones have their Laplacian energy (0.9 times at 352 px a crop, 1.1 at
-# 144 px, medians).
-SOFTER = 1.6
 LIP_SLIP = 0.22  # how far into the lip a closing mouth takes its edge from
 LID_SLIP = 0.5  # how far up a closing lid takes its pixels from, toward the next ring of skin
 
@@ -92,7 +86,9 @@ class MeshPainter:
         self._rest_points = points
         cell = max(1, round(scene.unit / COARSE))
         self._flow = DenseFlow(points, motion.anatomy.triangles, height, width, cell, device)
-        self._creases = CreaseLayer(self._picture, points, motion, load_appearance(), cell)
+        shared = scene.identity
+        seed = shared.furrows if shared else None
+        self._creases = CreaseLayer(self._picture, points, motion, load_appearance(), cell, seed)
         iod = float(motion.pose.scale) * scene.unit
         self._eyes = {
             side: EyeLayer(
@@ -101,25 +97,10 @@ class MeshPainter:
             for side, ring, iris, skin in _EYES
             if eyes
         }
-        model = load_mouth()
-        blur = min(_blur_near(picture, points[list(ring), :2], 0.1 * iod) for _, ring, *_ in _EYES)
-        blur *= SOFTER
-        light = light_of(light_samples(picture, points[:, :2]), model.fit)
-        self._mouth = MouthLayer(
-            picture, points[list(LIPS_INNER), :2], self._mouth_frame(iod), light, model, blur
-        )
+        self._mouth = mouth_of(scene, picture)
         lips = motion.pose.to_face(motion.landmarks[list(LIPS_INNER)])
         lids = motion.pose.to_face(motion.landmarks[list(EYE_LEFT + EYE_RIGHT)])
         self._depth = {"mouth": float(lips[:, 2].mean()) - 0.05, "eyes": float(lids[:, 2].mean())}
-
-    def _mouth_frame(self, iod: float) -> MouthFrame:
-        scene, motion = self._scene, self._scene.motion
-        rest = scene.pixels(motion.rest_landmarks())
-        axes = motion.pose.direction_to_crop(np.eye(3, dtype=np.float32)).T
-        pixels = scene.to_pixels[:, :2] @ axes[:2]
-        toward = -axes[2:] / motion.pose.scale
-        projection = np.concatenate([pixels, toward]).astype(np.float32)
-        return MouthFrame((rest[13, :2] + rest[14, :2]) / 2, projection, iod)
 
     @property
     def frames_together(self) -> int:
@@ -213,9 +194,3 @@ class MeshPainter:
         jaw_only[:, _JAW] = compose_channels(reached)[:, _JAW]  # AU27 and AU25 drop it too
         lip = motion.anatomy.displacement(jaw_only)[:, _LOWER_LIP, :2]
         return lip * np.array([1, -1], np.float32)
-
-
-def _blur_near(picture: Array, points: Array, margin: float) -> float:
-    """How soft (pixels) the picture (H, W, 3) is around points (N, 2) in pixels."""
-    box = Box.around(points, margin, *picture.shape[:2])
-    return blur_of(picture[box.slices] @ LUMA)

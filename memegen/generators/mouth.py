@@ -18,6 +18,7 @@ from memegen.generators.inpaint import (
 from memegen.generators.mouth_layers import Layer, jaw_shift, light_at, render
 from memegen.generators.mouth_light import LUMA, MouthLight
 from memegen.generators.mouth_model import MouthModel, individual, load_mouth
+from memegen.generators.mouth_poses import MouthPoses
 from memegen.geometry.flow import Box
 from memegen.geometry.outline import fill, smooth_ring
 from memegen.geometry.sampling import sample
@@ -27,7 +28,18 @@ OWN_MARGIN, OWN_SHARE = 0.03, 0.2  # IOD inside the photo's lips, at most that s
 SHARP = 0.5  # pixels of blur that what is drawn has by itself, and up to which a photo is sharp
 LEAST_BLUR = 0.35  # pixels that are worth the time
 OWN_GAP = 0.045  # IOD between the photo's lips: below, a line is all that shows
+OPENS = (
+    0.25  # share of that gap about it over which what shows comes in: lips of a clip part slowly
+)
 OWN_EDGE = (-0.12, 0.12)  # IOD below the closed lips: where own upper teeth may end
+# Of a mouth that opens so many times as wide as in the photo, what the photo shows is a strip of
+# shadow amid drawn teeth: share of the opening, up to which it is left out and from which it stays.
+STRIP = (0.3, 0.6)
+# In a clip that strip comes and goes with speech: teeth that are always drawn flicker less.
+CLIP_STRIP = (0.55, 0.9)
+# IOD between the photo's lips: a gap in which teeth are all shade, and one that shows their colour.
+COLOUR_GAP = (0.06, 0.13)
+ALIKE = 0.35  # difference of log red over green, beyond which the photo shows flesh, drawn is tooth
 TOOTHLIKE, REDDEST = 0.62, 1.38  # least luma beside the mouth's brightest, most red over green
 LIKENESS = (0.5, 1.7)  # how far drawn colours are taken to the photo's own
 JAW_STEP = 0.16  # IOD of jaw drop between two drawings of the lower part
@@ -51,6 +63,15 @@ class MouthFrame:
     iod: float  # pixels
 
 
+@dataclass(frozen=True)
+class SharedMouth:
+    """What is one mouth's over all pictures of a person."""
+
+    model: MouthModel  # the person's own
+    edge: float  # where its upper teeth end, IOD below the closed lips
+    poses: MouthPoses
+
+
 class MouthLayer:
     """The mouth of one photo. ring (20, 2) is its opening (LIPS_INNER) in pixels."""
 
@@ -62,39 +83,51 @@ class MouthLayer:
         light: MouthLight,
         model: MouthModel | None = None,
         blur: float = 0.0,
+        shared: SharedMouth | None = None,
     ) -> None:
         self._frame, self._light, self._ring = frame, light, ring
         self._more_blur = float(np.sqrt(max(blur**2 - SHARP**2, 0)))
         self._box = Box.around(ring, 0.1 * frame.iod, *picture.shape[:2])
         self._patch = picture[self._box.slices]
+        self._shared = shared
         seed = zlib.crc32(np.ascontiguousarray(self._patch, np.uint8).tobytes())
-        self._model = individual(model or load_mouth(), seed)
-        self._upper: Layer | None = None
-        self._lower: dict[int, Layer] = {}
+        self.model = shared.model if shared else individual(model or load_mouth(), seed)
+        self._gap, self._strip = _widest(ring), CLIP_STRIP if shared else STRIP
+        self._layers: dict[float | None, Layer] = {}
         self._own: Array | None = None
         self._shows_own = False
-        self._edge = self._model.fit.upper_edge  # IOD below the line of the closed lips
+        # IOD below the line of the closed lips
+        self._edge = shared.edge if shared else self.model.fit.upper_edge
         self._like_own: Array | None = None
         if min(self._box.size) > 3:
             self._take_own()
 
+    @property
+    def own_edge(self) -> float | None:
+        """Where the upper teeth that the photo shows end, IOD below the closed lips, if it does."""
+        return self._edge if self._shows_own else None
+
     def _take_own(self) -> None:
         """Keep what the photo itself shows in its opening, if it is open."""
-        iod, ring = self._frame.iod, self._ring
-        gap = float(np.linalg.norm(ring[1:10] - ring[:10:-1], axis=1).max())
+        iod, ring, gap = self._frame.iod, self._ring, self._gap
         seen = fill(smooth_ring(ring, LIP_CORNERS), self._box)
-        is_open = gap > max(1.5, OWN_GAP * iod)
+        least = max(1.5, OWN_GAP * iod)
+        is_open = smoothstep(least * (1 - OPENS), least * (1 + OPENS), np.array(gap))
         # Not the very edge, where the photo's lips shade its teeth: other lips will be elsewhere.
         inside = soften(seen, min(OWN_MARGIN * iod, OWN_SHARE * gap))
-        sure = smoothstep(0.6, 1.0, inside) * is_open
+        inside = smoothstep(0.6, 1.0, inside)
+        sure = inside * is_open
         self._shows_own = bool(sure.max() > 0)
-        patch = fill_unknown(self._patch, (sure > 0.4).astype(np.float32))
+        patch = fill_unknown(self._patch, (inside > 0.4).astype(np.float32))
         self._own = np.concatenate(
             [patch, sure[..., None], self._patch, np.float32(seen[..., None] > 0)], -1
         )
         if not self._shows_own:
             return
-        self._edge = self._own_edge(gap)
+        if self._shared is None:
+            self._edge = self._own_edge(gap)
+        if gap <= COLOUR_GAP[0] * iod:
+            return
         # What is drawn beside it takes its colours on: the ratio of the two, smooth, continued.
         x, y = pixel_grid(self._box.left, self._box.top, *self._box.size)
         drawn = self._drawn(
@@ -104,6 +137,9 @@ class MouthLayer:
             ring - self._frame.origin,
         )
         known = sure * ((drawn.min(-1) > 12) & (self._patch @ LUMA > 12))
+        redder = np.log((self._patch[..., 0] + 4) / (self._patch[..., 1] + 4))
+        redder -= np.log((drawn[..., 0] + 4) / (drawn[..., 1] + 4))
+        known *= redder < ALIKE
         if known.max() <= 0:
             return
         ratio = np.clip((self._patch + 4) / (drawn + 4), *LIKENESS)
@@ -111,6 +147,7 @@ class MouthLayer:
         even = np.stack([soften(ratio[..., k] * known, 0.05 * iod) for k in range(3)], -1)
         even /= np.maximum(weight, 1e-3)[..., None]
         near = np.clip(soften(known, 0.1 * iod) * 4, 0, 1)[..., None]
+        near *= smoothstep(*COLOUR_GAP, np.array(gap / iod))
         self._like_own = 1 + (fill_unknown(even, np.clip(weight * 4, 0, 1)) - 1) * near
 
     def _own_edge(self, gap: float) -> float:
@@ -133,7 +170,7 @@ class MouthLayer:
         pale &= luma > 0.5 * float(self._light.tooth @ LUMA)
         begun = np.flatnonzero(pale[: max(1, len(pale) // 3)])
         if not len(begun):
-            return self._model.fit.upper_edge
+            return self.model.fit.upper_edge
         after = np.flatnonzero(~pale[begun[0] :])
         end = float(along[begun[0] + after[0] - 1, 0]) if len(after) else 1.0
         edge = top + end * (bottom - top) - self._frame.origin
@@ -159,11 +196,14 @@ class MouthLayer:
         rest_x = inverse[0, 0] * (x - offset[0]) + inverse[0, 1] * (y - offset[1])
         rest_y = inverse[1, 0] * (x - offset[0]) + inverse[1, 1] * (y - offset[1])
         sharp: Array | None = None
+        kept: Array | None = None  # how far what the photo shows stays
         moved = float(np.abs(ring - self._ring).max())
         loose = np.float32(min(1.0, moved / max(1.5, 0.01 * self._frame.iod)))
         if self._own is not None and (self._shows_own or loose < 1):
             own = sample(self._own, rest_x - self._box.left, rest_y - self._box.top)
+            kept = smoothstep(*self._strip, np.array(self._gap / max(_widest(ring), 1e-3)))
             sharp = own[..., 7:] * (1 - loose) + own[..., 3:4] * loose
+            sharp *= np.maximum(kept, 1 - loose)
             pixels = own[..., 4:7] * (1 - loose) + own[..., :3] * loose
         if sharp is None or bool((sharp[..., 0] < 1)[mask > 0].any()):
             edges = (ring - offset) @ inverse.T - self._frame.origin
@@ -171,7 +211,8 @@ class MouthLayer:
                 rest_x - self._frame.origin[0], rest_y - self._frame.origin[1], jaw, edges
             )
             if self._like_own is not None:
-                colour *= sample(self._like_own, rest_x - self._box.left, rest_y - self._box.top)
+                like = sample(self._like_own, rest_x - self._box.left, rest_y - self._box.top)
+                colour *= like if kept is None else 1 + (like - 1) * kept
         else:
             colour = pixels
         if sharp is not None:
@@ -190,12 +231,10 @@ class MouthLayer:
 
         ring (20, 2): the moved opening, likewise from the origin, as if the head had not turned.
         """
-        iod, fit = self._frame.iod, self._model.fit
-        if self._upper is None:
-            self._upper = render(self._model, self._frame.projection, self._light, upper=True)
+        iod, fit = self._frame.iod, self.model.fit
         lift, drop = self._limits(ring, jaw)
         shift = self._frame.projection[:2, 1] * (lift + fit.upper_edge - self._edge)
-        upper = self._upper.sample(x - shift[0], y - shift[1])
+        upper = self._part(None, x - shift[0], y - shift[1])
         lower = self._lower_part(x, y, np.array([jaw[0], drop], np.float32))
         below, above, aside, opening = _lips(x, y, ring, self._frame)
         # What a mouth shows lies the darker the deeper it lies, and the less it is open.
@@ -227,11 +266,11 @@ class MouthLayer:
         Lips that are drawn further from the teeth than those of people would bare gums and roots:
         then the teeth follow the lips.
         """
-        fit, down = self._model.fit, -self._frame.projection[:2, 1]
+        fit, down = self.model.fit, -self._frame.projection[:2, 1]
         along = down / float(down @ down)
         top, bottom = (float((ring[rows] @ along).mean()) for rows in (slice(4, 7), slice(14, 17)))
         lift = max(0.0, self._edge - top - fit.most_upper)
-        edge = -float(jaw_shift(self._model, float(jaw[1]))[1]) - fit.lower_edge
+        edge = -float(jaw_shift(self.model, float(jaw[1]))[1]) - fit.lower_edge
         return lift, float(jaw[1]) + max(0.0, bottom - edge - fit.most_lower)
 
     def _lower_part(self, x: Array, y: Array, jaw: Array) -> Array:
@@ -244,15 +283,26 @@ class MouthLayer:
         for level, weight in ((step, 1 - share), (step + 1, share)):
             if weight < 1e-3:
                 continue
-            if level not in self._lower:
-                self._lower[level] = render(
-                    self._model, self._frame.projection, self._light, False, level * JAW_STEP
-                )
             # Each is moved so that its incisors are where those of the wanted drop would be.
-            move = jaw_shift(self._model, drop) - jaw_shift(self._model, level * JAW_STEP)
+            move = jaw_shift(self.model, drop) - jaw_shift(self.model, level * JAW_STEP)
             shift = self._frame.projection[:2] @ (move + sideways)
-            found += np.float32(weight) * self._lower[level].sample(x - shift[0], y - shift[1])
+            drawn = self._part(level * JAW_STEP, x - shift[0], y - shift[1])
+            found += np.float32(weight) * drawn
         return found
+
+    def _part(self, jaw: float | None, x: Array, y: Array) -> Array:
+        """(h, w, 5) the upper layer (None) or the lower one of a jaw drop (IOD), drawn once."""
+        projection = self._frame.projection
+        if self._shared is not None:
+            return self._shared.poses.sample(projection, self._light, jaw, (x, y))
+        if jaw not in self._layers:
+            self._layers[jaw] = render(self.model, projection, self._light, jaw is None, jaw or 0.0)
+        return self._layers[jaw].sample(x, y)
+
+
+def _widest(ring: Array) -> float:
+    """The greatest gap (pixels) between the lips of an opening (20, 2)."""
+    return float(np.linalg.norm(ring[1:10] - ring[:10:-1], axis=1).max())
 
 
 def shadow_at(distance: Array, shadow: tuple[float, float]) -> Array:

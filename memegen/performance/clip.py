@@ -42,7 +42,7 @@ class Reading:
     """Frames of a clip, and what went wrong while they were read."""
 
     clip: Clip
-    frames: Iterator[Picture]  # (H, W, 3), longest side at most SIDE
+    frames: Iterator[Picture]  # (H, W, 3)
     problem: str | None = None  # set at the end, if a damaged file ended early
 
 
@@ -76,14 +76,16 @@ def open_clip(source: str | Path, fps: float | None = None) -> Clip:
     return Clip(path, rate, about.seconds, about.audio, False, False)
 
 
-def read_clip(clip: Clip, start: float = 0.0, end: float | None = None) -> Reading:
-    """Stream the frames from `start` to `end` seconds."""
+def read_clip(
+    clip: Clip, start: float = 0.0, end: float | None = None, side: int = SIDE
+) -> Reading:
+    """Stream the frames from `start` to `end` seconds, their longest side at most `side` pixels."""
     if clip.still:
-        return Reading(clip, iter([_reduced(read_photo(clip.path).rgb)]))
+        return Reading(clip, iter([_reduced(read_photo(clip.path).rgb, side)]))
     if clip.animated:
-        return Reading(clip, _animated(clip, start, end))
+        return Reading(clip, _animated(clip, start, end, side))
     reading = Reading(clip, iter(()))
-    reading.frames = _decoded(reading, start, end)
+    reading.frames = _decoded(reading, start, end, side)
     return reading
 
 
@@ -118,15 +120,15 @@ def _seconds(frame: Image.Image) -> float:
     return max(float(frame.info.get("duration", 0)) / 1000, 0.0) or MAX_STILL_SECONDS
 
 
-def _reduced(rgb: Picture) -> Picture:
+def _reduced(rgb: Picture, side: int) -> Picture:
     longest = max(rgb.shape[:2])
-    if longest <= SIDE:
+    if longest <= side:
         return rgb
-    size = (round(rgb.shape[1] * SIDE / longest), round(rgb.shape[0] * SIDE / longest))
+    size = (round(rgb.shape[1] * side / longest), round(rgb.shape[0] * side / longest))
     return np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0))
 
 
-def _animated(clip: Clip, start: float, end: float | None) -> Iterator[Picture]:
+def _animated(clip: Clip, start: float, end: float | None, side: int) -> Iterator[Picture]:
     """Frames of an animated picture, each repeated or left out so that the rate is steady."""
     shown, until = 0, 0.0
     with Image.open(clip.path) as image:
@@ -141,13 +143,13 @@ def _animated(clip: Clip, start: float, end: float | None) -> Iterator[Picture]:
                         flat = Image.new("RGB", frame.size, "white")
                         rgba = frame.convert("RGBA")
                         flat.paste(rgba, mask=rgba.getchannel("A"))
-                        picture = _reduced(np.asarray(flat))
+                        picture = _reduced(np.asarray(flat), side)
                     yield picture
 
 
-def _decoded(reading: Reading, start: float, end: float | None) -> Iterator[Picture]:
+def _decoded(reading: Reading, start: float, end: float | None, side: int) -> Iterator[Picture]:
     clip, count = reading.clip, 0
-    command = [ffmpeg(), *decode(clip.path, clip.fps, start, end, SIDE)]
+    command = [ffmpeg(), *decode(clip.path, clip.fps, start, end, side)]
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said)
         assert process.stdout is not None

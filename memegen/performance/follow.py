@@ -40,11 +40,11 @@ _CHECK_SIDE = 48  # pixels that the detector's last network sees
 class Seen:
     """A face in one frame."""
 
-    alignment: Alignment
-    landmarks: Array  # (478, 3) crop units
+    alignment: Alignment  # the crop that would lie on this face; others serve several frames
+    landmarks: Array  # (478, 3) in units of the crop that served this frame
     units: Array  # (K,) channels; head and gaze in camera axes, tilt included
     confidence: float  # 0..1
-    points: Array  # (478, 3) landmarks in pixels of the frame
+    points: Array  # (478, 3) landmarks in pixels of the frame, depth in the same scale
 
 
 @dataclass(frozen=True)
