@@ -370,3 +370,36 @@ def test_what_is_not_there_is_said(tmp_path: Path) -> None:
         animator.watch(tmp_path / "a.gif", start=9)
     with pytest.raises(NoFaceError, match="a: no face 2 in 4 frames"):
         animator.watch(tmp_path / "a.gif", face=2)
+
+
+def test_odd_names_and_deep_colours_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten bits a channel, pixels twice as wide as high, and a name that looks like a protocol."""
+    monkeypatch.chdir(tmp_path)
+    plain = tmp_path / "plain.mkv"
+    command = [
+        ffmpeg(), "-loglevel", "error", "-f", "lavfi", "-i", "testsrc2=s=64x96:d=0.4:r=10",
+        "-vf", "setsar=2", "-pix_fmt", "yuv420p10le", "-c:v", "ffv1", str(plain),
+    ]  # fmt: skip
+    subprocess.run(command, check=True)
+    for name in ("19:45.mkv", "-dash %d [x]*.mkv"):
+        plain.rename(tmp_path / name)
+        plain = tmp_path / name
+        frames = list(read_clip(open_clip(name)).frames)
+        assert len(frames) == 4 and frames[0].shape == (96, 128, 3)
+        assert frames[0].std() > 20
+
+
+def test_high_dynamic_range_is_told_and_mapped(tmp_path: Path) -> None:
+    path = tmp_path / "hlg.mp4"
+    command = [
+        ffmpeg(), "-loglevel", "error", "-f", "lavfi", "-i", "color=c=white:s=64x64:d=0.2:r=10",
+        "-pix_fmt", "yuv420p10le", "-c:v", "libx264", "-x264-params",
+        "colorprim=bt2020:transfer=arib-std-b67:colormatrix=bt2020nc", str(path),
+    ]  # fmt: skip
+    subprocess.run(command, check=True)
+    clip = open_clip(path)
+    assert clip.hdr
+    (frame, *_) = read_clip(clip).frames
+    assert frame.shape == (64, 64, 3) and 150 < frame.mean() <= 255

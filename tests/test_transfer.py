@@ -132,5 +132,6 @@ def test_sound_is_an_input_of_its_own() -> None:
     sound = Sound(Path("a.mp4"), 1.5, 2.0)
     arguments = encode("mp4", stream, Quality(), ["-i", "-"], "o.mp4", "hello", sound)
     joined = " ".join(arguments)
-    assert "-ss 1.500000 -t 2.000000 -i a.mp4 -map 0:v:0 -map 1:a:0 -c:a aac" in joined
-    assert "a.mp4" not in encode("gif", stream, Quality(), ["-i", "-"], "o.gif", "hello", sound)
+    file = f"file:{Path('a.mp4').absolute()}"
+    assert f"-ss 1.500000 -t 2.000000 -i {file} -map 0:v:0 -map 1:a:0 -c:a aac" in joined
+    assert file not in encode("gif", stream, Quality(), ["-i", "-"], "o.gif", "hello", sound)

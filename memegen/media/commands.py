@@ -44,20 +44,47 @@ def raw_input(stream: Stream) -> list[str]:
     return ["-f", "rawvideo", "-pix_fmt", pixels, "-s", size, "-r", f"{stream.fps:.6f}", "-i", "-"]
 
 
+def as_file(path: Path) -> str:
+    """A path as ffmpeg takes it for a file, whatever it is called: `19:45.mp4` is no protocol."""
+    return f"file:{path.absolute()}"
+
+
 def probe(path: Path) -> list[str]:
     """Describe a file on standard error (and fail, for want of an output)."""
-    return ["-hide_banner", "-nostdin", "-i", str(path)]
+    return ["-hide_banner", "-nostdin", "-i", as_file(path)]
 
 
-def decode(path: Path, fps: float, start: float, end: float | None, side: int) -> list[str]:
-    """Decode a video to PPM pictures: upright, at a steady rate, at most `side` pixels long."""
+# High dynamic range to what screens without it show: linear light, diffuse white at 203 cd/m2
+# (ITU-R BT.2408), the rest rolled off, then BT.709.
+TONE_MAP = (
+    "zscale=t=linear:npl=203,format=gbrpf32le,zscale=p=bt709,tonemap=hable:desat=0,"
+    "zscale=t=bt709:m=bt709:r=tv,format=yuv444p"
+)
+
+
+def decode(
+    path: Path, fps: float, start: float, end: float | None, side: int, hdr: bool = False
+) -> list[str]:
+    """Decode a video to PPM pictures of 8 bits: upright, at a steady rate, pixels square.
+
+    At most `side` pixels long. `hdr`: its light is coded for high dynamic range (HLG or PQ).
+    """
+    square = "scale='trunc(iw*max(1,sar)/2)*2':'trunc(ih*max(1,1/sar)/2)*2',setsar=1"
     smaller = (
         f"scale='if(gte(iw,ih),min({side},iw),-2)':'if(gte(iw,ih),-2,min({side},ih))':flags=area"
     )
+    # Pictures from the beginning on, though the first may come later than the sound; and no cover.
+    filters = [
+        f"fps={fps:.6f}:start_time=0",
+        square,
+        smaller,
+        *([TONE_MAP] if hdr else []),
+        "format=rgb24",
+    ]
     until = [] if end is None else ["-t", f"{end - start:.6f}"]
     return [
-        "-hide_banner", "-nostdin", "-loglevel", "error", "-ss", f"{start:.6f}", "-i", str(path),
-        *until, "-map", "0:v:0", "-vf", f"fps={fps:.6f},{smaller}",
+        "-hide_banner", "-nostdin", "-loglevel", "error", "-ss", f"{start:.6f}", "-i",
+        as_file(path), *until, "-map", "0:V:0", "-vf", ",".join(filters),
         "-f", "image2pipe", "-c:v", "ppm", "-",
     ]  # fmt: skip
 
@@ -66,7 +93,7 @@ def lossless(stream: Stream, out: Path) -> list[str]:
     """Keep raw frames in a fast lossless file, for encoders that read their input twice."""
     pixels = "bgra" if stream.alpha else "bgr0"
     return [*raw_input(stream), "-c:v", "ffv1", "-level", "3", "-g", "1", "-pix_fmt", pixels,
-            "-f", "nut", str(out)]  # fmt: skip
+            "-f", "nut", as_file(out)]  # fmt: skip
 
 
 def encode(
@@ -83,7 +110,7 @@ def encode(
     tags = ["-map_metadata", "-1", "-metadata", f"comment={comment}"]
     if sound is None or name != "mp4":
         return [*source, *build(stream, quality), *tags, out]
-    track = ["-ss", f"{sound.start:.6f}", "-t", f"{sound.seconds:.6f}", "-i", str(sound.path)]
+    track = ["-ss", f"{sound.start:.6f}", "-t", f"{sound.seconds:.6f}", "-i", as_file(sound.path)]
     voices = ["-map", "0:v:0", "-map", "1:a:0", "-c:a", "aac", "-b:a", "160k"]
     return [*source, *track, *voices, *build(stream, quality), *tags, out]
 

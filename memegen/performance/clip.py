@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import subprocess
 import tempfile
@@ -22,7 +23,10 @@ from memegen.photo import picture_kind, read_photo
 SIDE = 960  # longest side of frames: enough for any face, and cheap to move
 DEFAULT_FPS = 25.0
 FPS_RANGE = (1.0, 60.0)  # rates outside are brought into it
-MAX_STILL_SECONDS = 0.04  # an animated picture's frame without a time
+# Frames of animated pictures with less are shown for so long, as browsers do (seconds).
+SHORTEST_SECONDS, SHOWN_SECONDS = 0.011, 0.1
+HDR_TRANSFERS = ("arib-std-b67", "smpte2084")  # HLG and PQ, as ffmpeg calls them
+PATIENCE = 60  # seconds that describing a file, or ending after its last picture, may take
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,7 @@ class Clip:
     audio: bool
     still: bool  # one picture
     animated: bool  # an animated picture, read by Pillow
+    hdr: bool = False  # a video whose light is coded for high dynamic range
 
 
 @dataclass
@@ -66,14 +71,19 @@ def open_clip(source: str | Path, fps: float | None = None) -> Clip:
             raise MemegenError(f"{path}: damaged picture ({error})") from None
         rate = _in_range(fps or 1 / float(np.median(times)))
         return Clip(path, rate, sum(times), False, False, True)
-    run = subprocess.run([ffmpeg(), *probe(path)], capture_output=True, check=False)
+    try:
+        run = subprocess.run(
+            [ffmpeg(), *probe(path)], capture_output=True, check=False, timeout=PATIENCE
+        )
+    except subprocess.TimeoutExpired:
+        raise MemegenError(f"{path}: takes too long to look at; is it a video?") from None
     about = parse_probe(run.stderr.decode("utf-8", "replace"))
     if about is None:
         raise MemegenError(f"{path}: neither a picture nor a video that memegen can read")
     if not about.video:
         raise MemegenError(f"{path}: has sound but no pictures")
     rate = _in_range(fps or about.fps or DEFAULT_FPS)
-    return Clip(path, rate, about.seconds, about.audio, False, False)
+    return Clip(path, rate, about.seconds, about.audio, False, False, about.hdr)
 
 
 def read_clip(
@@ -97,6 +107,7 @@ class Probe:
     audio: bool
     fps: float | None
     seconds: float | None
+    hdr: bool = False
 
 
 def parse_probe(text: str) -> Probe | None:
@@ -109,7 +120,8 @@ def parse_probe(text: str) -> Probe | None:
     fps = float(rate[1]) * (1000 if rate[2] else 1) if rate else None
     time = re.search(r"Duration: (\d+):(\d+):([\d.]+)", text)
     seconds = int(time[1]) * 3600 + int(time[2]) * 60 + float(time[3]) if time else None
-    return Probe(bool(videos), any("Audio:" in s for s in streams), fps or None, seconds)
+    hdr = bool(videos) and any(name in videos[0] for name in HDR_TRANSFERS)
+    return Probe(bool(videos), any("Audio:" in s for s in streams), fps or None, seconds, hdr)
 
 
 def _in_range(fps: float) -> float:
@@ -117,7 +129,8 @@ def _in_range(fps: float) -> float:
 
 
 def _seconds(frame: Image.Image) -> float:
-    return max(float(frame.info.get("duration", 0)) / 1000, 0.0) or MAX_STILL_SECONDS
+    told = float(frame.info.get("duration", 0)) / 1000
+    return told if told >= SHORTEST_SECONDS else SHOWN_SECONDS
 
 
 def _reduced(rgb: Picture, side: int) -> Picture:
@@ -149,7 +162,7 @@ def _animated(clip: Clip, start: float, end: float | None, side: int) -> Iterato
 
 def _decoded(reading: Reading, start: float, end: float | None, side: int) -> Iterator[Picture]:
     clip, count = reading.clip, 0
-    command = [ffmpeg(), *decode(clip.path, clip.fps, start, end, side)]
+    command = [ffmpeg(), *decode(clip.path, clip.fps, start, end, side, clip.hdr)]
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said)
         assert process.stdout is not None
@@ -157,7 +170,9 @@ def _decoded(reading: Reading, start: float, end: float | None, side: int) -> It
             while (frame := read_ppm(process.stdout)) is not None:
                 count += 1
                 yield frame
-            process.wait()
+            process.stdout.close()  # or who still writes what nobody reads would wait for ever
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(PATIENCE)
         finally:
             process.kill()
             process.wait()
