@@ -11,6 +11,7 @@ import numpy as np
 
 from memegen.arrays import Array, Picture
 from memegen.geometry.flow import Box
+from memegen.geometry.sampling import sample_picture
 from memegen.tracks import HeadPlace
 
 FACE_MIDDLE = np.array([0, -0.35, 0.1], np.float32)  # face coordinates, IOD
@@ -71,12 +72,9 @@ def move_head(picture: Picture, middle: Array, iod: float, place: HeadPlace) -> 
     dense = cv2.warpAffine(
         field, np.array([[STEP, 0, 0], [0, STEP, 0]], np.float64), scale, flags=cv2.INTER_LINEAR
     )[:rows, :columns]
-    own_y, own_x = np.mgrid[:rows, :columns].astype(np.float32)
+    own_y, own_x = np.mgrid[:rows, :columns].astype(np.float32) + np.float32(0.5)
     own = np.stack([own_x + box.left, own_y + box.top], -1)
-    moved = cv2.remap(
-        picture, own + dense, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-    ).reshape(rows, columns, -1)
-    picture[box.slices] = moved
+    picture[box.slices] = sample_picture(picture, (own + dense).astype(np.float32))
     return box
 
 

@@ -6,7 +6,7 @@ fast as torch; elsewhere, and where gradients are wanted, torch does. Both round
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from memegen.arrays import Array
+from memegen.arrays import Array, Picture
 
 Border = Literal["reflection", "border", "zeros"]  # what lies beyond an image, in torch's words
 _BORDERS = {
@@ -23,6 +23,7 @@ _BORDERS = {
     "zeros": cv2.BORDER_CONSTANT,
 }
 _EXACT = (1, 3, 4)  # channels that OpenCV interpolates in floats; others at 1/32 pixel
+_NO_MAP: Any = None  # positions are one array of pairs; stubs of some versions want a second
 _AT_ONCE = 4  # channels that OpenCV enlarges and merges together
 _LONGEST = 32_000  # pixels of a side: beyond, OpenCV's positions overflow
 
@@ -31,6 +32,18 @@ def sample(patch: Array, x: Array, y: Array, border: Border = "border") -> Array
     """Bilinear samples of (H, W, C) at pixels x, y (h, w): (h, w, C)."""
     position = np.stack([x, y], -1) - np.float32(0.5)
     return _remap(patch, position.astype(np.float32, copy=False), border, cv2.INTER_LINEAR)
+
+
+def sample_picture(picture: Picture, position: Array) -> Picture:
+    """(H, W, C) bytes at pixels position (h, w, 2), x first: (h, w, C), bicubic, borders held."""
+    found = cv2.remap(
+        picture,
+        position - np.float32(0.5),
+        _NO_MAP,
+        cv2.INTER_CUBIC,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return np.asarray(found, np.uint8).reshape(*position.shape[:2], picture.shape[2])
 
 
 def sample_images(
@@ -89,7 +102,7 @@ def _remap(patch: Array, position: Array, border: Border, how: int) -> Array:
         return np.zeros((*position.shape[:2], channels), np.float32)
     if channels in _EXACT:
         source = np.ascontiguousarray(patch, np.float32)
-        found = cv2.remap(source, position, None, how, borderMode=_BORDERS[border])
+        found = cv2.remap(source, position, _NO_MAP, how, borderMode=_BORDERS[border])
         return np.asarray(found, np.float32).reshape(*position.shape[:2], channels)
     first = 4 if channels > 4 else 1
     parts = (patch[..., :first], patch[..., first:])
