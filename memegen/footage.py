@@ -15,6 +15,7 @@ import numpy as np
 from memegen import aus
 from memegen.arrays import Array, Mask, Picture
 from memegen.compositing import Actor, put_back
+from memegen.curves import smoothstep
 from memegen.errors import NoFaceError
 from memegen.faces.align import Alignment, align, five_points
 from memegen.generators import Scene
@@ -118,7 +119,7 @@ def strengths(seen: Mask, turned: Array, fps: float) -> Array:
         allowed = offset / reach
         eased[offset:] = np.minimum(eased[offset:], shown[:-offset] + allowed)
         eased[:-offset] = np.minimum(eased[:-offset], shown[offset:] + allowed)
-    return np.asarray(eased * eased * (3 - 2 * eased), np.float32)
+    return smoothstep(0, 1, eased)
 
 
 def follow_clip(
@@ -252,8 +253,7 @@ def _ending(track: Track, length: int) -> Array:
     if track.loops or track.kind != "performance":
         return np.ones(length, np.float32)
     over = (np.arange(length) - len(track) + 1) / max(1.0, EASE * track.fps)
-    left = 1 - np.clip(over, 0, 1)
-    return np.asarray(left * left * (3 - 2 * left), np.float32)
+    return smoothstep(0, 1, 1 - over)
 
 
 def painted(

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from memegen.curves import soft_limit
 from memegen.geometry.head import (
     GONE,
     MOST_SHIFT,
@@ -10,7 +11,6 @@ from memegen.geometry.head import (
     UPWARD,
     limited,
     move_head,
-    soft_limit,
 )
 from memegen.tracks import HeadPath, HeadPlace
 
@@ -70,11 +70,15 @@ def test_no_place_folds_the_picture() -> None:
 
 
 def test_limits_are_soft() -> None:
-    assert soft_limit(SHIFT, SHIFT, MOST_SHIFT) == SHIFT
-    assert SHIFT < soft_limit(2 * SHIFT, SHIFT, MOST_SHIFT) < MOST_SHIFT
-    assert soft_limit(-9.0, SHIFT, MOST_SHIFT) == pytest.approx(-MOST_SHIFT, abs=1e-3)
+    values = np.array([SHIFT, 2 * SHIFT, -9.0], np.float32)
+    found = soft_limit(values, SHIFT, MOST_SHIFT)
+    assert found[0] == values[0]
+    assert SHIFT < found[1] < MOST_SHIFT
+    assert found[2] == pytest.approx(-MOST_SHIFT, abs=1e-3)
     kept = limited(place(right=0.3, down=0.3, zoom=0.1, tilt=-9))
-    assert kept.shift == pytest.approx([0.3, 0.3]) and (kept.zoom, kept.tilt) == (0.1, -9)
+    assert kept.shift == pytest.approx([0.3, 0.3]) and (kept.zoom, kept.tilt) == pytest.approx(
+        (0.1, -9)
+    )
 
 
 def test_paths_are_cut_and_mixed() -> None:

@@ -6,10 +6,11 @@ import torch
 from conftest import vector
 
 from memegen import aus
+from memegen.curves import smoothstep
 from memegen.facedata.labels import gaze_of_scores
 from memegen.generators import Scene, generator_named
 from memegen.generators.eyes import EyeLayer
-from memegen.generators.inpaint import fill_unknown, pixel_grid, smoothstep, soften
+from memegen.generators.inpaint import fill_unknown, pixel_grid, soften
 from memegen.geometry.anatomy import Anatomy, compose_channels
 from memegen.geometry.motion import FaceMotion
 from memegen.geometry.sampling import sample

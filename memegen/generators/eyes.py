@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from memegen.arrays import Array, Mask
-from memegen.generators.inpaint import fill_unknown, pixel_grid, smoothstep, soften
+from memegen.curves import smoothstep
+from memegen.generators.inpaint import fill_unknown, pixel_grid, soften
 from memegen.generators.lids import LUMA, LidLayer
 from memegen.geometry.flow import Box
 from memegen.geometry.lids import LidCurves

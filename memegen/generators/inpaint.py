@@ -66,12 +66,6 @@ def gaussian(patch: Array, sigma: float) -> Array:
     return np.asarray(blurred, np.float32).reshape(patch.shape)
 
 
-def smoothstep(low: float, high: float, value: Array) -> Array:
-    """0 below `low`, 1 above `high`, smooth between."""
-    t = np.clip((value - low) / (high - low), 0, 1)
-    return np.asarray(t * t * (3 - 2 * t), np.float32)
-
-
 def pixel_grid(left: int, top: int, height: int, width: int) -> tuple[Array, Array]:
     """X and y (height, width) of pixel centres."""
     y, x = np.mgrid[top : top + height, left : left + width].astype(np.float32) + 0.5

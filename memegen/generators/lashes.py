@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from memegen.arrays import Array
-from memegen.generators.inpaint import smoothstep
+from memegen.curves import smoothstep
 from memegen.geometry.flow import Box
 from memegen.geometry.lids import LidCurves
 

@@ -13,7 +13,8 @@ from functools import cached_property
 import numpy as np
 
 from memegen.arrays import Array
-from memegen.generators.inpaint import blur_of, fill_unknown, pixel_grid, smoothstep, soften
+from memegen.curves import smoothstep
+from memegen.generators.inpaint import blur_of, fill_unknown, pixel_grid, soften
 from memegen.generators.lashes import draw_lashes
 from memegen.geometry.flow import Box
 from memegen.geometry.lids import LidCurves

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from memegen.arrays import Array
+from memegen.curves import smoothstep
 from memegen.generators.inpaint import (
     fill_unknown,
     gaussian,
     pixel_grid,
-    smoothstep,
     soften,
 )
 from memegen.generators.mouth_layers import Layer, jaw_shift, light_at, render

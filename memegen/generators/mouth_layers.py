@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from memegen.arrays import Array, Integers, Mask
-from memegen.generators.inpaint import smoothstep, soften
+from memegen.curves import smoothstep
+from memegen.generators.inpaint import soften
 from memegen.generators.mouth_light import MouthLight
 from memegen.generators.mouth_model import (
     ANCHOR,

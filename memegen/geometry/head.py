@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from memegen.arrays import Array, Picture
+from memegen.curves import smoothstep, soft_limit
 from memegen.geometry.flow import Box
 from memegen.geometry.sampling import sample_picture
 from memegen.tracks import HeadPlace
@@ -28,18 +29,11 @@ STEP = 8  # pixels between positions that are computed; between them the field i
 
 def limited(place: HeadPlace) -> HeadPlace:
     """The same, softly within what surroundings bear."""
-    length = float(np.linalg.norm(place.shift))
-    share = soft_limit(length, SHIFT, MOST_SHIFT) / length if length > 0 else 1.0
-    zoom = soft_limit(place.zoom, ZOOM, MOST_ZOOM)
-    return HeadPlace(place.shift * share, zoom, soft_limit(place.tilt, TILT, MOST_TILT))
-
-
-def soft_limit(value: float, exact: float, most: float) -> float:
-    """`value` up to `exact`, then ever less of it, never `most`."""
-    beyond = max(abs(value) - exact, 0.0)
-    if beyond == 0:
-        return value
-    return float(np.sign(value) * (exact + (most - exact) * -np.expm1(-beyond / (most - exact))))
+    length = np.asarray(np.linalg.norm(place.shift))
+    share = soft_limit(length, SHIFT, MOST_SHIFT) / length if length > 0 else np.float32(1)
+    zoom = float(soft_limit(np.asarray(place.zoom), ZOOM, MOST_ZOOM))
+    tilt = float(soft_limit(np.asarray(place.tilt), TILT, MOST_TILT))
+    return HeadPlace(place.shift * share, zoom, tilt)
 
 
 def move_head(picture: Picture, middle: Array, iod: float, place: HeadPlace) -> Box | None:
@@ -85,9 +79,9 @@ def _share(away: Array, inset: Array) -> Array:
     shoulders stretch toward it, where a head beside it is moved whole.
     """
     distance = np.hypot(away[..., 0], np.where(away[..., 1] < 0, UPWARD, 1) * away[..., 1])
-    follows = 1 - _smoothstep((distance - WHOLE) / (GONE - WHOLE))
-    below = _smoothstep(away[..., 1] - CHIN)
-    return follows * (1 - below * (1 - _smoothstep(inset / BORDER)))
+    follows = 1 - smoothstep(WHOLE, GONE, distance)
+    below = smoothstep(CHIN, CHIN + 1, away[..., 1])
+    return follows * (1 - below * (1 - smoothstep(0, BORDER, inset)))
 
 
 def _inset(at: Array, size: tuple[int, int]) -> Array:
@@ -95,8 +89,3 @@ def _inset(at: Array, size: tuple[int, int]) -> Array:
     height, width = size
     x, y = at[..., 0], at[..., 1]
     return np.asarray(np.minimum(np.minimum(x, width - x), np.minimum(y, height - y)))
-
-
-def _smoothstep(value: Array) -> Array:
-    t = np.clip(value, 0, 1)
-    return np.asarray(t * t * (3 - 2 * t), np.float32)

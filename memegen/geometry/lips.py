@@ -12,6 +12,7 @@ import numpy as np
 
 from memegen import aus
 from memegen.arrays import Array
+from memegen.curves import smoothstep
 from memegen.geometry.topology import LOWER_LIP_EDGE, UPPER_LIP_EDGE
 
 UPPER, LOWER = list(UPPER_LIP_EDGE), list(LOWER_LIP_EDGE)
@@ -38,7 +39,7 @@ class LipLine:
     def of(cls, face: Array, own: Array) -> LipLine:
         """Of landmarks (478, 3) in face coordinates (IOD) and the photo's expression (K,)."""
         gap = float(np.median((face[UPPER, 1] - face[LOWER, 1])[1:-1]))
-        return cls(float(1 - _smoothstep(SHUT_GAP, OPEN_GAP, np.float32(gap))), own)
+        return cls(float(1 - smoothstep(SHUT_GAP, OPEN_GAP, np.float32(gap))), own)
 
     def sealed(self, face: Array) -> Array:
         """(478, 3) the same landmarks, with the rings of shut lips on one smooth curve."""
@@ -55,7 +56,7 @@ class LipLine:
         """(T,) 0..1 of (T, K) expressions: how far lips that are shut in the photo may open."""
         rows = [aus.INDEX[channel] for channel in PARTING]
         more = np.clip(targets[:, rows] - self.own[rows], 0, None) @ np.array([*PARTING.values()])
-        return self.shut * _smoothstep(0, PARTED, more) + 1 - self.shut
+        return self.shut * smoothstep(0, PARTED, more) + 1 - self.shut
 
     def moved(self, points: Array, face: Array, targets: Array) -> tuple[Array, Array]:
         """Where the edges of the lips go: middles and half gaps, (T, 11, 3) each, corner to corner.
@@ -92,8 +93,3 @@ def _polynomial(line: Array) -> Array:
     powers = np.stack([(1 - along**2) * along**k for k in range(LINE_DEGREE - 1)], 1)
     fit = np.linalg.lstsq(powers, line - chord, rcond=None)[0]
     return (chord + powers @ fit).astype(np.float32)  # type: ignore[no-any-return]
-
-
-def _smoothstep(low: float, high: float, value: Array | np.float32) -> Array:
-    share = np.clip((value - low) / (high - low), 0, 1)
-    return np.asarray(share * share * (3 - 2 * share), np.float32)

@@ -8,6 +8,7 @@ import numpy as np
 
 from memegen import aus
 from memegen.arrays import Array, Mask
+from memegen.curves import soft_limit
 from memegen.geometry.anatomy import Anatomy, compose_channels
 from memegen.geometry.lips import LipLine
 from memegen.geometry.shape import LEFT_IRIS, RIGHT_IRIS, Pose, fit_pose, rotation_of
@@ -296,9 +297,7 @@ def within_reach(wanted: Array, own: Array) -> Array:
     uncovers = (change * own < 0) & np.array([True, True, False])
     most = np.clip(MOST_TURN - BACK * np.abs(own) * uncovers, LEAST_TURN, MOST_TURN)
     exact = most * (EXACT_TURN / MOST_TURN)
-    beyond = np.clip(np.abs(change) - exact, 0, None)
-    soft = np.sign(change) * (exact + (most - exact) * (1 - np.exp(-beyond / (most - exact))))
-    return np.asarray(own + np.where(beyond > 0, soft, change), np.float32)
+    return np.asarray(own + soft_limit(change, exact, most), np.float32)
 
 
 def _uncross(ring: Array) -> Array:

@@ -9,6 +9,7 @@ import numpy as np
 
 from memegen import aus
 from memegen.arrays import Array, Mask
+from memegen.curves import smoothstep
 from memegen.errors import UsageError, nearest
 from memegen.geometry.anatomy import load_anatomy
 from memegen.geometry.shape import MESH_POINTS, fit_pose
@@ -164,8 +165,7 @@ def presence(performance: Performance) -> Array:
     after = np.searchsorted(seen, at).clip(0, len(seen) - 1)
     before = (np.searchsorted(seen, at, "right") - 1).clip(0)
     away = np.minimum(np.abs(seen[after] - at), np.abs(at - seen[before])) / performance.fps
-    gone = np.clip((away - HELD) / LET_GO, 0, 1)
-    return np.asarray(1 - gone * gone * (3 - 2 * gone), np.float32)
+    return np.asarray(1 - smoothstep(HELD, HELD + LET_GO, away), np.float32)
 
 
 def head_path(performance: Performance, weights: Array, driving: Driving) -> HeadPath:

@@ -21,10 +21,11 @@ from torch import Tensor
 
 from memegen import aus, weights
 from memegen.arrays import LUMA, Array, Integers, Mask
+from memegen.curves import smoothstep
 from memegen.errors import MemegenError
 from memegen.facedata.labels import IctBasis, action_units, load_basis
 from memegen.facedata.shards import FaceLabels, load_labels, read_jpegs
-from memegen.generators.inpaint import smoothstep, soften
+from memegen.generators.inpaint import soften
 from memegen.geometry.appearance import FLOOR, AppearanceBasis
 from memegen.geometry.flow import Box
 from memegen.geometry.outline import fill
