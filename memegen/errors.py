@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
+
+# What says that memory ran out, in words of torch, OpenCV, C++, the loader, Python and ffmpeg.
+_NO_MEMORY = (
+    "can't allocate memory", "cannot allocate memory", "out of memory", "bad_alloc",
+    "insufficient memory", "failed to map segment", "can't start new thread", "failed to allocate",
+    "not enough memory",
+)  # fmt: skip
 
 
 class MemegenError(Exception):
@@ -41,3 +49,10 @@ def nearest(word: str, choices: Iterable[str]) -> str:
     by_folded = {choice.casefold(): choice for choice in choices}
     found = difflib.get_close_matches(word.casefold(), list(by_folded), n=1, cutoff=0.5)
     return f", did you mean '{by_folded[found[0]]}'?" if found else ""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error, whoever raised it, says that there was not enough memory."""
+    if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+        return True
+    return any(words in str(error).lower() for words in _NO_MEMORY)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from memegen import aus
 from memegen.errors import WeightsError
+from memegen.files import written_whole
 
 if TYPE_CHECKING:
     import torch
@@ -165,9 +166,8 @@ def save(
     if not all(torch.isfinite(t).all() for t in kept.values() if t.is_floating_point()):
         raise WeightsError(f"{path}: not written, the weights hold infinite or undefined numbers")
     about = {"format": FORMAT, "architecture": architecture, "config": json.dumps(dict(config))}
-    partial = path.with_name(path.name + ".part")
-    save_file(kept, partial, about | metadata)
-    partial.replace(path)
+    with written_whole(path) as partial:
+        save_file(kept, partial, about | metadata)
 
 
 def mix(parts: list[tuple[str, float]]) -> Weights:

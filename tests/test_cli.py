@@ -212,7 +212,7 @@ def test_missing_and_wrong_weights(
 def test_read_only_folder(
     copy: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("memegen.media.encode.os.access", lambda *_: False)
+    monkeypatch.setattr("memegen.files.os.access", lambda *_: False)
     assert "no permission" in run("animate", str(copy), capsys=capsys, code=2)[1]
 
 

@@ -20,6 +20,7 @@ from memegen.cli.clips import (
 )
 from memegen.cli.console import fail, in_one_line, progress, result, say
 from memegen.errors import UsageError
+from memegen.files import fitting
 from memegen.weights import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -179,7 +180,7 @@ def _output(
     moving = suffix_of(photo) if is_clip(photo) else ".gif"
     suffix = format_of(fmt).suffixes[0] if fmt else ".png" if still else moving
     played = "au" if au is not None else Path(recipe).stem.replace("+", "-")
-    name = f"{Path(photo).stem}_{played}{suffix}"
+    name = fitting(Path(photo).stem, played, suffix)
     if out is None:
         return str(Path(photo).parent / name)
     if out != "-" and (Path(out).is_dir() or out.endswith("/")):

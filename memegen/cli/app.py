@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import os
+import math
 import signal
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from types import FrameType
 from typing import Annotated, NoReturn
 
@@ -12,10 +16,13 @@ import typer
 
 from memegen import __version__
 from memegen.cli import animate, doctor, evaluate, inspect, label, recipes, train, transfer, weights
-from memegen.cli.console import fail, in_one_line, talk
-from memegen.errors import MemegenError
+from memegen.cli.console import fail, in_one_line, open_streams, settle_streams, talk
+from memegen.errors import MemegenError, is_out_of_memory
 
-INTERRUPTED = 130
+INTERRUPTED = 130  # what Typer makes of Ctrl-C
+BY_SIGNAL = 128  # and the number of the signal: the exit code of who was ended by one
+GRACE = 2.0  # seconds in which who was asked to end tidies up, and is not asked again
+ENDING = ("SIGINT", "SIGTERM", "SIGHUP")  # SIGHUP is not on Windows
 
 app = typer.Typer(
     name="memegen",
@@ -55,34 +62,72 @@ def options(
     talk.quiet, talk.debug = quiet, debug
 
 
+@dataclass
+class _Ending:
+    """The signal that ends a run; Ctrl-C unless another came."""
+
+    number: int = signal.SIGINT
+    came: float = -math.inf  # when, by the monotonic clock
+
+    def __call__(self, number: int, _frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if now - self.came < GRACE:
+            return
+        self.number, self.came = number, now
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def _tidily() -> Iterator[_Ending]:
+    """Let every signal that asks a program to end do so as Ctrl-C does: children and files go."""
+    ending, before = _Ending(), {}
+    for name in ENDING:
+        number = getattr(signal, name, None)
+        if number is None or signal.getsignal(number) == signal.SIG_IGN:
+            continue  # `nohup` has asked for this one to be ignored
+        with suppress(ValueError):  # outside the main thread
+            before[number] = signal.signal(number, ending)
+    try:
+        yield ending
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def main() -> NoReturn:
     """Run the command line; exits with the codes of DESIGN section 5."""
-    signal.signal(signal.SIGTERM, _terminated)
-    try:
-        # Outside standalone mode Typer returns the code of an Exit, and makes Ctrl-C an Exit(130).
-        left = app(sys.argv[1:] or ["--help"], standalone_mode=False)
-        code = left if isinstance(left, int) else 0
-        sys.stdout.flush()
-        if code == INTERRUPTED:
-            raise KeyboardInterrupt
-    except (typer.Abort, KeyboardInterrupt):
-        fail("interrupted, nothing half-written was left")
-        code = INTERRUPTED
-    except MemegenError as error:
-        _trace()
-        fail(str(error))
-        code = error.exit_code
-    except BrokenPipeError:  # the reader of our output went away, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
-    except Exception as error:
-        _trace()
-        code = _report(error)
+    open_streams()
+    with _tidily() as ending:
+        try:
+            code = _code_of(ending)
+        except KeyboardInterrupt:  # while it was told how the run ended
+            code = BY_SIGNAL + ending.number
+    settle_streams()
     sys.exit(code)
 
 
-def _terminated(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+def _code_of(ending: _Ending) -> int:
+    """Run the command; what went wrong is told, and its exit code returned."""
+    try:
+        # Outside standalone mode Typer returns the code of an Exit, and makes Ctrl-C an Exit(130).
+        left = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        if left == INTERRUPTED:
+            raise KeyboardInterrupt
+        return left if isinstance(left, int) else 0
+    except (typer.Abort, KeyboardInterrupt):
+        fail("interrupted, nothing half-written was left")
+        return BY_SIGNAL + ending.number
+    except MemegenError as error:
+        _trace()
+        fail(in_one_line(error))
+        return 1 if is_out_of_memory(error) else error.exit_code
+    except BrokenPipeError:  # the reader of our output went away, as `| head` does
+        return 0
+    except Exception as error:
+        _trace()
+        return _report(error)
 
 
 def _trace() -> None:

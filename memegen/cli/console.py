@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TextIO, TypeVar
 
-from memegen.errors import MemegenError, UsageError
+from memegen.errors import MemegenError, is_out_of_memory
 
 T = TypeVar("T")
 
@@ -25,24 +27,62 @@ class Talk:
 talk = Talk()
 
 
+def open_streams() -> None:
+    """Make what is said safe, whatever the standard streams are.
+
+    Where one is closed (`>&-`), nothing that is opened later may take its place, and messages must
+    not end up among results. Names of files are printed byte for byte, or escaped where the
+    stream's encoding lacks their characters.
+    """
+    while (free := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(free, True)
+    os.close(free)
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        unicode = "utf" in sys.stdout.encoding.lower()
+        sys.stdout.reconfigure(errors="surrogateescape" if unicode else "backslashreplace")
+
+
+def settle_streams() -> None:
+    """Print what is waiting; what cannot be printed is dropped, or Python would complain again."""
+    for stream in (sys.stdout, sys.stderr):
+        _print_to(stream)
+
+
+def _print_to(stream: TextIO | None, *lines: str) -> None:
+    """Print lines now. Who cannot be told, for having gone away or for a full disk, is not."""
+    if stream is None:
+        return
+    try:
+        for line in lines:
+            stream.write(line + "\n")
+        stream.flush()
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
+
+
 def say(text: str) -> None:
     """A message for the person watching, on standard error; silent with --quiet."""
     if not talk.quiet:
-        print(text, file=sys.stderr)
+        _print_to(sys.stderr, text)
 
 
 def fail(text: str) -> None:
     """One line about an error, on standard error, whatever its cause wrote."""
-    print(f"memegen: {' '.join(text.split())}", file=sys.stderr)
+    _print_to(sys.stderr, f"memegen: {' '.join(text.split())}")
 
 
 def in_one_line(error: Exception, about: str = "") -> str:
     """What an error says to a user, whatever it is."""
     where = f"{about}: " if about else ""
+    if is_out_of_memory(error):
+        return f"{where}not enough memory; try a smaller --size, or allow more"
     if isinstance(error, MemegenError):
         return str(error)
-    if isinstance(error, MemoryError):
-        return f"{where}not enough memory; try a smaller --size"
     if isinstance(error, OSError):
         return f"{error.filename or about or 'input or output'}: {error.strerror or error}"
     name = type(error).__name__
@@ -50,21 +90,14 @@ def in_one_line(error: Exception, about: str = "") -> str:
 
 
 def result(text: str) -> None:
-    """A line of result, on standard output."""
-    print(text)
+    """A line of result, on standard output.
 
-
-def write_text(path: Path, text: str) -> None:
-    """Write a small file, whole or not at all. Raises UsageError where that is not possible."""
-    partial = path.with_name(path.name + ".part")
+    A reader that has gone away (`| head -1`) stops nothing: files are written all the same.
+    """
     try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot write ({error.strerror})") from None
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
+        print(text, flush=True)
+    except BrokenPipeError:
+        settle_streams()
 
 
 @contextlib.contextmanager

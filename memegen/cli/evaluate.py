@@ -12,6 +12,7 @@ import typer
 
 from memegen.cli.console import result, say
 from memegen.errors import UsageError, nearest
+from memegen.files import check_writable
 
 Report = Mapping[str, Mapping[str, float]]
 JUDGES = ("perception", "mediapipe")
@@ -193,10 +194,8 @@ class _Asked:
             raise UsageError("--faces must be at least 1")
         if self.training_pairs is not None and self.training_pairs < 1:
             raise UsageError("--training-pairs must be at least 1")
-        if self.sheet is not None and (
-            self.sheet.suffix.lower() != ".png" or not self.sheet.parent.is_dir()
-        ):
-            raise UsageError(f"{self.sheet}: --sheet takes a .png in a folder that exists")
+        if self.sheet is not None:
+            check_writable(self.sheet, ".png")
         if self.reach and self.sheet:
             raise UsageError("--sheet means nothing for --reach")
         if self.judge not in JUDGES:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from memegen.cli import options
-from memegen.cli.console import result, say, write_text
+from memegen.cli.console import result, say
 from memegen.errors import UsageError
+from memegen.files import check_writable, write_text
 
 if TYPE_CHECKING:
     from memegen.arrays import Array
@@ -43,6 +44,8 @@ def aus(
         return
     if photo is None:
         raise UsageError("name a photo, or use --list")
+    if csv_out not in (None, "-"):
+        check_writable(Path(str(csv_out)), special=True)
     from memegen.pipeline import Animator
 
     if _moves(Path(photo)):

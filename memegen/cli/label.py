@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from memegen.cli import options
-from memegen.cli.console import counting, result, say, write_text
+from memegen.cli.console import counting, result, say
+from memegen.files import check_writable, write_text
 
 
 def label(
@@ -40,6 +41,8 @@ def label(
     from memegen.facedata.teachers import TEACHERS
     from memegen.performance.table import columns
 
+    if out is not None:
+        check_writable(out, special=True)
     if workers is not None and workers < 1:
         raise UsageError("--workers must be at least 1")
     if teacher not in TEACHERS:

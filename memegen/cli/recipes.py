@@ -57,6 +57,7 @@ def new(name: Annotated[str, typer.Argument(help="Name of the recipe to begin.")
     """Write NAME.yaml here, with a recipe to start from."""
     path = Path(name if name.endswith((".yaml", ".yml")) else f"{name}.yaml")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
             file.write(TEMPLATE.format(name=path.stem))
     except FileExistsError:

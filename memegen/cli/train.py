@@ -13,6 +13,7 @@ from memegen import aus, weights
 from memegen.cli import options
 from memegen.cli.console import result, say
 from memegen.errors import UsageError, nearest
+from memegen.files import check_writable
 from memegen.weights import DEFAULT_MODEL
 
 _RUN = {"--steps", "--lr", "--init", "--resume", "--tensorboard", "--max-minutes"}
@@ -91,6 +92,7 @@ def train(
         )
     if not data.exists():
         raise UsageError(f"{data}: no such folder or clip")
+    check_writable(out / "log.jsonl")  # now, not after all data is read
     from memegen.facedata.shards import is_shards
 
     photos = not is_shards(data)

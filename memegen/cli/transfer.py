@@ -11,8 +11,9 @@ import typer
 from memegen import aus
 from memegen.cli import options
 from memegen.cli.clips import Changes, face_number, is_clip, job_of, suffix_of, write_clip
-from memegen.cli.console import progress, result, say, write_text
+from memegen.cli.console import progress, result, say
 from memegen.errors import UsageError
+from memegen.files import check_writable, fitting, write_text
 from memegen.weights import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -213,8 +214,8 @@ def _check(
     if face < 1:
         raise UsageError("--target-face counts from 1")
     for file in files:
-        if file is not None and not file.parent.is_dir():
-            raise UsageError(f"{file.parent}: no such folder")
+        if file is not None:
+            check_writable(file, special=True)
 
 
 def _beside(source: str, target: str, fmt: str | None, kept: str | None, still: bool) -> str:
@@ -224,7 +225,8 @@ def _beside(source: str, target: str, fmt: str | None, kept: str | None, still: 
     moving = Path(target).suffix.lower() in (".gif", ".webp", ".csv")
     usual = kept or (".gif" if still or moving else ".mp4")
     suffix = format_of(fmt).suffixes[0] if fmt else usual
-    return str(Path(source).parent / f"{Path(source).stem}_{Path(target).stem}{suffix}")
+    name = fitting(Path(source).stem, Path(target).stem, suffix)
+    return str(Path(source).parent / name)
 
 
 def _track(told: Performance, driving: Driving, still: bool, chosen: Format, own: Array) -> Track:

@@ -9,6 +9,7 @@ import typer
 
 from memegen.cli.console import result, say
 from memegen.errors import UsageError, nearest
+from memegen.files import check_writable
 
 app = typer.Typer(help="Bring in GANimation checkpoints, and write generators for other programs.")
 
@@ -28,8 +29,7 @@ def import_(
     from memegen.generators.checkpoints import convert, read_checkpoint
 
     path = out or file.with_suffix(".safetensors")
-    if path.suffix != ".safetensors" or not path.parent.is_dir():
-        raise UsageError(f"{path}: --out takes a .safetensors in a folder that exists")
+    check_writable(path, ".safetensors")
     if size is not None and (size < 64 or size % 64):
         raise UsageError(f"--size {size}: must be a multiple of 64")
     found = convert(read_checkpoint(file), size, str(file))
@@ -62,8 +62,7 @@ def mix(
             raise UsageError(f"{part}: the share behind = is no number") from None
     if len(shares) < 2 or not all(0 < share < float("inf") for _, share in shares):
         raise UsageError("at least two weights are to be mixed, with shares above 0")
-    if out.suffix != ".safetensors" or not out.parent.is_dir():
-        raise UsageError(f"{out}: --out takes a .safetensors in a folder that exists")
+    check_writable(out, ".safetensors")
     mixed = weights.mix(shares)
     parts_said = ", ".join(f"{Path(name).name} {share:g}" for name, share in shares)
     weights.save(
@@ -99,8 +98,7 @@ def export(
         )
     file = weights_named(model)
     path = out or Path(f"{file.stem}.{form}")
-    if path.suffix != f".{form}" or not path.parent.is_dir():
-        raise UsageError(f"{path}: --out takes a .{form} in a folder that exists")
+    check_writable(path, f".{form}")
     if path.exists() and file.exists() and path.samefile(file):
         raise UsageError(f"{path}: these are the weights themselves; name another --out")
     for written in (export_onnx if form == "onnx" else export_safetensors)(file, path):

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from memegen.arrays import Picture
 from memegen.errors import MemegenError
 from memegen.evaluation.subjects import heights, subjects_in
+from memegen.files import written_whole
 from memegen.photo import Photo
 from memegen.pipeline import Animator
 
@@ -63,7 +64,8 @@ def pages(sheet: Path, rows: Sequence[Picture], a_page: int) -> list[Path]:
     for start in range(0, len(rows), a_page):
         number = start // a_page + 1
         path = sheet if number == 1 else sheet.with_name(f"{sheet.stem}-{number}{sheet.suffix}")
-        Image.fromarray(np.concatenate(rows[start : start + a_page])).save(path)
+        with written_whole(path) as partial:
+            Image.fromarray(np.concatenate(rows[start : start + a_page])).save(partial, "PNG")
         written.append(path)
     return written
 

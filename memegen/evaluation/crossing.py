@@ -15,6 +15,7 @@ from memegen.errors import UsageError
 from memegen.evaluation import identity
 from memegen.evaluation.identity import Identity
 from memegen.faces.align import Alignment
+from memegen.files import written_whole
 from memegen.perception.perceive import Perceiver, read_crop
 from memegen.performance.clip import open_clip, read_clip
 from memegen.performance.drive import Driving, reference_weights, track_of
@@ -97,7 +98,8 @@ def evaluate(
         rows.append(_row(shown))
     report["ruler"] = {"verification": person.verification}
     if sheet is not None:
-        Image.fromarray(np.concatenate(rows)).save(sheet)
+        with written_whole(sheet) as partial:
+            Image.fromarray(np.concatenate(rows)).save(partial, "PNG")
     return report
 
 

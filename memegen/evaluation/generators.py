@@ -30,6 +30,7 @@ from memegen.evaluation.measures import (
     structure,
 )
 from memegen.facedata.shards import is_shards
+from memegen.files import written_whole
 from memegen.generators import Generator, Scene, generator_named
 from memegen.generators.anatomical import AnatomicalPainter, changed
 from memegen.generators.windows import WINDOWS, place, read, to_pixels
@@ -152,7 +153,8 @@ def evaluate(data: Path, models: list[str], count: int, sheet: Path | None = Non
         if sheet is not None and id(pair) in shown:
             rows.append(np.concatenate([*columns, mask, true], 1))
     if sheet is not None:
-        Image.fromarray((np.concatenate(rows) + 0.5).astype(np.uint8)).save(sheet)
+        with written_whole(sheet) as partial:
+            Image.fromarray((np.concatenate(rows) + 0.5).astype(np.uint8)).save(partial, "PNG")
     reals = _tensor(np.stack([pair.true for pair in asked]))
     seen = _see(perceiver, reals)
     report = {}

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from memegen import aus, weights
 from memegen.errors import UsageError, WeightsError
+from memegen.files import written_whole
 from memegen.generators.ganimation import UNITS, GanimationConfig, GanimationNet
 from memegen.generators.network import FLOW, GeneratorConfig, GeneratorNet, WindowNet
 from memegen.perception.network import PerceptionConfig, PerceptionNet
@@ -152,9 +153,8 @@ def export_onnx(file: Path, out: Path) -> list[Path]:
         model = program.model_proto
         for name, value in {"source": file.name, **one.about}.items():
             model.metadata_props.add(key=name, value=value)
-        partial = path.with_name(path.name + ".part")
-        onnx.save(model, partial)
-        partial.replace(path)
+        with written_whole(path, ".onnx") as partial:
+            onnx.save(model, partial)
         written.append(path)
     return written
 

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from memegen.arrays import Picture
 from memegen.errors import EncoderError, MemegenError, UsageError
-from memegen.media.commands import Quality, Sound, Stream, encode, ladder, lossless, raw_input
+from memegen.files import check_writable, scratch, written_whole
+from memegen.media.commands import (
+    Quality,
+    Sound,
+    Stream,
+    as_file,
+    encode,
+    ladder,
+    lossless,
+    raw_input,
+)
 from memegen.media.comment import with_comment, xmp_packet
 from memegen.media.formats import Format, format_of
 
@@ -49,21 +58,13 @@ def target_for(path: str, fmt: str | None = None, **options: object) -> Target:
     Folders that are not there are made when it is written.
     """
     if path == "-":
+        if sys.stdout is None:
+            raise UsageError("-o -: standard output is closed")
         return Target(None, format_of(fmt or "gif"), **options)  # type: ignore[arg-type]
-    out = Path(path)
-    if out.is_dir():
-        raise UsageError(f"{out}: is a folder, not a file name")
-    if out.exists() and not out.is_file():
-        raise UsageError(f"{out}: is no ordinary file")
+    out = check_writable(Path(path))
     if not fmt and not out.suffix:
         raise UsageError(f"{out}: has no suffix to tell the format; add one or use --format")
-    chosen = format_of(fmt or out)
-    parent = next(folder for folder in out.parents if folder.exists())
-    if not parent.is_dir():
-        raise UsageError(f"{parent}: is no folder")
-    if not os.access(parent, os.W_OK) or (out.exists() and not os.access(out, os.W_OK)):
-        raise UsageError(f"{out}: no permission to write there")
-    return Target(out, chosen, **options)  # type: ignore[arg-type]
+    return Target(out, format_of(fmt or out), **options)  # type: ignore[arg-type]
 
 
 def write(frames: Iterable[Picture], fps: float, loops: bool, target: Target) -> Path | None:
@@ -76,8 +77,9 @@ def write(frames: Iterable[Picture], fps: float, loops: bool, target: Target) ->
     first, second = next(stream, None), next(stream, None)
     if first is None:
         raise MemegenError("there is nothing to write: no frames")
-    folder = target.path.parent if target.path else None
-    with _partial(folder, target.fmt.suffixes[0]) as partial:
+    suffix = target.fmt.suffixes[0]
+    place = written_whole(target.path, suffix) if target.path else scratch(None, suffix)
+    with place as partial:
         if second is None and target.fmt.name != "gif" and target.fmt.name != "mp4":
             _still(first, partial, target)
         elif not target.fmt.animated:
@@ -101,29 +103,6 @@ def _stream_of(frame: Picture, fps: float, loops: bool, target: Target) -> Strea
     return Stream(width, height, fps, channels == 4 and target.fmt.alpha, loops)
 
 
-@contextlib.contextmanager
-def _partial(folder: Path | None, suffix: str) -> Iterator[Path]:
-    """A file beside the target that is gone afterwards unless it was renamed."""
-    try:
-        if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(suffix=suffix, prefix=".memegen-", dir=folder)
-    except OSError as error:
-        raise UsageError(
-            f"{folder or 'temporary folder'}: cannot write ({error.strerror})"
-        ) from None
-    os.close(handle)
-    path = Path(name)
-    try:
-        yield path
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise MemegenError("the disk is full, nothing was written") from None
-        raise
-    finally:
-        path.unlink(missing_ok=True)
-
-
 def _finish(partial: Path, target: Target, alpha: bool) -> None:
     data = partial.read_bytes() if target.fmt.name in ("gif", "apng", "webp") else b""
     if data:
@@ -131,11 +110,6 @@ def _finish(partial: Path, target: Target, alpha: bool) -> None:
     if target.path is None:
         sys.stdout.buffer.write(partial.read_bytes())
         sys.stdout.buffer.flush()
-    else:
-        mask = os.umask(0)
-        os.umask(mask)
-        partial.chmod(0o666 & ~mask)
-        partial.replace(target.path.resolve())  # through a symbolic link, not over it
 
 
 def flatten(frame: Picture) -> Picture:
@@ -172,19 +146,20 @@ def _animation(frames: Iterator[Picture], stream: Stream, partial: Path, target:
     # what the format holds; a GIF's palette and a size limit need the frames more than once.
     if target.fmt.name != "gif" and not target.max_bytes:
         arguments = encode(
-            target.fmt.name, stream, Quality(), raw_input(stream), str(partial), target.comment,
+            target.fmt.name, stream, Quality(), raw_input(stream), as_file(partial), target.comment,
             target.sound,
         )  # fmt: skip
         _run(arguments, ready)
         return
-    with _partial(partial.parent, ".nut") as kept:
+    with scratch(partial.parent, ".nut") as kept:
         _run(lossless(stream, kept), ready)
         size = 0
         for quality in ladder(target.fmt.name) if target.max_bytes else [Quality()]:
-            source = ["-i", str(kept)]
+            source = ["-i", as_file(kept)]
             arguments = encode(
-                target.fmt.name, stream, quality, source, str(partial), target.comment, target.sound
-            )
+                target.fmt.name, stream, quality, source, as_file(partial), target.comment,
+                target.sound,
+            )  # fmt: skip
             _run(arguments, None)
             size = partial.stat().st_size + 2 * len(target.comment) + 400
             if not target.max_bytes or size <= target.max_bytes:
@@ -200,11 +175,7 @@ def _run(arguments: list[str], frames: Iterator[Picture] | None) -> None:
     command = [ffmpeg(), "-hide_banner", "-loglevel", "error", "-nostdin", "-y", *arguments]
     feed = subprocess.PIPE if frames is not None else subprocess.DEVNULL
     with tempfile.TemporaryFile() as log:
-        try:
-            process = subprocess.Popen(command, stdin=feed, stdout=subprocess.DEVNULL, stderr=log)
-        except OSError as error:
-            raise EncoderError(f"cannot start ffmpeg ({error.strerror})") from None
-        try:
+        with running(command, stdin=feed, stdout=subprocess.DEVNULL, stderr=log) as process:
             if frames is not None and process.stdin is not None:
                 with contextlib.suppress(BrokenPipeError):
                     for frame in frames:
@@ -212,13 +183,6 @@ def _run(arguments: list[str], frames: Iterator[Picture] | None) -> None:
                 with contextlib.suppress(BrokenPipeError):
                     process.stdin.close()
             code = process.wait()
-        except BaseException:
-            process.kill()
-            process.wait()
-            with contextlib.suppress(OSError):
-                if process.stdin is not None:
-                    process.stdin.close()
-            raise
         log.seek(0)
         said = log.read().decode("utf-8", "replace").strip()
     if code == 0:
@@ -226,3 +190,21 @@ def _run(arguments: list[str], frames: Iterator[Picture] | None) -> None:
     if "No space left" in said:
         raise MemegenError("the disk is full, nothing was written")
     raise EncoderError(f"ffmpeg failed: {said.splitlines()[-1] if said else f'exit code {code}'}")
+
+
+@contextlib.contextmanager
+def running(command: list[str], **pipes: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """A child that does not outlive the block, whatever ends it. Raises EncoderError."""
+    try:
+        process = subprocess.Popen(command, **pipes)
+    except OSError as error:
+        raise EncoderError(f"cannot start ffmpeg ({error.strerror})") from None
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()

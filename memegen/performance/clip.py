@@ -15,9 +15,9 @@ import numpy as np
 from PIL import Image, ImageSequence
 
 from memegen.arrays import Picture
-from memegen.errors import MemegenError, UsageError
+from memegen.errors import EncoderError, MemegenError, UsageError
 from memegen.media.commands import decode, probe
-from memegen.media.encode import ffmpeg
+from memegen.media.encode import ffmpeg, running
 from memegen.photo import picture_kind, read_photo
 
 SIDE = 960  # longest side of frames: enough for any face, and cheap to move
@@ -72,9 +72,12 @@ def open_clip(source: str | Path, fps: float | None = None) -> Clip:
         rate = _in_range(fps or 1 / float(np.median(times)))
         return Clip(path, rate, sum(times), False, False, True)
     try:
+        command = [ffmpeg(), *probe(path)]
         run = subprocess.run(
-            [ffmpeg(), *probe(path)], capture_output=True, check=False, timeout=PATIENCE
+            command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=PATIENCE
         )
+    except OSError as error:
+        raise EncoderError(f"cannot start ffmpeg ({error.strerror})") from None
     except subprocess.TimeoutExpired:
         raise MemegenError(f"{path}: takes too long to look at; is it a video?") from None
     about = parse_probe(run.stderr.decode("utf-8", "replace"))
@@ -164,19 +167,16 @@ def _decoded(reading: Reading, start: float, end: float | None, side: int) -> It
     clip, count = reading.clip, 0
     command = [ffmpeg(), *decode(clip.path, clip.fps, start, end, side, clip.hdr)]
     with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said)
-        assert process.stdout is not None
-        try:
+        with running(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said
+        ) as process:
+            assert process.stdout is not None
             while (frame := read_ppm(process.stdout)) is not None:
                 count += 1
                 yield frame
             process.stdout.close()  # or who still writes what nobody reads would wait for ever
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(PATIENCE)
-        finally:
-            process.kill()
-            process.wait()
-            process.stdout.close()
         said.seek(0)
         complaints = said.read().decode("utf-8", "replace").strip().splitlines()
     if count == 0 and start == 0:

@@ -271,4 +271,5 @@ class Pool:
 
 def _one_thread(worker: int) -> None:
     torch.set_num_threads(1)
-    os.nice(5)  # the network goes first
+    if hasattr(os, "nice"):  # not on Windows
+        os.nice(5)  # the network goes first

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from memegen.files import written_whole
 from memegen.generators.anatomical import changed
 from memegen.generators.network import GeneratorNet
 from memegen.training.painting import Samples, paint
@@ -34,5 +35,5 @@ def write_columns(path: Path, columns: Sequence[Tensor]) -> None:
     """Columns (B, 3, H, W) of 0..1 beside each other, one row for each of B, as a picture."""
     rows = torch.cat([column.float() for column in columns], 3)
     picture = rows.permute(0, 2, 3, 1).flatten(0, 1).clamp(0, 1).cpu().numpy()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray((picture * 255 + 0.5).astype(np.uint8)).save(path)
+    with written_whole(path) as partial:
+        Image.fromarray((picture * 255 + 0.5).astype(np.uint8)).save(partial, "PNG")

@@ -1,0 +1,112 @@
+"""Files that are written whole or not at all, whatever ends the work; and whether they can be."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from memegen.errors import MemegenError, UsageError
+
+PREFIX = ".memegen-"  # of files that are being written
+NAME_BYTES = 255  # that a file's name may have on common file systems
+
+
+@contextlib.contextmanager
+def written_whole(path: Path, suffix: str = "") -> Iterator[Path]:
+    """An empty file to write to, which takes the name of `path` when the block ends well.
+
+    It lies beside the file that `path` stands for, through symbolic links, so that renaming never
+    crosses file systems; folders that are not there are made. Its name is its own: two runs that
+    write the same file do not meet, and the last one that ends stays, whole. After an error nothing
+    is left, and what was there before stays. `suffix`: for writers that go by it.
+    Raises UsageError where that file cannot be written, MemegenError if the disk is full.
+    """
+    real = Path(os.path.realpath(path))
+    with scratch(real.parent, suffix) as partial:
+        yield partial
+        try:
+            partial.replace(real)
+        except OSError as error:
+            raise UsageError(f"{path}: cannot write ({error.strerror})") from None
+
+
+@contextlib.contextmanager
+def scratch(folder: Path | None, suffix: str = "") -> Iterator[Path]:
+    """An empty file in a folder, or where temporary files go, that is gone after the block."""
+    place = Path(tempfile.gettempdir()) if folder is None else folder
+    path = place / f"{PREFIX}{secrets.token_hex(8)}{suffix}"  # known before it is there
+    try:
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+            path.touch(exist_ok=False)  # with the permissions that new files get here
+        except OSError as error:
+            raise UsageError(f"{place}: cannot write ({error.strerror})") from None
+        yield path
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise MemegenError("the disk is full, nothing was written") from None
+        raise
+    finally:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+def check_writable(path: Path, suffix: str | None = None, special: bool = False) -> Path:
+    """The path; refused, before any work, where no file can be written. Raises UsageError.
+
+    Folders that are not there are no reason: they are made when it is written. `suffix`: what its
+    name must end with. `special`: pipes and devices will do.
+    """
+    if suffix is not None and path.suffix.lower() != suffix:
+        raise UsageError(f"{path}: must end with {suffix}")
+    try:
+        if path.is_dir():
+            raise UsageError(f"{path}: is a folder, not a file name")
+        if path.exists() and not path.is_file():
+            if special:
+                return path
+            raise UsageError(f"{path}: is no ordinary file")
+        real = Path(os.path.realpath(path))
+        parent = next(folder for folder in real.parents if folder.exists())
+        if not parent.is_dir():
+            raise UsageError(f"{parent}: is no folder")
+        there = real.exists()
+    except OSError as error:  # a name that is too long, a folder that may not be looked into
+        raise UsageError(f"{path}: cannot write ({error.strerror})") from None
+    if not os.access(parent, os.W_OK) or (there and not os.access(real, os.W_OK)):
+        raise UsageError(f"{path}: no permission to write there")
+    return path
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a small file, whole or not at all; into pipes and devices, as it comes.
+
+    Raises UsageError where that is not possible.
+    """
+    try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            path.write_text(text, encoding="utf-8")
+            return
+        with written_whole(path) as partial:
+            partial.write_text(text, encoding="utf-8")
+    except BrokenPipeError:
+        return  # whoever was to read it went away
+    except OSError as error:
+        raise UsageError(f"{path}: cannot write ({error.strerror})") from None
+
+
+def fitting(stem: str, second: str, suffix: str) -> str:
+    """The name `STEM_SECOND.SUFFIX` for a file, its parts shortened where it would be too long."""
+
+    def cut(text: str, most: int) -> str:
+        while len(os.fsencode(text)) > most:
+            text = text[:-1]
+        return text
+
+    ending = f"_{cut(second, NAME_BYTES // 2)}{suffix}"
+    return cut(stem, NAME_BYTES - len(os.fsencode(ending))) + ending
