@@ -57,7 +57,7 @@ def test_closed_and_full_streams(line: str, code: int, out: str, err: str) -> No
 
 def test_names_are_printed_byte_for_byte(tmp_path: Path) -> None:
     """Also such as no text can hold, and into streams that know ASCII alone."""
-    plain = b'keyframes:\n  - {at: 0, expression: {}}\n  - {at: 1, expression: {AU12: 4}}\n'
+    plain = b"keyframes:\n  - {at: 0, expression: {}}\n  - {at: 1, expression: {AU12: 4}}\n"
     for name, coding, shown in (
         (b"\xff.yaml", "utf-8", b"\xff.yaml: ok"),
         ("😀.yaml".encode(), "ascii", rb"\U0001f600.yaml: ok"),

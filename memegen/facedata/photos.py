@@ -6,16 +6,18 @@ weights: a folder is labelled once, goes on where it was broken off, and follows
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
+import signal
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 
 import numpy as np
@@ -267,7 +269,28 @@ def _seen(
     # Spawned, not forked: threads of torch do not survive a fork.
     single = partial(torch.set_num_threads, 1)
     with ProcessPoolExecutor(count, get_context("spawn"), single) as pool:
-        yield from zip(paths, pool.map(see, paths, chunksize=4), strict=True)
+        with _ignoring_interrupts():
+            found = pool.map(see, paths, chunksize=4)
+        try:
+            yield from zip(paths, found, strict=True)
+        except BaseException:
+            for child in active_children():  # or leaving would wait for what is under way
+                child.terminate()
+            raise
+
+
+@contextlib.contextmanager
+def _ignoring_interrupts() -> Iterator[None]:
+    """Processes that are started meanwhile leave Ctrl-C to this one, which then ends them."""
+    try:
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    except ValueError:  # outside the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _attempt(device: str, landmarker: Path | None, path: Path) -> LabelledFace | str:
