@@ -4,6 +4,10 @@ An expression is a mapping from an action-unit name to an intensity 0..5 (FACS A
 OpenFace). Networks and geometry use vectors of `len(CHANNELS)` values in 0..1, one channel per
 side where an action unit has sides. Left and right are always the *person's*.
 
+Heads and eyes turn by DEGREES_PER_STEP a step of intensity. They are *asked* to turn by 0..5 steps
+(30 degrees), like all others; what is *read* of them, from pictures and from tables, goes up to
+half a turn (30 steps, a channel of 6), and nothing cuts it off on its way: see MOST.
+
 FACS: Ekman, Friesen & Hager, Facial Action Coding System, 2002. The first 17 rows are those of
 OpenFace (Baltrusaitis et al. 2018), in its order, which public GANimation checkpoints share.
 """
@@ -26,6 +30,7 @@ Sides = Literal["both", "either", "none"]
 
 MAX_INTENSITY = 5.0
 DEGREES_PER_STEP = 6.0  # one step (of five) of a head or gaze action unit
+MOST_DEGREES = 180.0  # that heads and eyes are turned by, in pictures that are read
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,12 @@ OPPOSITES: tuple[tuple[str, str], ...] = (
     ("AU61", "AU62"), ("AU63", "AU64"), ("AU30L", "AU30R"),
 )  # fmt: skip
 
+# (K,) the highest value of each channel that is read: heads and eyes turn beyond what is asked.
+MOST: Array = np.ones(len(CHANNELS), np.float32)
+MOST[[INDEX[channel] for pair in OPPOSITES[:5] for channel in pair]] = MOST_DEGREES / (
+    MAX_INTENSITY * DEGREES_PER_STEP
+)
+
 _BY_FACS_NAME = {au.facs_name: au for au in TABLE}
 
 
@@ -138,6 +149,22 @@ def _with_side(au: ActionUnit, side: str) -> tuple[str, ...]:
     return au.channels
 
 
+def by_channel(values: Mapping[str, float]) -> dict[str, float]:
+    """Values by name to values by channel, in whatever order the names stand.
+
+    A side says more than both: `AU12L` beside `AU12` wins on its side. Raises UsageError for names
+    that are unknown, and for two that mean the same (`AU12` and `AU12_r`).
+    """
+    given: dict[tuple[str, ...], tuple[str, float]] = {}
+    for name, value in values.items():
+        channels = channels_of(name)
+        if channels in given:
+            raise UsageError(f"{name.strip()} is given twice")
+        given[channels] = (name, value)
+    wide_first = sorted(given.items(), key=lambda item: -len(item[0]))
+    return {channel: value for channels, (_, value) in wide_first for channel in channels}
+
+
 def check_intensity(name: str, value: object, lowest: float = 0.0) -> float:
     """`value` as a float, or UsageError if it is no number in `lowest`..5."""
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -149,25 +176,25 @@ def check_intensity(name: str, value: object, lowest: float = 0.0) -> float:
 
 def parse_expression(text: str) -> Expression:
     """Read `"AU12=4, AU6=2"` (also `AU12:4`) into an expression by channel, intensities 0..5."""
-    expression: Expression = {}
+    given: Expression = {}
     for part in filter(None, (piece.strip() for piece in text.split(","))):
         name, separator, value = part.replace(":", "=").partition("=")
+        name = name.strip()
         if not separator:
             raise UsageError(f"'{part}': write NAME=INTENSITY, for example AU12=4")
         try:
             number = float(value)
         except ValueError:
-            raise UsageError(f"{name.strip()}: '{value.strip()}' is not a number") from None
-        for channel in channels_of(name):
-            expression[channel] = check_intensity(name.strip(), number)
-    if not expression:
+            raise UsageError(f"{name}: '{value.strip()}' is not a number") from None
+        _once(given, name, check_intensity(name, number))
+    if not given:
         raise UsageError('no action unit given: write for example --au "AU12=4,AU6=2"')
-    return expression
+    return by_channel(given)
 
 
 def parse_factors(text: str, option: str, most: float = 5) -> dict[str, float]:
     """Read `AU12=1.5,AU4=0`, given to an option, into factors 0..most by channel."""
-    factors = {}
+    given: dict[str, float] = {}
     for part in filter(None, (piece.strip() for piece in text.split(","))):
         name, _, value = part.replace(":", "=").partition("=")
         try:
@@ -176,17 +203,21 @@ def parse_factors(text: str, option: str, most: float = 5) -> dict[str, float]:
             raise UsageError(f"{option} {part}: write NAME=FACTOR, for example AU12=1.5") from None
         if not 0 <= factor <= most:
             raise UsageError(f"{option} {part}: a factor is 0..{most:g}")
-        for channel in channels_of(name):
-            factors[channel] = factor
-    return factors
+        _once(given, name.strip(), factor)
+    return by_channel(given)
+
+
+def _once(given: dict[str, float], name: str, value: float) -> None:
+    if name in given:
+        raise UsageError(f"{name} is given twice")
+    given[name] = value
 
 
 def to_vector(expression: Mapping[str, float]) -> Array:
     """Expression (names, 0..5) to a channel vector (K,), 0..1; channels not named are 0."""
     vector = np.zeros(len(CHANNELS), np.float32)
-    for name, value in expression.items():
-        for channel in channels_of(name):
-            vector[INDEX[channel]] = value / MAX_INTENSITY
+    for channel, value in by_channel(expression).items():
+        vector[INDEX[channel]] = value / MAX_INTENSITY
     return vector
 
 

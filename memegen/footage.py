@@ -27,7 +27,7 @@ from memegen.performance.clip import Clip, read_clip
 from memegen.performance.follow import Follower, Seen
 from memegen.performance.smooth import bridge, smooth
 from memegen.prefetch import on_all_cores
-from memegen.tracks import Detail, Track
+from memegen.tracks import Detail, Track, in_range
 
 LANDMARK_FLOOR = 0.0015  # IOD of noise that landmarks have at least
 UNITS_FLOOR = 0.004  # of a channel (of 1), likewise
@@ -238,7 +238,7 @@ def plan_of(footage: Footage, track: Track, intensity: float, absolute: bool = F
         change = np.where(_TWO_SIDED, added, lacking)
     share = footage.strength * _ending(track, len(footage))
     change = share[:, None] * change
-    change = np.clip(own + change, np.minimum(own, 0), np.maximum(own, 1)) - own
+    change = in_range(own + change, own) - own
     detail = track.detail.rows(rows) if track.detail else None
     if detail is not None:
         detail = replace(detail, shift=detail.shift * (share * intensity)[:, None, None])

@@ -268,19 +268,17 @@ class _Reader:
 
     def expression(self, node: yaml.Node, relative: bool) -> dict[str, float]:
         lowest = -aus.MAX_INTENSITY if relative else 0.0
-        given: dict[tuple[str, ...], float] = {}
+        given: dict[str, float] = {}
         for key, value in self.pairs(node):
+            name = self.text(key)
             try:
-                channels = aus.channels_of(self.text(key))
-                amount = aus.check_intensity(self.text(key), self.scalar(value), lowest)
+                if name in given:
+                    raise UsageError(f"{name} is given twice")
+                given[name] = aus.check_intensity(name, self.scalar(value), lowest)
+                aus.by_channel(given)
             except UsageError as error:
                 raise self.fail(key, str(error)) from None
-            if channels in given:
-                raise self.fail(key, f"{self.text(key)} is given twice")
-            given[channels] = amount
-        # A side says more than both: AU12L beside AU12 wins on its side, in any order.
-        wide_first = sorted(given.items(), key=lambda item: -len(item[0]))
-        return {channel: amount for channels, amount in wide_first for channel in channels}
+        return aus.by_channel(given)
 
     def mapping(self, node: yaml.Node, known: tuple[str, ...]) -> dict[str, yaml.Node]:
         found: dict[str, yaml.Node] = {}

@@ -11,6 +11,11 @@ import numpy as np
 from memegen import aus
 from memegen.arrays import Array, Integers
 
+_HEAD = np.isin(
+    np.arange(len(aus.CHANNELS)),
+    [aus.INDEX[c] for au in aus.TABLE if au.group == "head" for c in au.channels],
+)
+
 
 @dataclass(frozen=True)
 class Detail:
@@ -94,9 +99,7 @@ class Track:
         `intensity` scales the change, so 0 is the photo and 2 twice as much, within the range.
         """
         wanted = self.keep * own + self.add
-        moved = own + intensity * (wanted - own)
-        # What the photo itself exceeds (a head turned far) is kept where nothing is asked of it.
-        return np.clip(moved, np.minimum(own, 0), np.maximum(own, 1)).astype(np.float32)
+        return in_range(own + intensity * (wanted - own), own)
 
     def strongest(self) -> int:
         """The frame that differs most from the photo's expression."""
@@ -153,10 +156,20 @@ class Track:
         return replace(self.rows(slice(index, index + 1)), loops=False)
 
 
+def in_range(asked: Array, own: Array) -> Array:
+    """Channels (..., K) asked of a face whose own are (..., K), within what can be asked of it.
+
+    0..1; what the face itself exceeds is kept. A head that is turned already may turn by as much
+    again as one that is not: how far it then goes is for geometry to say.
+    """
+    most = np.where(_HEAD, np.maximum(own, 0) + 1, np.maximum(own, 1))
+    return np.clip(asked, np.minimum(own, 0), most).astype(np.float32)
+
+
 def still(expression: Mapping[str, float]) -> tuple[Array, Array]:
     """(K,) keep and (K,) add of an expression 0..5 by name."""
     keep, add = rest()
-    named = {c: value for name, value in expression.items() for c in aus.channels_of(name)}
+    named = aus.by_channel(expression)
     for channel, value in named.items():
         keep[aus.INDEX[channel]], add[aus.INDEX[channel]] = 0, value / aus.MAX_INTENSITY
     for one, other in aus.OPPOSITES:  # a head asked to look right stops looking left
@@ -169,9 +182,8 @@ def still(expression: Mapping[str, float]) -> tuple[Array, Array]:
 def offset(expression: Mapping[str, float]) -> Array:
     """(K,) to add for an expression that is an offset, -5..5 by name."""
     add = rest()[1]
-    for name, value in expression.items():
-        for channel in aus.channels_of(name):
-            add[aus.INDEX[channel]] = value / aus.MAX_INTENSITY
+    for channel, value in aus.by_channel(expression).items():
+        add[aus.INDEX[channel]] = value / aus.MAX_INTENSITY
     return add
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -47,13 +48,18 @@ def folder() -> Path:
     return inside if inside.is_dir() else package.parent / "weights"
 
 
+def chosen_folder() -> Path:
+    """Where weights are looked for by name: $MEMEGEN_WEIGHTS, else the shipped ones."""
+    override = os.environ.get("MEMEGEN_WEIGHTS")
+    return Path(override) if override else folder()
+
+
 def find(name: str) -> Path:
     """The file of shipped weights by name ("perception"), or the path itself if it is one."""
     direct = Path(name)
     if direct.suffix == ".safetensors" or len(direct.parts) > 1:
         return direct
-    override = os.environ.get("MEMEGEN_WEIGHTS")
-    return (Path(override) if override else folder()) / f"{name}.safetensors"
+    return chosen_folder() / f"{name}.safetensors"
 
 
 def in_run(name: str, architectures: Iterable[str]) -> Path:
@@ -65,17 +71,44 @@ def in_run(name: str, architectures: Iterable[str]) -> Path:
     return next((file for file in files if file.is_file()), files[0])
 
 
-def architecture_of(path: Path) -> str:
-    """What network a weights file is for. Raises WeightsError if it is none."""
+@dataclass(frozen=True)
+class About:
+    """What a weights file says of itself, without its numbers."""
+
+    path: Path
+    architecture: str  # registry name of the network; "none" where the file does not say
+    bytes: int
+    shapes: dict[str, tuple[int, ...]]  # of its tensors
+    types: tuple[str, ...]  # of numbers, as safetensors calls them: F16, F32
+    metadata: dict[str, str]
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers its tensors hold together."""
+        return sum(math.prod(shape) for shape in self.shapes.values())
+
+
+def about(path: Path) -> About:
+    """Look at a weights file, without torch. Raises WeightsError if it is none."""
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
         raise WeightsError(f"weights not found: {path}")
     try:
-        with safe_open(path, framework="pt") as file:
-            return str((file.metadata() or {}).get("architecture", "none"))
+        with safe_open(path, framework="numpy") as file:
+            metadata = {str(k): str(v) for k, v in (file.metadata() or {}).items()}
+            parts = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118
+            shapes = {key: tuple(part.get_shape()) for key, part in parts.items()}
+            types = tuple(sorted({str(part.get_dtype()) for part in parts.values()}))
+        size = path.stat().st_size
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path}: damaged weights file ({error})") from None
+    return About(path, metadata.get("architecture", "none"), size, shapes, types, metadata)
+
+
+def architecture_of(path: Path) -> str:
+    """What network a weights file is for. Raises WeightsError if it is none."""
+    return about(path).architecture
 
 
 def load(name: str, architecture: str) -> Weights:

@@ -3,6 +3,8 @@ import pytest
 
 from memegen import aus
 from memegen.errors import UsageError
+from memegen.recipes import parse
+from memegen.tracks import in_range, offset, still
 
 
 def test_first_17_are_openface_in_openface_order() -> None:
@@ -50,6 +52,44 @@ def test_wrong_names_say_what_is_right(name: str, says: str) -> None:
 
 def test_parse_expression() -> None:
     assert aus.parse_expression("AU12=4, AU6L:2") == {"AU12L": 4, "AU12R": 4, "AU6L": 2}
+
+
+@pytest.mark.parametrize(
+    "text", ["AU12L=1,AU12=4", "AU12=4,AU12L=1", "12=4,lip corner puller left=1"]
+)
+def test_a_side_wins_in_any_order(text: str) -> None:
+    assert aus.parse_expression(text) == {"AU12L": 1, "AU12R": 4}
+    assert aus.parse_factors(text, "--gain") == {"AU12L": 1, "AU12R": 4}
+    named = dict(part.split("=") for part in text.split(","))
+    numbers = {name: float(value) for name, value in named.items()}
+    assert np.array_equal(aus.to_vector(numbers), aus.to_vector({"AU12L": 1, "AU12R": 4}))
+    for array in (still(numbers)[1], offset(numbers)):
+        assert array[[aus.INDEX["AU12L"], aus.INDEX["AU12R"]]] == pytest.approx([0.2, 0.8])
+    yaml = ", ".join(f"{name}: {value}" for name, value in numbers.items())
+    recipe = parse(f"keyframes:\n  - {{at: 0, expression: {{{yaml}}}}}")
+    assert recipe.keyframes[0].expression == {"AU12L": 1, "AU12R": 4}
+
+
+@pytest.mark.parametrize("text", ["AU12=1,AU12=4", "AU12=1,AU12_r=4", "AU12L=1,au12l=2,AU12=3"])
+def test_what_is_given_twice_is_refused(text: str) -> None:
+    for read in (aus.parse_expression, lambda t: aus.parse_factors(t, "--gain")):
+        with pytest.raises(UsageError, match="given twice"):
+            read(text)
+
+
+def test_heads_turn_further_than_they_are_asked_to() -> None:
+    """What is read is kept up to half a turn; a turned head may turn on by 30 degrees."""
+    vectors = np.zeros((2, len(aus.CHANNELS)), np.float32)
+    head = np.array([[-75, 40, 170], [0, -45, -90]], np.float32)
+    aus.set_head_and_gaze(vectors, head, head[:, :2] / 2)
+    assert (vectors <= aus.MOST).all() and (aus.MOST >= 1).all()
+    assert aus.MOST[aus.INDEX["AU12L"]] == 1 and aus.MOST[aus.INDEX["AU55"]] == 6
+    own = aus.to_vector({})
+    own[aus.INDEX["AU51"]] = 25 / 30
+    asked = own.copy()
+    asked[[aus.INDEX["AU51"], aus.INDEX["AU12L"]]] += 20 / 30, 1.4
+    kept = in_range(asked, own)
+    assert aus.head_degrees(kept)[0] == pytest.approx(45) and kept[aus.INDEX["AU12L"]] == 1
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from conftest import SAMPLE
 from PIL import Image
 
-from memegen import aus
+from memegen import aus, weights
 from memegen.cli import app as command
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,7 +37,15 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize(
     "args",
-    [["--help"], ["--version"], ["recipes", "list"], ["aus", "--list"], ["animate", "--help"]],
+    [
+        ["--help"],
+        ["--version"],
+        ["recipes", "list"],
+        ["aus", "--list"],
+        ["animate", "--help"],
+        ["weights", "list"],
+        ["weights", "info", "mouth"],
+    ],
 )
 def test_light_commands_do_not_import_torch(args: list[str]) -> None:
     probe = (
@@ -64,6 +72,60 @@ def test_recipes_commands(
     assert "exists already" in run("recipes", "new", "mine", capsys=capsys, code=2)[1]
     (tmp_path / "mine.yaml").write_text("keyframes:\n  - {at: 0, expression: {AU99: 1}}")
     assert "mine.yaml:2" in run("recipes", "check", "mine.yaml", capsys=capsys, code=2)[1]
+
+
+def test_weights_are_listed_and_described(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listed = run("weights", "list", capsys=capsys)[0].splitlines()
+    assert {line.split()[0] for line in listed} == set(weights.SHIPPED)
+    rows = json.loads(run("weights", "list", "--json", capsys=capsys)[0])
+    assert {row["architecture"] for row in rows} == set(weights.SHIPPED)
+    told = json.loads(run("weights", "info", "mouth", "--json", capsys=capsys)[0])
+    loaded = weights.load("mouth", "mouth")
+    assert told["numbers"] == sum(tensor.numel() for tensor in loaded.tensors.values())
+    assert told["tensors"]["vertices"] == list(loaded.tensors["vertices"].shape)
+    assert told["bytes"] == loaded.path.stat().st_size and "licence" in told["metadata"]
+    assert "ICT-FaceKit" in run("weights", "info", str(loaded.path), capsys=capsys)[0]
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "anatomical.safetensors").write_bytes(
+        weights.find("anatomical").read_bytes()
+    )
+    assert "anatomical" in run("weights", "info", str(tmp_path / "run"), capsys=capsys)[0]
+    assert "not found" in run("weights", "info", "nix", capsys=capsys, code=4)[1]
+    assert "damaged" in run("weights", "info", str(SAMPLE), capsys=capsys, code=4)[1]
+    monkeypatch.setenv("MEMEGEN_WEIGHTS", str(tmp_path))
+    assert "no weights" in run("weights", "list", capsys=capsys, code=4)[1]
+
+
+def test_every_output_makes_its_folder(
+    copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo, new = str(copy), tmp_path / "new"
+    moving = tmp_path / "moving.gif"
+    with Image.open(copy) as image:
+        small = image.convert("RGB").crop((110, 0, 390, 280))
+    small.save(moving, save_all=True, append_images=[small.rotate(2)], duration=100)
+    model = ["--model", "mesh"]
+    for name, args in {
+        "a.csv": ["aus", photo, "--csv"],
+        "b.csv": ["aus", str(moving), "--csv"],
+        "c.csv": ["label", photo, "--cache", str(tmp_path / "cache"), "-o"],
+        "d.png": ["animate", photo, "--still", "--size", "96", *model, "-o"],
+        "e.csv": ["transfer", photo, str(moving), "--size", "96", *model, "-o", str(new / "e" / "e.gif"), "--save-track"],
+        "f.yaml": ["transfer", photo, str(moving), "--size", "96", *model, "-o", str(new / "f" / "f.gif"), "--save-recipe"],
+        "g.safetensors": ["weights", "export", "mouth", "--format", "safetensors", "-o"],
+        "h.yaml": ["recipes", "new"],
+    }.items():  # fmt: skip
+        out = new / name[0] / name
+        run(*args, str(out), capsys=capsys)
+        assert out.stat().st_size > 0
+        others = {"e": {"e.gif"}, "f": {"f.gif"}}.get(name[0], set())
+        assert {path.name for path in out.parent.iterdir()} == {name} | others
+    many = new / "many"
+    run("animate", photo, str(moving), "--still", "--size", "96", *model, "-o", f"{many}/",
+        capsys=capsys)  # fmt: skip
+    assert len(list(many.iterdir())) == 2
 
 
 def test_aus_list(capsys: pytest.CaptureFixture[str]) -> None:
@@ -195,8 +257,6 @@ def test_bad_requests(copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
 def test_missing_and_wrong_weights(
     copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from memegen import weights
-
     shipped = weights.folder()
     other = tmp_path / "weights"
     other.mkdir()

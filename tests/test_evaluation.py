@@ -167,6 +167,35 @@ def test_photos_are_no_clips(
     assert "too few frames with a face" in capsys.readouterr().err
 
 
+def test_clips_and_photos_without_a_face_do_not_stop_the_others(
+    tmp_path: Path, photo: Photo, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = Image.fromarray(photo.rgb).crop((110, 0, 390, 280))
+    frames = [small.rotate(d, resample=Image.Resampling.BICUBIC) for d in (0, 1, 2, 3, 2, 1)]
+    blank = Image.new("RGB", small.size, "grey")
+    for name, first in (("late.gif", blank), ("seen.gif", small)):
+        first.save(tmp_path / name, save_all=True, append_images=frames[1:], duration=100)
+    assert run_cli("evaluate", str(tmp_path), "--model", "mesh", "--json") == 0
+    said = capsys.readouterr()
+    assert set(json.loads(said.out)) >= {"seen.gif", "all clips"} and "late.gif" not in said.out
+    (line,) = (line for line in said.err.splitlines() if "late.gif" in line)
+    assert line.endswith("no face in the first frame; left out")
+    (tmp_path / "seen.gif").unlink()
+    assert run_cli("evaluate", str(tmp_path), "--model", "mesh") == 1
+    assert "no face in the first frame" in capsys.readouterr().err
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    small.save(photos / "seen.png")
+    blank.save(photos / "blank.png")
+    (photos / "broken.png").write_bytes((photos / "seen.png").read_bytes()[:5000])
+    sheet = tmp_path / "new" / "folder" / "sheet.png"
+    arguments = ("--model", "mesh", "--sheet", str(sheet), "--expressions", "smile", "--json")
+    assert run_cli("evaluate", str(photos), *arguments) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["run"]["faces"] == 1 and "broken.png" in said.err
+    assert [path.name for path in sheet.parent.iterdir()] == ["sheet.png"]
+
+
 def test_figures_of_few_pairs_have_a_standard_error() -> None:
     tally = generators.Tally()
     for value in (1.0, 3.0):

@@ -87,8 +87,8 @@ def test_weights_that_are_no_network_are_refused() -> None:
     [
         (["anatomical", "--format", "tflite"], 2, "unknown"),
         (["nowhere.safetensors"], 4, "not found"),
-        (["anatomical", "--out", "nowhere/net.onnx"], 2, "folder that exists"),
-        (["anatomical", "--out", "net.txt"], 2, "takes a .onnx"),
+        (["anatomical", "--out", "/dev/null/net.onnx"], 2, "is no folder"),
+        (["anatomical", "--out", "net.txt"], 2, "must end with .onnx"),
         (
             ["anatomical", "--format", "safetensors", "--out", str(weights.find("anatomical"))],
             2,

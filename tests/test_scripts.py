@@ -1,6 +1,5 @@
 """How the command behaves in scripts: closed streams, limits, signals, links, missing folders."""
 
-import json
 import os
 import signal
 import subprocess
@@ -62,9 +61,8 @@ def test_names_are_printed_byte_for_byte(tmp_path: Path) -> None:
         (b"\xff.yaml", "utf-8", b"\xff.yaml: ok"),
         ("😀.yaml".encode(), "ascii", rb"\U0001f600.yaml: ok"),
     ):
-        path = os.fsencode(tmp_path) + b"/" + name
-        with open(path, "wb") as file:
-            file.write(plain)
+        path = tmp_path / os.fsdecode(name)
+        path.write_bytes(plain)
         done = subprocess.run(
             [*COMMAND, "recipes", "check", path], capture_output=True, cwd=ROOT,
             env=os.environ | {"PYTHONIOENCODING": coding, "PYTHONUTF8": "0"}, check=False,

@@ -252,7 +252,7 @@ class _Asked:
         reports: dict[str, Report] = {}
         if is_shards(self.data):
             given = (self.data, people, clips, model, Driving(), self.sheet)
-            reports[model] = crossing.evaluate(*given)
+            reports[model] = crossing.evaluate(*given, warn=say)
         elif self.sheet is not None:
             raise UsageError(f"{self.data}: --sheet of --photos and --clips needs shards")
         return self._strength(people, clips, model, reports)
@@ -269,7 +269,7 @@ class _Asked:
         animator = Animator(model)
         with judging(self.landmarker, animator) as judge:
             strength, stages = cross_driving.evaluate(
-                photos, clips, animator, judge, Driving(), self.frames, self.stages
+                photos, clips, animator, judge, Driving(), self.frames, self.stages, say
             )
         heading = f"{model}, strength seen by {judge.name}"
         table = f"{model}, stage by stage, on what {judge.name} sees in performers"
@@ -285,10 +285,11 @@ class _Asked:
         from memegen.pipeline import Animator
 
         clips = reenactment.clips_in(self.data)
-        reports = reenactment.evaluate(clips, self.models, self.frames)
+        reports = reenactment.evaluate(clips, self.models, self.frames, say)
+        clips = [clip for clip in clips if clip.name in reports]
         models = {name: Animator(name) for name in self.models}
         with judging(self.landmarker, next(iter(models.values()))) as judge:
-            found = in_picture.evaluate(clips, models, judge, Driving(), self.frames)
+            found = in_picture.evaluate(clips, models, judge, Driving(), self.frames, say)
         seen = {f"{name}, in its picture, seen by {judge.name}": r for name, r in found.items()}
         return _Printed(reports | seen)
 
@@ -326,9 +327,10 @@ class _Asked:
     def _contact(self, sheet: Path) -> _Printed:
         from memegen.evaluation import contact
         from memegen.evaluation.crossing import photos_in
+        from memegen.evaluation.subjects import looked_at
         from memegen.photo import read_photo
 
-        photos = [read_photo(path) for path in photos_in(self.data)[: self.faces]]
+        photos = list(looked_at(photos_in(self.data)[: self.faces], read_photo, say).values())
         names = self.expressions.split(",") if self.expressions else contact.EXPRESSIONS
         return _Printed({"": contact.evaluate(photos, self.models, sheet, names)}, headed=False)
 

@@ -2,16 +2,85 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from memegen.cli.console import result, say
-from memegen.errors import UsageError, nearest
+from memegen.errors import UsageError, WeightsError, nearest
 from memegen.files import check_writable
 
-app = typer.Typer(help="Bring in GANimation checkpoints, and write generators for other programs.")
+if TYPE_CHECKING:
+    from memegen.weights import About
+
+app = typer.Typer(
+    help="List and look at weights, bring in GANimation's checkpoints, write for other programs.",
+    no_args_is_help=True,
+)
+FORMATS = ("onnx", "safetensors")
+FURTHER = (
+    "ganimation",
+    "ganimation-critic",
+)  # architectures of runs, beside those that are shipped
+_LONG = 100  # characters of a value beyond which `info` shows its beginning
+
+
+@app.command("list")
+def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """The weights that are used by name: shipped ones, or those in $MEMEGEN_WEIGHTS."""
+    from memegen import weights
+
+    folder = weights.chosen_folder()
+    found = [weights.about(path) for path in sorted(folder.glob("*.safetensors"))]
+    if as_json:
+        result(json.dumps([_told(one) for one in found], indent=2))
+        return
+    if not found:
+        raise WeightsError(f"{folder}: no weights in this folder (reinstall memegen)")
+    for one in found:
+        size = f"{one.numbers / 1e6:.2f} M numbers, {one.bytes / 1e6:.1f} MB"
+        default = "  (the default --model)" if one.path.stem == weights.DEFAULT_MODEL else ""
+        result(f"{one.path.stem:14}{one.architecture:14}{size}{default}")
+
+
+@app.command()
+def info(
+    name: Annotated[
+        str, typer.Argument(help="Name of weights, a .safetensors, or a run's folder.")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """What a weights file says of itself: network, sizes, action units, data, licence."""
+    from memegen import weights
+
+    path = weights.in_run(name, (*weights.SHIPPED, *FURTHER))
+    path = path if path.is_file() else weights.find(str(path))
+    one = weights.about(path)
+    if as_json:
+        shapes = {key: list(shape) for key, shape in one.shapes.items()}
+        result(json.dumps(_told(one) | {"tensors": shapes}, indent=2))
+        return
+    told = _told(one)
+    about = told.pop("metadata")
+    assert isinstance(about, dict)
+    for key, value in (told | about).items():
+        text = str(value)
+        cut = text if len(text) <= _LONG else f"{text[:_LONG]}... (--json shows all)"
+        result(f"{key.replace('_', ' '):14}{cut}")
+
+
+def _told(one: About) -> dict[str, object]:
+    return {
+        "file": str(one.path),
+        "architecture": one.architecture,
+        "bytes": one.bytes,
+        "tensors": len(one.shapes),
+        "numbers": one.numbers,
+        "types": ", ".join(one.types),
+        "metadata": {k: v for k, v in sorted(one.metadata.items()) if k != "architecture"},
+    }
 
 
 @app.command("import")
@@ -71,9 +140,6 @@ def mix(
         mixed=parts_said,
     )  # fmt: skip
     result(str(out))
-
-
-FORMATS = ("onnx", "safetensors")
 
 
 @app.command()

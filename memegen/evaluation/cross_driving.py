@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from memegen.errors import MemegenError
 from memegen.evaluation import stages, strength
 from memegen.evaluation.acting import Acted, plays
 from memegen.evaluation.judges import Judge
+from memegen.evaluation.subjects import looked_at
 from memegen.performance.drive import Driving
 from memegen.pipeline import Animator
 
@@ -22,14 +24,17 @@ def evaluate(
     driving: Driving,
     most: int | None = None,
     by_stage: bool = False,
+    warn: Callable[[str], None] = print,
 ) -> tuple[Report, Report]:
     """`strength.figures` and, if asked for, `stages.figures` of all photos driven by all clips.
 
     `run` tells how many photos and clips that were, and how many photos had no face.
     `most`: frames of each clip that are looked at, of which every fourth is played.
+    Clips of several without a face are left out, and `warn` is told.
     Raises MemegenError if there is nobody to look at.
     """
-    performers = [Acted.of(clip, animator, judge, most) for clip in clips]
+    acted = looked_at(clips, lambda clip: Acted.of(clip, animator, judge, most), warn)
+    performers = list(acted.values())
     pairs, found = [], []
     people = set()
     for played in plays(photos, performers, animator, judge, driving):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +15,10 @@ from memegen.arrays import Array, Integers, Picture
 from memegen.errors import UsageError
 from memegen.evaluation import identity
 from memegen.evaluation.identity import Identity
+from memegen.evaluation.subjects import looked_at
 from memegen.faces.align import Alignment
 from memegen.files import written_whole
-from memegen.perception.perceive import Perceiver, read_crop
+from memegen.perception.perceive import Perceiver, Perception, read_crop
 from memegen.performance.clip import open_clip, read_clip
 from memegen.performance.drive import Driving, reference_weights, track_of
 from memegen.performance.follow import Follower, Performance, performance_of
@@ -66,6 +68,7 @@ def evaluate(
     model: str,
     driving: Driving,
     sheet: Path | None = None,
+    warn: Callable[[str], None] = print,
 ) -> Report:
     """Identity distances of every photo driven by every clip: {photo: {clip: distance}}.
 
@@ -73,19 +76,19 @@ def evaluate(
     frames are from the performer's calm face (what these expressions do to anybody), under
     `from performer` how far the driven faces are from the performer's: mixtures would be near.
     `data`: shards that the ruler of identity is fitted on. `sheet` gets a picture: every clip at
-    its height, then one row a photo.
+    its height, then one row a photo. Clips and photos without a face are left out, `warn` is told.
     """
     animator = Animator(model)
     person = identity.fit(data, animator.perceiver.network)
-    acted = {clip.name: _performer(clip, animator) for clip in clips}
+    performers = looked_at(clips, lambda clip: _performer(clip, animator), warn)
+    people = looked_at(photos, lambda path: _person(path, animator), warn)
+    acted = {clip.name: performer for clip, performer in performers.items()}
     report: Report = {
         "performer itself": {name: _gone(person, p.faces, p.calm) for name, p in acted.items()},
         "from performer": dict.fromkeys(acted, 0.0),
     }
     rows = [_row([torch.ones(3, CELL, CELL), *(p.faces[p.height] for p in acted.values())])]
-    for path in photos:
-        photo = _small(read_photo(path))
-        seen = animator.see(photo)[0].perception
+    for path, (photo, seen) in people.items():
         place = seen.alignment
         own = _face(photo.rgb, place, animator.perceiver)
         shown, report[path.name] = [own[0]], {}
@@ -93,7 +96,7 @@ def evaluate(
             frames = animator.animate(photo, performer.track(driving, seen.action_units))
             faces = torch.cat([_face(frame, place, animator.perceiver) for frame in frames])
             report[path.name][name] = _gone(person, faces, own)
-            report["from performer"][name] += _gone(person, faces, performer.calm) / len(photos)
+            report["from performer"][name] += _gone(person, faces, performer.calm) / len(people)
             shown.append(faces[performer.height])
         rows.append(_row(shown))
     report["ruler"] = {"verification": person.verification}
@@ -116,6 +119,11 @@ def _performer(clip: Path, animator: Animator) -> Performer:
         assert there is not None
         faces.append(_face(frames[row], there.alignment, animator.perceiver))
     return Performer(told, rows, torch.cat(faces[1:]), faces[0])
+
+
+def _person(path: Path, animator: Animator) -> tuple[Photo, Perception]:
+    photo = _small(read_photo(path))
+    return photo, animator.see(photo)[0].perception
 
 
 def _small(photo: Photo) -> Photo:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from memegen.evaluation import timing
 from memegen.evaluation.acting import Acted
 from memegen.evaluation.judges import Judge, Looks
 from memegen.evaluation.measures import mean_over, structure
+from memegen.evaluation.subjects import looked_at
 from memegen.geometry.shape import MESH_POINTS, iod
 from memegen.performance.drive import Driving
 from memegen.photo import read_photo
@@ -83,6 +84,7 @@ def evaluate(
     judge: Judge,
     driving: Driving,
     most: int | None = None,
+    warn: Callable[[str], None] = print,
 ) -> dict[str, Report]:
     """{clip: {way: figures}}, and the means under `all clips`: first frames driven by their clips.
 
@@ -90,13 +92,15 @@ def evaluate(
     frame 0`, where changes are counted from the first frame. landmarks: mean distance of the 468
     in the picture's frame, IOD; aligned: the same where the driven face is first laid on the real
     one by a similarity; SSIM: see `ssim`; gains of each over `still`; every fifth frame counts.
-    See `timing.figures` for the others. `most`: frames of a clip that are looked at.
-    Raises MemegenError where there is too little to see.
+    See `timing.figures` for the others. `most`: frames of a clip that are looked at. Clips of
+    several that show too little are left out, and `warn` is told. Raises MemegenError if all do.
     """
-    report = {}
-    for clip in clips:
+
+    def look(clip: Path) -> Report:
         acted = Acted.of(clip, next(iter(models.values())), judge, most)
-        report[clip.name] = _one(acted, models, judge, driving)
+        return _one(acted, models, judge, driving)
+
+    report = {clip.name: one for clip, one in looked_at(clips, look, warn).items()}
     each = list(report.values())
     report["all clips"] = {way: _means([one[way] for one in each]) for way in each[0]}
     return report

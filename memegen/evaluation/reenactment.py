@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -12,6 +12,7 @@ import numpy as np
 from memegen.arrays import Array, Picture
 from memegen.errors import MemegenError, UsageError
 from memegen.evaluation.measures import absolute, mean_over, regions, structure
+from memegen.evaluation.subjects import looked_at
 from memegen.faces.align import Alignment
 from memegen.perception.perceive import Perceiver, read_crop
 from memegen.performance.clip import open_clip, read_clip
@@ -59,16 +60,23 @@ def clips_in(source: Path) -> list[Path]:
     return found
 
 
-def evaluate(clips: list[Path], models: list[str], most: int | None = None) -> dict[str, Report]:
+def evaluate(
+    clips: list[Path],
+    models: list[str],
+    most: int | None = None,
+    warn: Callable[[str], None] = print,
+) -> dict[str, Report]:
     """{clip: {way: figures}}, and the mean under `all clips`.
 
     landmarks: mean distance (IOD) of the 468 in their aligned crops; L1 (levels of 255) and SSIM
-    inside the face, in those crops. Every fifth frame counts, of the first `most`.
+    inside the face, in those crops. Every fifth frame counts, of the first `most`. Clips of several
+    that show too little are left out, and `warn` is told.
     """
     animators = {model: Animator(model) for model in models}
     ways = ways_of(models)
     first = next(iter(animators.values()))
-    report = {clip.name: _one(clip, ways, animators, first, most) for clip in clips}
+    found = looked_at(clips, lambda clip: _one(clip, ways, animators, first, most), warn)
+    report = {clip.name: one for clip, one in found.items()}
     names = [way.name for way in ways]
     report["all clips"] = {
         name: {

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image
 
 from memegen import aus, recipes
 from memegen.arrays import Array
-from memegen.errors import NoFaceError
+from memegen.errors import MemegenError, NoFaceError, UsageError
 from memegen.faces.align import Alignment
 from memegen.perception.perceive import Perception
 from memegen.photo import Photo
 from memegen.pipeline import Animator
 from memegen.tracks import Track
 
+T = TypeVar("T")
 MARGIN = 1.24  # width of the square in aligned crops (3.7 IOD each): head, neck, shoulders' edge
 HELD = [
     aus.INDEX[channel]
@@ -68,6 +71,28 @@ def subjects_in(
             yield subject_of(animator, photo, side, margin)
         except NoFaceError:
             continue
+
+
+def looked_at(
+    files: Sequence[Path], look: Callable[[Path], T], warn: Callable[[str], None] = print
+) -> dict[Path, T]:
+    """What `look` makes of every file; what cannot be judged is told to `warn` and left out.
+
+    That is: damaged, too small or without a face that is needed. Raises what was raised of the only
+    file, and MemegenError if none of several is left.
+    """
+    found = {}
+    for file in files:
+        try:
+            found[file] = look(file)
+        except MemegenError as error:
+            of_the_file = type(error) in (MemegenError, NoFaceError, UsageError)
+            if len(files) == 1 or not of_the_file:
+                raise
+            warn(f"{error}; left out")
+    if not found:
+        raise MemegenError("none of these files can be judged")
+    return found
 
 
 def heights(names: Sequence[str]) -> Track:

@@ -36,7 +36,7 @@ class Perception:
 
     alignment: Alignment  # where the crop lies in the photo
     landmarks: Array  # (478, 3) crop units
-    action_units: Array  # (K,) channels 0..1, head and gaze included
+    action_units: Array  # (K,) channels 0..1, head and gaze included, see aus.MOST
     angles: Array  # (3,) degrees in the crop: turn to the person's left, chin up, tilt left
 
 

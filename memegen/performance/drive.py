@@ -99,7 +99,7 @@ def reference_weights(
     seen = np.flatnonzero(performance.seen)
     parts = [aus.INDEX[c] for au in aus.TABLE if au.group in _FACE for c in au.channels]
     units = performance.units[seen]
-    aim = np.zeros(units.shape[1], np.float32) if own is None else np.clip(own, 0, 1)
+    aim = np.zeros(units.shape[1], np.float32) if own is None else np.clip(own, 0, aus.MOST)
     telling = _gains(TELLING)[parts] * UNTOLD
     away = (telling * np.square(units[:, parts] - aim[parts])).sum(1)
     if own is not None:
@@ -142,7 +142,7 @@ def track_of(performance: Performance, driving: Driving, own: Array | None = Non
         add[:, _TURNS] *= np.float32(driving.head)
     else:
         keep = np.repeat(1 - there, units.shape[1], 1)
-        add = np.clip(units * gains, 0, 1) * there
+        add = np.clip(units * gains, 0, aus.MOST) * there
     keep[:, ~followed], add[:, ~followed] = 1, 0
     detail = None
     if driving.detail > 0 and driving.relative and performance.landmarks is not None:
@@ -247,6 +247,6 @@ def _followed(only: tuple[str, ...]) -> Mask:
 
 def _gains(gains: Mapping[str, float]) -> Array:
     found = np.ones(len(aus.CHANNELS), np.float32)
-    for name, gain in gains.items():
-        found[[aus.INDEX[c] for c in aus.channels_of(name)]] = gain
+    for channel, gain in aus.by_channel(gains).items():
+        found[aus.INDEX[channel]] = gain
     return found

@@ -52,7 +52,7 @@ class Performance:
     """One face over T frames; rows that were not seen hold what bridged them."""
 
     fps: float
-    units: Array  # (T, K) channels 0..1
+    units: Array  # (T, K) channels 0..1; of head and gaze as far as they turn, see aus.MOST
     confidence: Array  # (T,) 0 where the face was not seen
     name: str = "performance"
     landmarks: Array | None = None  # (T, 478, 3) in units of the crop, upright and in place

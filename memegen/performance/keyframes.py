@@ -40,7 +40,8 @@ def recipe_text(track: Track, tolerance: float = TOLERANCE) -> tuple[str, float]
     What the track adds to the photo's own expression becomes offsets; what it sets, expressions.
     """
     relative = bool((track.keep > 0.5).all())
-    values = np.clip(track.add * aus.MAX_INTENSITY, -aus.MAX_INTENSITY, aus.MAX_INTENSITY)
+    asked = track.add * aus.MAX_INTENSITY
+    values = np.clip(asked, -aus.MAX_INTENSITY, aus.MAX_INTENSITY)  # what recipes can say
     heard = np.flatnonzero(np.abs(values).max(0) > QUIET)
     rows = simplify(values[:, heard], tolerance) if len(heard) else np.array([0])
     frames = []
@@ -57,5 +58,5 @@ def recipe_text(track: Track, tolerance: float = TOLERANCE) -> tuple[str, float]
     }
     at = np.arange(len(values))
     played = np.stack([np.interp(at, rows, values[rows, c]) for c in range(values.shape[1])], 1)
-    error = float(np.abs(played - values)[:, heard].max()) if len(heard) else 0.0
+    error = float(np.abs(played - asked)[:, heard].max()) if len(heard) else 0.0
     return yaml.safe_dump(recipe, sort_keys=False, default_flow_style=None, width=100), error

@@ -115,7 +115,7 @@ def _units(path: Path, table: dict[str, Array]) -> Array:
     across, down = (np.degrees(table[name]) for name in _GAZE)
     head, gaze = np.stack([-ry, -rx, rz], 1), np.stack([across, -down], 1)
     aus.set_head_and_gaze(units, head, gaze)
-    return np.clip(units, 0, 1)
+    return np.clip(units, 0, aus.MOST)
 
 
 def _rate(table: dict[str, Array]) -> float:
