@@ -113,10 +113,10 @@ class Animator:
         (the clip's own unless given). `warn` is told what of a damaged file could not be read.
         """
         path = Path(source)
-        if path.suffix.lower() == ".csv":
-            return read_csv(path, face)
         if face < 1 or start < 0 or (end is not None and end <= start):
             raise UsageError("faces count from 1, and a clip ends after it starts")
+        if path.suffix.lower() == ".csv":
+            return read_csv(path, face).between(start, end)
         clip = open_clip(path, fps)
         if clip.seconds is not None and start >= clip.seconds:
             raise UsageError(f"{path}: --start {start:g} is after its end ({clip.seconds:.2f} s)")

@@ -52,7 +52,7 @@ def performance(**columns: np.ndarray) -> Performance:
 def test_ffmpegs_description_is_read() -> None:
     video, song = parse_probe(MP4), parse_probe(SONG)
     assert video is not None and song is not None
-    assert (video.video, video.audio, video.fps, video.seconds) == (True, True, 29.97, 62.5)
+    assert (video.video, video.audio, video.fps, video.seconds) == (True, True, 30000 / 1001, 62.5)
     assert not song.video and song.audio
     assert parse_probe("a.txt: Invalid data found when processing input") is None
 

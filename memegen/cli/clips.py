@@ -97,7 +97,7 @@ def write_clip(
         warn=say,
     )
     loops = job.chosen.name != "mp4" if changes.loop is None else changes.loop
-    sound = Sound(clip.path, 0.0, len(frames) / clip.fps)
+    sound = Sound(clip.path, 0.0, len(frames) / clip.fps, clip.sound)
     with progress(clip.path.name) as follow:
         shown = replace(frames, pictures=iter(follow(frames, len(frames))), loops=loops)
         return write(

@@ -149,7 +149,7 @@ def transfer(
     if save_track is not None:
         from memegen.performance.table import to_csv
 
-        write_text(save_track, to_csv(told))
+        write_text(save_track, to_csv(told, whole=True))
     if photo is None:
         # A clip keeps its own way through the picture: heads turn and tilt where they are.
         track = track_of(replace(told, heads=None), driving)
@@ -249,7 +249,9 @@ def _tell_reference(told: Performance, driving: Driving, own: Array) -> None:
 def _sound(clip: Clip | None, start: float, seconds: float) -> Sound | None:
     from memegen.media.commands import Sound
 
-    return Sound(clip.path, start, seconds) if clip is not None and clip.audio else None
+    if clip is None or not clip.audio:
+        return None
+    return Sound(clip.path, start, seconds, clip.sound)
 
 
 def _report(told: Performance) -> None:

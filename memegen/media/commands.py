@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from memegen.media.rates import rate_text
+
 
 @dataclass(frozen=True)
 class Stream:
@@ -35,13 +37,15 @@ class Sound:
     path: Path
     start: float  # seconds
     seconds: float  # as long as the pictures last
+    stream: int = 0  # which of the file's sounds
 
 
 def raw_input(stream: Stream) -> list[str]:
     """Read raw frames from standard input."""
     pixels = "rgba" if stream.alpha else "rgb24"
     size = f"{stream.width}x{stream.height}"
-    return ["-f", "rawvideo", "-pix_fmt", pixels, "-s", size, "-r", f"{stream.fps:.6f}", "-i", "-"]
+    rate = rate_text(stream.fps)
+    return ["-f", "rawvideo", "-pix_fmt", pixels, "-s", size, "-r", rate, "-i", "-"]
 
 
 def as_file(path: Path) -> str:
@@ -75,7 +79,7 @@ def decode(
     )
     # Pictures from the beginning on, though the first may come later than the sound; and no cover.
     filters = [
-        f"fps={fps:.6f}:start_time=0",
+        f"fps={rate_text(fps)}:start_time=0",
         square,
         smaller,
         *([TONE_MAP] if hdr else []),
@@ -111,7 +115,7 @@ def encode(
     if sound is None or name != "mp4":
         return [*source, *build(stream, quality), *tags, out]
     track = ["-ss", f"{sound.start:.6f}", "-t", f"{sound.seconds:.6f}", "-i", as_file(sound.path)]
-    voices = ["-map", "0:v:0", "-map", "1:a:0", "-c:a", "aac", "-b:a", "160k"]
+    voices = ["-map", "0:v:0", "-map", f"1:a:{sound.stream}", "-c:a", "aac", "-b:a", "160k"]
     return [*source, *track, *voices, *build(stream, quality), *tags, out]
 
 

@@ -18,6 +18,7 @@ from memegen.arrays import Picture
 from memegen.errors import EncoderError, MemegenError, UsageError
 from memegen.media.commands import decode, probe
 from memegen.media.encode import ffmpeg, running
+from memegen.media.rates import beat_of, exact_rate
 from memegen.photo import picture_kind, read_photo
 
 SIDE = 960  # longest side of frames: enough for any face, and cheap to move
@@ -26,6 +27,7 @@ FPS_RANGE = (1.0, 60.0)  # rates outside are brought into it
 # Frames of animated pictures with less are shown for so long, as browsers do (seconds).
 SHORTEST_SECONDS, SHOWN_SECONDS = 0.011, 0.1
 HDR_TRANSFERS = ("arib-std-b67", "smpte2084")  # HLG and PQ, as ffmpeg calls them
+TICK, TICKS = 0.001, {"GIF": 0.01}  # seconds that animated pictures count time in
 PATIENCE = 60  # seconds that describing a file, or ending after its last picture, may take
 
 
@@ -40,6 +42,7 @@ class Clip:
     still: bool  # one picture
     animated: bool  # an animated picture, read by Pillow
     hdr: bool = False  # a video whose light is coded for high dynamic range
+    sound: int = 0  # which of its sounds players play
 
 
 @dataclass
@@ -66,10 +69,12 @@ def open_clip(source: str | Path, fps: float | None = None) -> Clip:
     if kind == "animated":
         try:
             with Image.open(path) as image:
+                tick = TICKS.get(str(image.format), TICK)
                 times = [_seconds(frame) for frame in ImageSequence.Iterator(image)]
         except (OSError, SyntaxError, ValueError, EOFError) as error:
             raise MemegenError(f"{path}: damaged picture ({error})") from None
-        rate = _in_range(fps or 1 / float(np.median(times)))
+        beat = beat_of(np.cumsum([0.0, *times]), tick)
+        rate = _in_range(fps or (beat.fps if beat else DEFAULT_FPS))
         return Clip(path, rate, sum(times), False, False, True)
     try:
         command = [ffmpeg(), *probe(path)]
@@ -86,7 +91,7 @@ def open_clip(source: str | Path, fps: float | None = None) -> Clip:
     if not about.video:
         raise MemegenError(f"{path}: has sound but no pictures")
     rate = _in_range(fps or about.fps or DEFAULT_FPS)
-    return Clip(path, rate, about.seconds, about.audio, False, False, about.hdr)
+    return Clip(path, rate, about.seconds, about.audio, False, False, about.hdr, about.sound)
 
 
 def read_clip(
@@ -111,6 +116,7 @@ class Probe:
     fps: float | None
     seconds: float | None
     hdr: bool = False
+    sound: int = 0  # which of its sounds is the default one
 
 
 def parse_probe(text: str) -> Probe | None:
@@ -120,11 +126,13 @@ def parse_probe(text: str) -> Probe | None:
     streams = [line for line in text.splitlines() if re.match(r"\s*Stream #0", line)]
     videos = [s for s in streams if "Video:" in s and "(attached pic)" not in s]
     rate = re.search(r"([\d.]+)(k?) fps", videos[0]) if videos else None
-    fps = float(rate[1]) * (1000 if rate[2] else 1) if rate else None
+    fps = exact_rate(float(rate[1]) * (1000 if rate[2] else 1)) if rate else None
     time = re.search(r"Duration: (\d+):(\d+):([\d.]+)", text)
     seconds = int(time[1]) * 3600 + int(time[2]) * 60 + float(time[3]) if time else None
     hdr = bool(videos) and any(name in videos[0] for name in HDR_TRANSFERS)
-    return Probe(bool(videos), any("Audio:" in s for s in streams), fps or None, seconds, hdr)
+    sounds = [s for s in streams if "Audio:" in s]
+    default = next((i for i, s in enumerate(sounds) if "(default)" in s), 0)
+    return Probe(bool(videos), bool(sounds), fps or None, seconds, hdr, default)
 
 
 def _in_range(fps: float) -> float:

@@ -8,7 +8,7 @@ from the same pixels again and again.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from memegen import aus
 from memegen.arrays import Array, Mask, Picture
-from memegen.errors import NoFaceError
+from memegen.errors import NoFaceError, UsageError
 from memegen.faces.align import Alignment, align, five_points
 from memegen.faces.detect import Detector, Face
 from memegen.geometry.anatomy import load_anatomy
@@ -32,6 +32,7 @@ CONFIDENT = 0.5  # what the detector's last network must say of a followed face
 DRIFT_SHIFT, DRIFT_SCALE, DRIFT_TURN = 0.02, 0.04, 2.5  # crops, share, degrees: lay the crop anew
 LOST_SHIFT, LOST_SCALE, LOST_TURN = 0.14, 0.3, 20.0  # what no face does between two frames
 CUT = 0.16  # mean difference of small pictures (of 1) that only a cut makes
+HALF_A_TICK = 5e-4  # seconds: frames that begin so little before a time begin at it
 _FACE_SQUARE = (0.2, 0.16, 0.6)  # left, top and side of the detector's square in an aligned crop
 _CHECK_SIDE = 48  # pixels that the detector's last network sees
 
@@ -65,6 +66,29 @@ class Performance:
 
     def __len__(self) -> int:
         return len(self.units)
+
+    def between(self, start: float, end: float | None) -> Performance:
+        """The frames that begin from `start` to before `end` seconds. Raises UsageError if none."""
+        if start >= len(self) / self.fps:
+            length = len(self) / self.fps
+            raise UsageError(f"{self.name}: --start {start:g} is after its end ({length:.2f} s)")
+        at = np.arange(len(self)) / self.fps
+        kept = at > start - HALF_A_TICK
+        if end is not None:
+            kept &= at < end - HALF_A_TICK
+        if not kept.any():
+            raise UsageError(f"{self.name}: no frame begins between --start and --end")
+
+        def of(values: Array | None) -> Array | None:
+            return None if values is None else values[kept]
+
+        return replace(
+            self,
+            units=self.units[kept],
+            confidence=self.confidence[kept],
+            landmarks=of(self.landmarks),
+            heads=of(self.heads),
+        )
 
 
 class Follower:

@@ -51,7 +51,7 @@ def recipe_text(track: Track, tolerance: float = TOLERANCE) -> tuple[str, float]
     recipe = {
         "name": track.name,
         "description": f"saved from a {track.kind}",
-        "fps": round(track.fps, 3),
+        "fps": round(track.fps, 5),
         "loop": "loop" if track.loops else "once",
         "relative": relative,
         "keyframes": frames,
