@@ -183,7 +183,7 @@ def test_edit_lists_hide_what_was_cut_off(tmp_path: Path) -> None:
 def tone(path: Path) -> float:
     """The loudest frequency of a file's sound, Hz."""
     raw = subprocess.run(
-        [ffmpeg(), "-loglevel", "error", "-i", str(path), "-f", "s16le", "-ac", "1", "-ar", "8000", "-"],
+        [ffmpeg(), "-loglevel", "error", "-i", f"file:{path.absolute()}", "-f", "s16le", "-ac", "1", "-ar", "8000", "-"],
         capture_output=True, check=True,
     ).stdout  # fmt: skip
     heard = np.abs(np.fft.rfft(np.frombuffer(raw, np.int16).astype(float)))
