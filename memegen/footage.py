@@ -7,6 +7,7 @@ holds more than a few frames.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -283,6 +284,5 @@ def painted(
         return frame
 
     # As many as were followed: a damaged file may read differently the second time.
-    return on_all_cores(
-        made, zip(range(len(footage)), read_clip(clip, side=side).frames, strict=False)
-    )
+    with closing(read_clip(clip, side=side)) as reading:
+        yield from on_all_cores(made, zip(range(len(footage)), reading.frames, strict=False))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -241,16 +242,17 @@ def beside(frames: Frames, clip: Clip, start: float) -> Frames:
     width, height = frames.size
 
     def both() -> Iterator[Picture]:
-        others = read_clip(clip, start).frames
         shown = np.zeros((height, 1, 3), np.uint8)
-        for frame in frames:
-            other = next(others, None)
-            if other is not None:
-                across = max(2, round(other.shape[1] * height / other.shape[0] / 2) * 2)
-                shown = np.asarray(Image.fromarray(other).resize((across, height)))
-            yield np.concatenate([flatten(frame), shown], 1)
+        with closing(read_clip(clip, start)) as reading:
+            for frame in frames:
+                other = next(reading.frames, None)
+                if other is not None:
+                    across = max(2, round(other.shape[1] * height / other.shape[0] / 2) * 2)
+                    shown = np.asarray(Image.fromarray(other).resize((across, height)))
+                yield np.concatenate([flatten(frame), shown], 1)
 
-    first = next(read_clip(clip, start).frames)
+    with closing(read_clip(clip, start)) as reading:
+        first = next(reading.frames)
     across = max(2, round(first.shape[1] * height / first.shape[0] / 2) * 2)
     return replace(frames, pictures=both(), size=(width + across, height))
 

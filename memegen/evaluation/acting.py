@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -36,7 +37,8 @@ class Acted:
     def of(cls, clip: Path, animator: Animator, judge: Judge, most: int | None = None) -> Acted:
         """Read a clip, its first `most` frames. Raises MemegenError if nobody sees a face."""
         opened = open_clip(clip)
-        frames = list(islice(read_clip(opened).frames, most))
+        with closing(read_clip(opened)) as reading:
+            frames = list(islice(reading.frames, most))
         found = Follower(animator.detector, animator.perceiver).follow(frames)
         told = performance_of(found, opened.fps, clip.stem)
         looks = Looks.of(judge.watch(frames))

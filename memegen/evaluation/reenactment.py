@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -96,7 +97,8 @@ def _one(
     most: int | None,
 ) -> Report:
     opened = open_clip(clip)
-    frames = list(islice(read_clip(opened).frames, most))
+    with closing(read_clip(opened)) as reading:
+        frames = list(islice(reading.frames, most))
     perceiver = first.perceiver
     found = list(Follower(first.detector, perceiver).follow(frames))
     told = performance_of(found, opened.fps, clip.stem)

@@ -6,7 +6,7 @@ import contextlib
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -52,6 +52,11 @@ class Reading:
     clip: Clip
     frames: Iterator[Picture]  # (H, W, 3)
     problem: str | None = None  # set at the end, if a damaged file ended early
+
+    def close(self) -> None:
+        """Stop before the end: whoever reads has no child left."""
+        if isinstance(self.frames, Generator):
+            self.frames.close()
 
 
 def open_clip(source: str | Path, fps: float | None = None) -> Clip:
