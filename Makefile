@@ -1,5 +1,6 @@
 # make demo   set up a virtual environment and animate the sample photo
 # make test   set up and run every check: formatting, types, tests
+# make fuzz   3,000 damaged files and odd requests: no traceback, no hang, nothing half-written
 # make gallery, make bench   pictures of every recipe; speed of every stage
 
 VENV ?= .venv
@@ -7,7 +8,7 @@ PYTHON ?= python3
 STAMP = $(VENV)/.installed-$(shell cat pyproject.toml constraints.txt | sha256sum | cut -c1-16)
 RUN = $(VENV)/bin/python -m
 
-.PHONY: demo test gallery bench clean
+.PHONY: demo test fuzz gallery bench clean
 
 demo: $(STAMP)
 	mkdir -p demo
@@ -19,6 +20,9 @@ test: $(STAMP)
 	$(RUN) ruff check .
 	$(RUN) mypy
 	$(RUN) pytest
+
+fuzz: $(STAMP)
+	$(VENV)/bin/python tests/fuzz.py
 
 gallery: $(STAMP)
 	rm -f docs/gallery/*.webp

@@ -48,6 +48,7 @@ class Case:
     arguments: list[str]
     files: dict[str, bytes] = field(default_factory=dict)
     out: str | None = None  # what it is to write, if it goes well
+    variables: dict[str, str] = field(default_factory=dict)  # of its environment
 
 
 # --- damage -----------------------------------------------------------------------------------
@@ -206,8 +207,8 @@ class Material:
         self.recipes = [path.read_text() for path in sorted((ROOT / "recipes").glob("*.yaml"))]
         self.tables = [_table(3), _table(3, whole=True), _openface()]
         self.weights = {
-            name: (ROOT / "weights" / f"{name}.safetensors").read_bytes()
-            for name in ("anatomical",)
+            path.stem: path.read_bytes()
+            for path in sorted((ROOT / "weights").glob("*.safetensors"))
         }
 
 
@@ -324,7 +325,23 @@ def _weights(material: Material, rng: Rng) -> Case:
     damaged_head = damaged(bytes(head), rng)
     bad = rng.choice(("bad.safetensors", "bad.safetensors", "bad.pth"))
     files = {bad: damaged_head + bytes(body[8192:]), "good.png": material.photo}
-    match rng.randrange(3):
+    match rng.randrange(4):
+        case 3:  # in the place of shipped ones
+            files = {f"empty/{known}.safetensors": data for known, data in material.weights.items()}
+            files |= {f"empty/{name}.safetensors": damaged_head + bytes(body[8192:])}
+            files |= {"good.png": material.photo}
+            line = [
+                "animate",
+                "good.png",
+                "--size",
+                "48",
+                "--au",
+                "AU26=3",
+                "--still",
+                "-o",
+                "o.png",
+            ]
+            return Case("", line, files, "o.png", {"MEMEGEN_WEIGHTS": "empty"})
         case 0:
             return Case("", ["weights", "info", bad, *rng.choice(((), ("--json",)))], files)
         case 1:
@@ -352,7 +369,7 @@ VALUES = (
     "", "0", "1", "2", "-1", "0.2", "nan", "inf", "-inf", "1e99", "9" * 40, "abc", "😀", "a,b", "1,2,3,4", "40,20,50,60", "all",
     "largest", "smile", "smile+wink", "AU12=4", "AU12=4,AU12L=1", "AU51=5,AU52=5", "mouth", "8MB", "1kB", "png", "gif",
     "mp4", "jpg", "webp", "o.gif", "o.mp4", "new/o.png", "none.png", "good.png", "clip.gif", "t.csv", ".", "..", "/", "-",
-    "mesh", "cpu", "tpu", "=", "--", "%s", "x" * 300, "\ud800",
+    "mesh", "cpu", "tpu", "=", "--", "%s", "x" * 300, "\udcff",
 )  # fmt: skip
 OPTIONS = {
     "animate": (
@@ -432,10 +449,11 @@ KINDS: dict[str, tuple[int, Callable[[Material, Rng], Case]]] = {
 }
 
 
-def case_of(material: Material, seed: int, index: int) -> Case:
-    """The case of a number."""
+def case_of(material: Material, seed: int, index: int, kind: str | None = None) -> Case:
+    """The case of a number, of one kind if that is given."""
     rng = Rng(f"{seed}:{index}")
-    kind = rng.choices(list(KINDS), [share for share, _ in KINDS.values()])[0]
+    any_kind = rng.choices(list(KINDS), [share for share, _ in KINDS.values()])[0]
+    kind = kind or any_kind
     case = KINDS[kind][1](material, rng)
     case.kind = kind
     return case
@@ -465,7 +483,7 @@ def run_case(case: Case, folder: Path) -> Ended:
     (place / "empty").mkdir()
     for name, data in case.files.items():
         (place / name).write_bytes(data)
-    before = {path.name for path in place.iterdir()}
+    before = set(case.files)
     begun = time.monotonic()
     child = os.fork()
     if child == 0:
@@ -490,8 +508,8 @@ def run_case(case: Case, folder: Path) -> Ended:
         children = True
     except (ProcessLookupError, PermissionError):
         pass
-    found = [path for path in place.rglob("*") if path.is_file() and path.name not in before]
-    left = tuple(str(path.relative_to(place)) for path in sorted(found))
+    there = {str(path.relative_to(place)) for path in place.rglob("*") if path.is_file()}
+    left = tuple(sorted(there - before))
     said = [(folder / name).read_text(errors="replace") for name in ("out", "err")]
     return Ended(os.waitstatus_to_exitcode(status), seconds, said[0], said[1], left, children, late)
 
@@ -510,6 +528,7 @@ def _become(case: Case, folder: Path, place: Path) -> None:
         sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
         sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
         os.chdir(place)
+        os.environ.update(case.variables)
         with open("/proc/self/statm") as statm:  # noqa: PTH123
             mapped = int(statm.read().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (mapped + MEMORY,) * 2)
@@ -576,6 +595,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0, help="number of the first case")
     parser.add_argument("--only", type=int, help="one case, with what it said")
+    parser.add_argument("--kind", choices=KINDS, help="cases of this kind alone")
     parser.add_argument("--minutes", type=float, default=1e9, help="stop after so long")
     asked = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
@@ -600,7 +620,7 @@ def main() -> int:
         for number in numbers:
             if time.monotonic() - begun > asked.minutes * 60:
                 break
-            case = case_of(material, asked.seed, number)
+            case = case_of(material, asked.seed, number, asked.kind)
             ended = run_case(case, Path(temporary) / "case")
             done += 1
             slow = max(slow, ended.seconds)

@@ -233,3 +233,14 @@ def test_workers_start_where_there_is_no_nice(monkeypatch: pytest.MonkeyPatch) -
     before = torch.get_num_threads()
     pairs._one_thread(0)
     torch.set_num_threads(before)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+def test_a_slice_of_the_fuzz_run() -> None:
+    """The whole of it: `make fuzz`."""
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tests" / "fuzz.py"), "--seed", "15", "--count", "20"],
+        capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "20 cases (from 0)" in done.stdout

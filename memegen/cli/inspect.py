@@ -45,7 +45,9 @@ def aus(
     if photo is None:
         raise UsageError("name a photo, or use --list")
     if csv_out not in (None, "-"):
-        check_writable(Path(str(csv_out)), special=True)
+        path = check_writable(Path(str(csv_out)), special=True)
+        if path.resolve() == Path(photo).resolve():
+            raise UsageError(f"{path}: is the input; choose another name")
     from memegen.pipeline import Animator
 
     if _moves(Path(photo)):

@@ -117,6 +117,10 @@ def transfer(
     path = out or _beside(source, target, fmt, suffix_of(source) if onto else None, still)
     if Path(path).resolve() in (Path(source).resolve(), Path(target).resolve()):
         raise UsageError(f"{path}: is one of the inputs; choose another name")
+    taken = {Path(given).resolve() for given in (source, target, path)}
+    for file in (save_track, save_recipe):
+        if file is not None and file.resolve() in taken:
+            raise UsageError(f"{file}: is an input or the output; choose another name")
     chosen = format_of(fmt or (path if path != "-" else "gif"))
     target_for(path, fmt)
     if compare and (clip is None or still or boomerang):

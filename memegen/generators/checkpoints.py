@@ -8,10 +8,8 @@ without gain. Critics end in `conv1` and `conv2`, or in `dis_top` and `aus_top`.
 
 from __future__ import annotations
 
-import pickle
 import re
 import warnings
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from memegen.errors import UsageError, WeightsError
+from memegen.errors import UsageError, WeightsError, is_out_of_memory
 from memegen.generators.ganimation import GanimationConfig, GanimationCritic, GanimationNet
 
 _DROPPED = re.compile(r"^debug\d|\.(running_mean|running_var|num_batches_tracked)$")
@@ -85,8 +83,9 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
         with warnings.catch_warnings():  # about old pickle protocols; said below if it matters
             warnings.simplefilter("ignore")
             state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError,
-            TypeError, ImportError, zipfile.BadZipFile, OSError):  # fmt: skip
+    except Exception as error:  # torch passes on whatever its readers of several formats raise
+        if is_out_of_memory(error):
+            raise
         raise WeightsError(f"{path}: not a checkpoint of plain tensors; refused") from None
     for wrapper in ("state_dict", "model", "generator", "G"):
         if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
