@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import struct
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from memegen.arrays import Picture
-from memegen.errors import MemegenError, UsageError
+from memegen.errors import MemegenError, UsageError, is_out_of_memory
 
 MAX_PIXELS = 300_000_000  # beyond this a file is more likely an attack than a photo
 # Formats whose further pictures are frames over time. In others they are the same picture again: a
@@ -85,21 +84,29 @@ def read_photo(source: str | Path | Picture | Image.Image) -> Photo:
         raise UsageError(f"{path}: {error.strerror}") from None
     if empty:
         raise MemegenError(f"{path}: the file is empty")
+    with decoding(path), warnings.catch_warnings(), _large_pictures():
+        warnings.simplefilter("ignore")
+        with Image.open(path, formats=_formats()) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise UsageError(
+                    f"{path}: {image.width}x{image.height} is more than 300 megapixels"
+                )
+            return _from_pil(image, path)
+
+
+@contextlib.contextmanager
+def decoding(path: Path) -> Iterator[None]:
+    """Whatever Pillow's many readers raise in this block is a damaged picture; memory apart."""
     try:
-        with warnings.catch_warnings(), _large_pictures():
-            warnings.simplefilter("ignore")
-            with Image.open(path, formats=_formats()) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise UsageError(
-                        f"{path}: {image.width}x{image.height} is more than 300 megapixels"
-                    )
-                return _from_pil(image, path)
+        yield
+    except MemegenError:
+        raise
     except UnidentifiedImageError:
         raise MemegenError(f"{path}: not a picture that memegen can read") from None
     except PermissionError:
         raise UsageError(f"{path}: no permission to read it") from None
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
-        if isinstance(error, UsageError):
+    except Exception as error:
+        if is_out_of_memory(error):
             raise
         raise MemegenError(f"{path}: damaged picture ({error})") from None
 
@@ -117,7 +124,7 @@ def picture_kind(path: Path) -> str:
         videos = {ext for ext, name in Image.registered_extensions().items() if name == "MPEG"}
         suffix = path.suffix.lower()
         return "still" if suffix in Image.registered_extensions().keys() - videos else "none"
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error):
+    except Exception:  # readers raise what they like; reading it says what is wrong
         return "still"
 
 

@@ -19,7 +19,7 @@ from memegen.errors import EncoderError, MemegenError, UsageError
 from memegen.media.commands import decode, probe
 from memegen.media.encode import ffmpeg, running
 from memegen.media.rates import beat_of, exact_rate
-from memegen.photo import picture_kind, read_photo
+from memegen.photo import decoding, picture_kind, read_photo
 
 SIDE = 960  # longest side of frames: enough for any face, and cheap to move
 DEFAULT_FPS = 25.0
@@ -72,12 +72,9 @@ def open_clip(source: str | Path, fps: float | None = None) -> Clip:
     if kind == "still":
         return Clip(path, fps or DEFAULT_FPS, None, False, True, False)
     if kind == "animated":
-        try:
-            with Image.open(path) as image:
-                tick = TICKS.get(str(image.format), TICK)
-                times = [_seconds(frame) for frame in ImageSequence.Iterator(image)]
-        except (OSError, SyntaxError, ValueError, EOFError) as error:
-            raise MemegenError(f"{path}: damaged picture ({error})") from None
+        with decoding(path), Image.open(path) as image:
+            tick = TICKS.get(str(image.format), TICK)
+            times = [_seconds(frame) for frame in ImageSequence.Iterator(image)]
         beat = beat_of(np.cumsum([0.0, *times]), tick)
         rate = _in_range(fps or (beat.fps if beat else DEFAULT_FPS))
         return Clip(path, rate, sum(times), False, False, True)
@@ -160,7 +157,7 @@ def _reduced(rgb: Picture, side: int) -> Picture:
 def _animated(clip: Clip, start: float, end: float | None, side: int) -> Iterator[Picture]:
     """Frames of an animated picture, each repeated or left out so that the rate is steady."""
     shown, until = 0, 0.0
-    with Image.open(clip.path) as image:
+    with decoding(clip.path), Image.open(clip.path) as image:
         for frame in ImageSequence.Iterator(image):
             until += _seconds(frame)
             picture = None
