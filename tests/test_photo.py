@@ -1,11 +1,14 @@
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
+from PIL.GifImagePlugin import GifImageFile
 
 from memegen.errors import MemegenError, UsageError
-from memegen.photo import picture_kind, read_photo
+from memegen.performance.clip import open_clip, read_clip
+from memegen.photo import decoding, picture_kind, read_photo
 
 
 def gradient(width: int = 40, height: int = 30) -> np.ndarray:
@@ -130,3 +133,32 @@ def test_fewer_bits_in_16_are_stretched(tmp_path: Path, most: int) -> None:
     values = np.linspace(0, most, 1200).reshape(30, 40).astype(np.uint16)
     Image.fromarray(values).save(tmp_path / "a.png")
     assert read_photo(tmp_path / "a.png").rgb.max() == 255
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("no item"), KeyError(3), IndexError(), zlib.error()]
+)
+def test_whatever_a_reader_raises_is_a_damaged_picture(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.gif"
+    moving = [Image.new("RGB", (32, 32), color) for color in ("red", "blue")]
+    moving[0].save(path, save_all=True, append_images=moving[1:], duration=100)
+    clip = open_clip(path)
+    read = GifImageFile.seek
+
+    def seek(self: GifImageFile, frame: int) -> None:
+        if frame:
+            raise error
+        read(self, frame)
+
+    monkeypatch.setattr(GifImageFile, "seek", seek)
+    with pytest.raises(MemegenError, match="damaged picture"):
+        list(read_clip(clip).frames)
+    with pytest.raises(MemegenError, match="damaged picture"):
+        open_clip(path)
+    monkeypatch.setattr(GifImageFile, "load", lambda _: seek(_, 1))
+    with pytest.raises(MemegenError, match="damaged picture"):
+        read_photo(path)
+    with pytest.raises(MemoryError), decoding(path):
+        raise MemoryError
