@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -157,59 +158,66 @@ class Material:
     """Whole files of every kind, made once."""
 
     def __init__(self, folder: Path) -> None:
-        from memegen.media.encode import ffmpeg
-
-        self.folder = folder
         with Image.open(ROOT / "examples" / "astronaut.png") as image:
             face = image.convert("RGB").crop((110, 0, 390, 280)).resize((SIDE, SIDE))
-        self.photo = _saved(face, "PNG")
-        frames = [face.rotate(2 * i, translate=(i, 0)) for i in range(4)]
-        more = {"save_all": True, "append_images": frames[1:], "duration": 100}
-        grey = Image.fromarray(np.asarray(face.convert("L")).astype(np.uint16) * 257)
-        self.photos = {
-            "a.png": self.photo,
-            "b.jpg": _saved(face, "JPEG", exif=_turned()),
-            "c.webp": _saved(face, "WEBP"),
-            "d.tif": _saved(face, "TIFF", compression="tiff_lzw"),
-            "e.bmp": _saved(face, "BMP"),
-            "f.ppm": _saved(face, "PPM"),
-            "g.png": _saved(grey, "PNG"),
-            "h.gif": _saved(face, "GIF"),
-            "i.jpg": _saved(face.convert("CMYK"), "JPEG"),
-            "j.ico": _saved(face.resize((64, 64)), "ICO"),
-            "k.jp2": _saved(face, "JPEG2000"),
-            "l.tga": _saved(face, "TGA"),
-            "m.png": _saved(face.convert("P"), "PNG"),
-            "n.avif": _saved(face, "AVIF"),
-        }
-        self.clips = {
-            "a.gif": _saved(frames[0], "GIF", **more),
-            "b.webp": _saved(frames[0], "WEBP", **more),
-            "c.png": _saved(frames[0], "PNG", **more),
-        }
-        for i, frame in enumerate(frames):
-            frame.save(folder / f"frame{i}.png")
-        for name, *options in (
-            ("d.mp4", "-pix_fmt", "yuv420p"),
-            ("e.mkv", "-c:v", "ffv1"),
-            ("f.avi", "-c:v", "mjpeg"),
-            ("g.mov", "-c:v", "png"),
-            ("h.webm", "-c:v", "libvpx", "-c:a", "libopus"),
-            ("i.mpg", "-r", "25", "-c:v", "mpeg1video"),
-            ("j.flv", "-c:v", "flv1", "-c:a", "pcm_s16le", "-ar", "44100"),
-        ):
-            line = [
-                ffmpeg(), "-loglevel", "error", "-y", "-framerate", "10", "-i", str(folder / "frame%d.png"), "-f",
-                "lavfi", "-i", "sine=d=0.4:sample_rate=48000", "-shortest", *options, str(folder / name),
-            ]  # fmt: skip
-            if subprocess.run(line, check=False, capture_output=True).returncode == 0:
-                self.clips[name] = (folder / name).read_bytes()
+        self.photos = _photos(face)
+        self.photo = self.photos["a.png"]
+        self.clips = _clips([face.rotate(2 * i, translate=(i, 0)) for i in range(4)], folder)
         self.recipes = [path.read_text() for path in sorted((ROOT / "recipes").glob("*.yaml"))]
         self.tables = [_table(3), _table(3, whole=True), _openface()]
         self.weights = {
             path.stem: path.read_bytes()
             for path in sorted((ROOT / "weights").glob("*.safetensors"))
         }
+
+
+def _photos(face: Image.Image) -> dict[str, bytes]:
+    grey = Image.fromarray(np.asarray(face.convert("L")).astype(np.uint16) * 257)
+    return {
+        "a.png": _saved(face, "PNG"),
+        "b.jpg": _saved(face, "JPEG", exif=_turned()),
+        "c.webp": _saved(face, "WEBP"),
+        "d.tif": _saved(face, "TIFF", compression="tiff_lzw"),
+        "e.bmp": _saved(face, "BMP"),
+        "f.ppm": _saved(face, "PPM"),
+        "g.png": _saved(grey, "PNG"),
+        "h.gif": _saved(face, "GIF"),
+        "i.jpg": _saved(face.convert("CMYK"), "JPEG"),
+        "j.ico": _saved(face.resize((64, 64)), "ICO"),
+        "k.jp2": _saved(face, "JPEG2000"),
+        "l.tga": _saved(face, "TGA"),
+        "m.png": _saved(face.convert("P"), "PNG"),
+        "n.avif": _saved(face, "AVIF"),
+    }
+
+
+def _clips(frames: list[Image.Image], folder: Path) -> dict[str, bytes]:
+    from memegen.media.encode import ffmpeg
+
+    more = {"save_all": True, "append_images": frames[1:], "duration": 100}
+    clips = {
+        "a.gif": _saved(frames[0], "GIF", **more),
+        "b.webp": _saved(frames[0], "WEBP", **more),
+        "c.png": _saved(frames[0], "PNG", **more),
+    }
+    for i, frame in enumerate(frames):
+        frame.save(folder / f"frame{i}.png")
+    for name, *options in (
+        ("d.mp4", "-pix_fmt", "yuv420p"),
+        ("e.mkv", "-c:v", "ffv1"),
+        ("f.avi", "-c:v", "mjpeg"),
+        ("g.mov", "-c:v", "png"),
+        ("h.webm", "-c:v", "libvpx", "-c:a", "libopus"),
+        ("i.mpg", "-r", "25", "-c:v", "mpeg1video"),
+        ("j.flv", "-c:v", "flv1", "-c:a", "pcm_s16le", "-ar", "44100"),
+    ):
+        line = [
+            ffmpeg(), "-loglevel", "error", "-y", "-framerate", "10", "-i", str(folder / "frame%d.png"), "-f",
+            "lavfi", "-i", "sine=d=0.4:sample_rate=48000", "-shortest", *options, str(folder / name),
+        ]  # fmt: skip
+        if subprocess.run(line, check=False, capture_output=True).returncode == 0:
+            clips[name] = (folder / name).read_bytes()
+    return clips
 
 
 def _saved(image: Image.Image, form: str, **options: object) -> bytes:
@@ -588,8 +596,7 @@ def _warm_up() -> None:
             assert left.code == 0, "the command does not even work"
 
 
-def main() -> int:
-    """Run cases; returns how many of them failed, at most 100."""
+def _asked() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=3000)
     parser.add_argument("--seed", type=int, default=0)
@@ -597,24 +604,47 @@ def main() -> int:
     parser.add_argument("--only", type=int, help="one case, with what it said")
     parser.add_argument("--kind", choices=KINDS, help="cases of this kind alone")
     parser.add_argument("--minutes", type=float, default=1e9, help="stop after so long")
-    asked = parser.parse_args()
+    return parser.parse_args()
+
+
+def _prepare() -> None:
+    """Import everything, in one thread: a fork would lose others."""
     os.environ["OMP_NUM_THREADS"] = "1"
+    import cv2
     import torch
 
-    torch.set_num_threads(1)  # no pool of threads that a fork would lose
-    import cv2
-
+    torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    from memegen.cli import app  # noqa: F401
+    import memegen.footage
+    import memegen.pipeline  # noqa: F401
 
     Image.init()
     _warm_up()
+
+
+def _tell(
+    number: int, asked: argparse.Namespace, case: Case, ended: Ended, wrong: list[str]
+) -> None:
+    print(
+        f"seed {asked.seed} case {number} ({case.kind}): {'; '.join(wrong) or 'ok'}\n"
+        f"  {case.arguments!r} -> {ended.code}, {ended.seconds:.1f} s, left {ended.left}\n"
+        f"  {ended.err[-1500:].strip() or ended.out[-300:].strip()}",
+        flush=True,
+    )
+    if asked.only is not None and not wrong:
+        print(ended.out[-2000:])
+
+
+def main() -> int:
+    """Run cases; returns how many of them failed, at most 100."""
+    asked = _asked()
+    _prepare()
     numbers = (
         [asked.only] if asked.only is not None else range(asked.first, asked.first + asked.count)
     )
     begun = time.monotonic()
     done, failed, slow = 0, 0, 0.0
-    codes: dict[int, int] = {}
+    codes: Counter[int] = Counter()
     with tempfile.TemporaryDirectory() as temporary:
         material = Material(Path(temporary))
         for number in numbers:
@@ -622,25 +652,16 @@ def main() -> int:
                 break
             case = case_of(material, asked.seed, number, asked.kind)
             ended = run_case(case, Path(temporary) / "case")
-            done += 1
-            slow = max(slow, ended.seconds)
-            codes[ended.code] = codes.get(ended.code, 0) + 1
             wrong = faults(case, ended)
-            failed += bool(wrong)
+            done, failed = done + 1, failed + bool(wrong)
+            slow = max(slow, ended.seconds)
+            codes[ended.code] += 1
             if wrong or asked.only is not None:
-                print(
-                    f"seed {asked.seed} case {number} ({case.kind}): {'; '.join(wrong) or 'ok'}\n"
-                    f"  {case.arguments!r} -> {ended.code}, {ended.seconds:.1f} s, left {ended.left}\n"
-                    f"  {ended.err[-1500:].strip() or ended.out[-300:].strip()}",
-                    flush=True,
-                )
-            if asked.only is not None and not wrong:
-                print(ended.out[-2000:])
-    seconds = time.monotonic() - begun
-    shares = ", ".join(f"{code}: {n}" for code, n in sorted(codes.items()))
+                _tell(number, asked, case, ended, wrong)
+    shares = ", ".join(f"{code}: {count}" for code, count in sorted(codes.items()))
     print(
-        f"{done} cases (from {numbers[0]}) in {seconds:.0f} s, the slowest {slow:.1f} s; "
-        f"exit codes {shares}; {failed} failed"
+        f"{done} cases (from {numbers[0]}) in {time.monotonic() - begun:.0f} s, the slowest "
+        f"{slow:.1f} s; exit codes {shares}; {failed} failed"
     )
     return min(failed, 100)
 
