@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from memegen.media.rates import rate_text
+from memegen.media.rates import MOST_GAP, rate_text
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,13 @@ TONE_MAP = (
 )
 
 
+def no_long_gaps() -> str:
+    """The time of a frame, for `setpts`: as it is, but at most MOST_GAP after the one before."""
+    ticks = f"{MOST_GAP:g}/TB"
+    after = f"PREV_OUTPTS+min(PTS-PREV_INPTS,{ticks})"
+    return f"if(isnan(PTS),PTS,if(isnan(PREV_OUTPTS),min(PTS,{ticks}),{after}))"
+
+
 def decode(
     path: Path, fps: float, start: float, end: float | None, side: int, hdr: bool = False
 ) -> list[str]:
@@ -79,6 +86,7 @@ def decode(
     )
     # Pictures from the beginning on, though the first may come later than the sound; and no cover.
     filters = [
+        f"setpts='{no_long_gaps()}'",
         f"fps={rate_text(fps)}:start_time=0",
         square,
         smaller,

@@ -18,6 +18,9 @@ KNOWN = tuple(
 )
 ROUNDING = 0.005  # frames a second: what a rate said with two decimals may be off by
 MOST_ROUNDING = 1.0  # frames a second that times of few frames, roughly told, may be off by
+# Seconds that one frame may stay. Times that jump further are damage, and would be filled with
+# frames for hours.
+MOST_GAP = 60.0
 
 
 def exact_rate(fps: float, within: float = ROUNDING) -> float:

@@ -18,7 +18,7 @@ from memegen.arrays import Picture
 from memegen.errors import EncoderError, MemegenError, UsageError
 from memegen.media.commands import decode, probe
 from memegen.media.encode import ffmpeg, running
-from memegen.media.rates import beat_of, exact_rate
+from memegen.media.rates import MOST_GAP, beat_of, exact_rate
 from memegen.photo import decoding, picture_kind, read_photo
 
 SIDE = 960  # longest side of frames: enough for any face, and cheap to move
@@ -92,7 +92,8 @@ def open_clip(source: str | Path, fps: float | None = None) -> Clip:
         raise MemegenError(f"{path}: neither a picture nor a video that memegen can read")
     if not about.video:
         raise MemegenError(f"{path}: has sound but no pictures")
-    rate = _in_range(fps or about.fps or DEFAULT_FPS)
+    own = DEFAULT_FPS if about.fps is None else about.fps  # 0: some are there, minutes apart
+    rate = _in_range(fps or own)
     return Clip(path, rate, about.seconds, about.audio, False, False, about.hdr, about.sound)
 
 
@@ -134,7 +135,7 @@ def parse_probe(text: str) -> Probe | None:
     hdr = bool(videos) and any(name in videos[0] for name in HDR_TRANSFERS)
     sounds = [s for s in streams if "Audio:" in s]
     default = next((i for i, s in enumerate(sounds) if "(default)" in s), 0)
-    return Probe(bool(videos), bool(sounds), fps or None, seconds, hdr, default)
+    return Probe(bool(videos), bool(sounds), fps, seconds, hdr, default)
 
 
 def _in_range(fps: float) -> float:
@@ -143,7 +144,7 @@ def _in_range(fps: float) -> float:
 
 def _seconds(frame: Image.Image) -> float:
     told = float(frame.info.get("duration", 0)) / 1000
-    return told if told >= SHORTEST_SECONDS else SHOWN_SECONDS
+    return min(told, MOST_GAP) if told >= SHORTEST_SECONDS else SHOWN_SECONDS
 
 
 def _reduced(rgb: Picture, side: int) -> Picture:

@@ -24,7 +24,7 @@ from memegen import aus
 from memegen.arrays import Array, Mask
 from memegen.errors import MemegenError, UsageError, nearest
 from memegen.geometry.shape import LANDMARKS
-from memegen.media.rates import beat_of
+from memegen.media.rates import MOST_GAP, beat_of
 from memegen.performance.follow import Performance
 from memegen.performance.smooth import bridge
 
@@ -38,8 +38,7 @@ _OWN = tuple(c for c in aus.CHANNELS if c not in _ANGLES)  # columns of our own,
 _HEAD = ("head_x", "head_y", "head_iod", "head_tilt")
 _MESH = tuple(f"mesh_{axis}_{point}" for point in range(LANDMARKS) for axis in "xyz")
 NEAR = 0.75  # of a frame: what was seen so near in time tells whether a face was there
-MOST_FRAMES = 500_000  # more than two hours at 60 frames a second
-FPS_RANGE = (1.0, 120.0)  # rates outside are brought into it
+FPS_RANGE = (1.0, 120.0)  # frames a second: lower ones are refused, higher ones brought to it
 
 
 def columns(units: Array) -> tuple[list[str], Array]:
@@ -172,9 +171,12 @@ def _steady(path: Path, told: Performance, times: Array | None, resolution: floa
         return replace(told, fps=fps)
     if (np.diff(times) < 0).any():
         raise MemegenError(f"{path}: column timestamp goes back in time")
+    apart = float(np.diff(times).max())
+    if apart > MOST_GAP or beat.fps < FPS_RANGE[0]:
+        raise MemegenError(
+            f"{path}: column timestamp: rows are {apart:g} s apart; is it in seconds?"
+        )
     count = round(float(times[-1] - times[0]) * fps) + 1
-    if count > MOST_FRAMES:
-        raise MemegenError(f"{path}: column timestamp says {times[-1] - times[0]:.0f} seconds")
     at = times[0] + np.arange(count) / fps
     after = np.searchsorted(times, at).clip(0, len(times) - 1)
     before = np.maximum(after - 1, 0)
