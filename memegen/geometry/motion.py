@@ -33,7 +33,7 @@ HEAD_PIVOT = np.array([0, -0.45, -1.25], np.float32)  # IOD: between the ears, w
 # that is turned already has less to turn back, by this share of its turn.
 EXACT_TURN, MOST_TURN, LEAST_TURN, BACK = 12.0, 20.0, 5.0, 0.7
 EYEBALL_RADIUS = 0.19  # IOD: 12 mm of 63
-BLINK_CLOSED = 0.85  # blink channel at which the lids meet
+BLINK_CLOSED = 0.8  # blink channel at which the lids meet
 # Share of a brow's height above the upper lid that lowering leaves. Of 610 pairs of photos of one
 # person, neutral and frowning, the first percentile at the inner end is 0.4; there brows vanish.
 LEAST_BROW = 0.5
