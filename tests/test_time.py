@@ -175,7 +175,7 @@ def test_frames_at_odd_times_are_shown_when_they_should(tmp_path: Path) -> None:
 def test_times_that_jump_are_not_filled_for_hours(tmp_path: Path) -> None:
     path = graded(tmp_path / "a.mkv", "-c:v", "ffv1", count=4, when="N*20000/TB")
     levels = [round(float(frame.mean()) / 20) for frame in read_clip(open_clip(path, fps=2)).frames]
-    assert len(levels) < 500 and levels[:361:120] == [0, 1, 2, 3]
+    assert len(levels) < 500 and levels[1::120] == [0, 1, 2]
     rare = parse_probe("Input #0\n  Stream #0:0: Video: mjpeg, 64x48, 0.0000 fps, 0.0000 tbr")
     assert rare is not None and rare.fps == 0  # minutes apart: not read 25 times a second
     moving, picture = tmp_path / "b.webp", Image.new("RGB", (32, 32), "red")
@@ -183,6 +183,17 @@ def test_times_that_jump_are_not_filled_for_hours(tmp_path: Path) -> None:
     others = [Image.new("RGB", (32, 32), colour) for colour in ("blue", "green", "grey")]
     picture.save(moving, save_all=True, append_images=others, duration=times)
     assert len(list(read_clip(open_clip(moving)).frames)) == 3 + 60 * 25
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp", ".png", ".avif"])
+def test_animated_pictures_run_as_fast_as_they_say(suffix: str, tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (32, 32), (level, 0, 0)) for level in (0, 80, 160, 240)]
+    path = tmp_path / f"a{suffix}"
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=[40, 40, 80, 40])
+    clip = open_clip(path)
+    assert clip.fps == pytest.approx(25) and clip.seconds == pytest.approx(0.2)
+    levels = [round(float(frame[..., 0].mean()) / 80) for frame in read_clip(clip).frames]
+    assert levels == [0, 1, 2, 2, 3]
 
 
 def test_edit_lists_hide_what_was_cut_off(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ FPS_RANGE = (1.0, 60.0)  # rates outside are brought into it
 SHORTEST_SECONDS, SHOWN_SECONDS = 0.011, 0.1
 HDR_TRANSFERS = ("arib-std-b67", "smpte2084")  # HLG and PQ, as ffmpeg calls them
 TICK, TICKS = 0.001, {"GIF": 0.01}  # seconds that animated pictures count time in
+TOLD_LATE = ("WEBP", "AVIF")  # Pillow knows their frames' times when it has decoded them
 PATIENCE = 60  # seconds that describing a file, or ending after its last picture, may take
 
 
@@ -143,6 +144,9 @@ def _in_range(fps: float) -> float:
 
 
 def _seconds(frame: Image.Image) -> float:
+    """How long the frame of an animated picture is shown."""
+    if frame.format in TOLD_LATE:
+        frame.load()
     told = float(frame.info.get("duration", 0)) / 1000
     return min(told, MOST_GAP) if told >= SHORTEST_SECONDS else SHOWN_SECONDS
 
