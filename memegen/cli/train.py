@@ -103,6 +103,8 @@ def train(
     for name, least, count in (("--steps", 1, steps), ("--batch", 1, batch), ("--seed", 0, seed)):
         if count is not None and count < least:
             raise UsageError(f"{name} must be at least {least}")
+    if seed >= 2**63:
+        raise UsageError("--seed must be less than 2 to the power of 63")
     if lr is not None and not 0 < lr < math.inf:
         raise UsageError(f"--lr {lr:g}: must be more than 0")
     for name, share in {"--au-weight": au_weight, "--augment": augment}.items():

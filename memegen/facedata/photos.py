@@ -262,7 +262,8 @@ def _seen(
     paths: list[Path], see: Callable[[Path], LabelledFace | str], workers: int | None
 ) -> Iterator[tuple[Path, LabelledFace | str]]:
     """What is in each photo, in order; in several processes where that pays."""
-    count = workers or (1 if len(paths) < FEW else min(8, os.cpu_count() or 1))
+    usual = 1 if len(paths) < FEW else min(8, os.cpu_count() or 1)
+    count = max(1, min(workers or usual, len(paths)))
     if count == 1:
         yield from zip(paths, map(see, paths), strict=True)
         return
