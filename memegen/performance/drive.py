@@ -23,7 +23,7 @@ CALM = 0.08  # share of the seen frames, the nearest, that may belong to the ref
 # of strong expressions than there is, and some of what is asked is lost on the way to the picture.
 # Set by `memegen evaluate --photos --clips --judge mediapipe`.
 STRENGTH = {
-    "AU1": 1.3, "AU2": 1.3, "AU4": 1.5, "AU12": 1.08, "AU18": 1.5, "AU22": 1.4, "AU26": 1.2,
+    "AU1": 1.45, "AU2": 1.45, "AU4": 1.5, "AU12": 1.08, "AU18": 2.0, "AU22": 1.8, "AU26": 1.2,
     "AU45": 1.15,
 }  # fmt: skip
 # How much more than others some action units tell of whether two faces look alike. The others are
