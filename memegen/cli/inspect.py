@@ -17,7 +17,7 @@ from memegen.errors import UsageError
 if TYPE_CHECKING:
     from memegen.arrays import Array
     from memegen.faces.detect import Face
-    from memegen.pipeline import SeenFace
+    from memegen.perception.find import SeenFace
 
 LOOKING = "mesh"  # nothing is painted here, so no generator need be loaded
 
@@ -85,10 +85,13 @@ def faces(
     from memegen.devices import device_named
     from memegen.faces.choose import choose, parse_choice
     from memegen.faces.detect import Detector
+    from memegen.perception.find import FaceFinder
+    from memegen.perception.perceive import Perceiver
     from memegen.photo import read_photo
 
-    picture = read_photo(photo)
-    found = choose(picture, parse_choice("all"), Detector(device_named(device)))
+    picture, where = read_photo(photo), device_named(device)
+    finder = FaceFinder(Detector(where), Perceiver(device=where))
+    found = [seen.face for seen in choose(picture, parse_choice("all"), finder)]
     if as_json:
         rows = [
             {"face": number, **_where(face), "points": face.points.round(1).tolist()}

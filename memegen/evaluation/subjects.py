@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
@@ -44,7 +44,7 @@ def subject_of(animator: Animator, photo: Photo, side: int, margin: float = MARG
     matrix = seen.alignment.matrix * scale
     offset = (seen.alignment.offset - corner) * scale
     alignment = Alignment(matrix.astype(np.float32), offset.astype(np.float32))
-    where = Perception(alignment, seen.landmarks, seen.action_units, seen.angles)
+    where = replace(seen, alignment=alignment)
     return Subject(square, where)
 
 
