@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from memegen.cli import options
-from memegen.cli.console import result, say, write_text
+from memegen.cli.console import photo_at, result, say, write_text
 from memegen.errors import UsageError
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def aus(
         else:
             result(to_csv(told).rstrip("\n"))
         return
-    seen = Animator(LOOKING, device).see(photo, face)
+    seen = Animator(LOOKING, device).see(photo_at(photo), face)
     if csv_out is not None:
         text = _openface_csv(seen)
         if csv_out == "-":
@@ -87,9 +87,8 @@ def faces(
     from memegen.faces.detect import Detector
     from memegen.perception.find import FaceFinder
     from memegen.perception.perceive import Perceiver
-    from memegen.photo import read_photo
 
-    picture, where = read_photo(photo), device_named(device)
+    picture, where = photo_at(photo), device_named(device)
     finder = FaceFinder(Detector(where), Perceiver(device=where))
     found = [seen.face for seen in choose(picture, parse_choice("all"), finder)]
     if as_json:

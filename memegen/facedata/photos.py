@@ -33,7 +33,7 @@ from memegen.perception.find import FaceFinder
 from memegen.perception.perceive import Perceiver, Perception, read_crop
 from memegen.performance.clip import open_clip, read_clip
 from memegen.performance.follow import Follower
-from memegen.photo import picture_kind, read_photo
+from memegen.photo import picture_kind, picture_suffixes, read_photo
 
 CROP = 256  # pixels of the aligned crops that are kept
 QUALITY = 95  # of their JPEG
@@ -169,7 +169,7 @@ def pictures_under(source: Path) -> list[Path]:
     """A photo, or all pictures of a folder and its subfolders, in order."""
     if source.is_file():
         return [source]
-    known = Image.registered_extensions().keys()
+    known = picture_suffixes()
     return sorted(p for p in source.rglob("*") if p.is_file() and p.suffix.lower() in known)
 
 

@@ -18,13 +18,14 @@ from memegen.arrays import Picture
 from memegen.errors import MemegenError, UsageError
 from memegen.media.commands import decode, probe
 from memegen.media.encode import ffmpeg
-from memegen.photo import picture_kind, read_photo
+from memegen.photo import DAMAGED, in_srgb, picture_kind, read_photo
 
 SIDE = 960  # longest side of frames: enough for any face, and cheap to move
 DEFAULT_FPS = 25.0
 FPS_RANGE = (1.0, 60.0)  # rates outside are brought into it
 # Frames of animated pictures with less are shown for so long, as browsers do (seconds).
 SHORTEST_SECONDS, SHOWN_SECONDS = 0.011, 0.1
+TIMED_WHEN_READ = ("AVIF", "WEBP")  # Pillow knows how long these are shown when it has read them
 HDR_TRANSFERS = ("arib-std-b67", "smpte2084")  # HLG and PQ, as ffmpeg calls them
 PATIENCE = 60  # seconds that describing a file, or ending after its last picture, may take
 
@@ -67,7 +68,7 @@ def open_clip(source: str | Path, fps: float | None = None) -> Clip:
         try:
             with Image.open(path) as image:
                 times = [_seconds(frame) for frame in ImageSequence.Iterator(image)]
-        except (OSError, SyntaxError, ValueError, EOFError) as error:
+        except DAMAGED as error:
             raise MemegenError(f"{path}: damaged picture ({error})") from None
         rate = _in_range(fps or 1 / float(np.median(times)))
         return Clip(path, rate, sum(times), False, False, True)
@@ -91,7 +92,8 @@ def read_clip(
 ) -> Reading:
     """Stream the frames from `start` to `end` seconds, their longest side at most `side` pixels."""
     if clip.still:
-        return Reading(clip, iter([_reduced(read_photo(clip.path).rgb, side)]))
+        photo = read_photo(clip.path)
+        return Reading(clip, iter([_reduced(photo.rgb, side)]), photo.note)
     if clip.animated:
         return Reading(clip, _animated(clip, start, end, side))
     reading = Reading(clip, iter(()))
@@ -129,6 +131,8 @@ def _in_range(fps: float) -> float:
 
 
 def _seconds(frame: Image.Image) -> float:
+    if frame.format in TIMED_WHEN_READ:
+        frame.load()
     told = float(frame.info.get("duration", 0)) / 1000
     return told if told >= SHORTEST_SECONDS else SHOWN_SECONDS
 
@@ -155,7 +159,7 @@ def _animated(clip: Clip, start: float, end: float | None, side: int) -> Iterato
                     if picture is None:
                         flat = Image.new("RGB", frame.size, "white")
                         rgba = frame.convert("RGBA")
-                        flat.paste(rgba, mask=rgba.getchannel("A"))
+                        flat.paste(in_srgb(rgba)[0], mask=rgba.getchannel("A"))
                         picture = _reduced(np.asarray(flat), side)
                     yield picture
 
