@@ -62,17 +62,16 @@ def turned(animator: Animator, shards: Path, portraits: Path) -> None:
 
 
 def upright(animator: Animator, shards: Path) -> None:
-    now, before = Counter[str](), Counter[str]()
+    now = Counter[str]()
     for index, (name, rgb, truth) in enumerate(crops(shards, CROPS_UPRIGHT)):
         how = SPOILT[index // 2 % len(SPOILT)] if index % 2 else "as it is"
         picture, scale = spoilt(rgb, how, index)
-        alone = verdict(found_alone(animator, picture), truth * scale)
         said = verdict(seen(animator, picture), truth * scale)
         now[f"{how}: {said}"] += 1
-        before[alone] += 1
         if said != "right":
+            alone = verdict(found_alone(animator, picture), truth * scale)
             print(f"{name} {how}: {said}; detector alone: {alone}", flush=True)
-    print(f"{sum(now.values())} upright: {dict(now)}; detector alone: {dict(before)}")
+    print(f"{sum(now.values())} upright: {dict(now)}")
 
 
 def none(animator: Animator, portraits: Path, *folders: Path) -> None:
