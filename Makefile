@@ -7,6 +7,10 @@ PYTHON ?= python3
 STAMP = $(VENV)/.installed-$(shell cat pyproject.toml constraints.txt | sha256sum | cut -c1-16)
 RUN = $(VENV)/bin/python -m
 
+# As the command sets for itself (memegen/cli/__init__.py): threads that wait sleep.
+export OMP_WAIT_POLICY ?= PASSIVE
+export OPENBLAS_NUM_THREADS ?= 1
+
 .PHONY: demo test gallery bench clean
 
 demo: $(STAMP)

@@ -17,7 +17,7 @@ from memegen.facedata.labels import action_units, load_basis
 from memegen.facedata.shards import load_labels
 from memegen.geometry.anatomy import Anatomy
 from memegen.geometry.appearance import load_appearance
-from memegen.geometry.unwrap import HEIGHT, WIDTH, Unwrapping
+from memegen.geometry.unwrap import HEIGHT, SCALE, WIDTH, Unwrapping
 from memegen.training import appearance
 
 SETTINGS = appearance.AppearanceTraining(ridge=1e-4, max_angle=180, judged=4)
@@ -87,9 +87,30 @@ def test_skin_leaves_out_lips_lids_brows_and_what_is_off_the_face(data: Path) ->
     points = appearance.texture_points(basis.canonical).astype(int)
     for vertex in (13, 159, 386, 105, 334, 61, 291):  # lips, lids, brows, corners of the mouth
         assert kept[points[vertex, 1], points[vertex, 0]] < 0.15
+    for vertex in (105, 334):  # where raised brows come to lie
+        assert kept[points[vertex, 1] - int(0.12 * SCALE), points[vertex, 0]] < 0.15
     for vertex in (50, 280, 151, 199):  # cheeks, forehead, chin
         assert kept[points[vertex, 1], points[vertex, 0]] > 0.9
     assert kept[0].max() == kept[:, 0].max() == 0
+    edge = kept[points[234, 1], points[234, 0] : points[234, 0] + int(0.3 * SCALE)]
+    assert edge[0] == 0 and edge[-1] > 0.9 and (np.diff(edge) >= 0).all()
+
+
+def test_light_that_dark_edges_leave_behind_is_no_crease(data: Path) -> None:
+    basis = load_basis(data)
+    points = appearance.texture_points(basis.canonical).astype(int)
+    features = np.array([[aus.INDEX["AU45L"], -1], [aus.INDEX["AU26"], -1]])
+    maps = np.full((2, HEIGHT, WIDTH), 0.3, np.float32)
+    light = appearance.without_ghosts(maps, features, basis)
+    dark = appearance.without_ghosts(-maps, features, basis)
+    for vertex in (33, 263, 98):  # outer corners of the eyes, a nostril
+        assert light[0, points[vertex, 1], points[vertex, 0]] == pytest.approx(appearance.GHOST)
+        assert dark[0, points[vertex, 1], points[vertex, 0]] == np.float32(-0.3)
+    for vertex in (50, 151):  # cheek, forehead
+        assert light[0, points[vertex, 1], points[vertex, 0]] == np.float32(0.3)
+    chin = points[199, 1], points[199, 0]
+    assert dark[0][chin] == np.float32(-0.3)
+    assert dark[1][chin] == pytest.approx(-0.3 * appearance.LAMP_SHARE)
 
 
 def test_nobody_seen_twice_is_said(tmp_path: Path, data: Path) -> None:

@@ -12,12 +12,15 @@ from memegen.errors import WeightsError
 from memegen.generators.creases import (
     DARKEST,
     LIGHTEST,
+    REGAINED,
     CreaseLayer,
     lines_of,
+    overexposed,
+    tint_on,
     vertex_areas,
     within_limits,
 )
-from memegen.generators.furrows import draw_furrows, raised
+from memegen.generators.furrows import LEAST_FOLD, ROUGH, draw_furrows, fold_share, raised
 from memegen.geometry.appearance import FLOOR, load_appearance
 from memegen.geometry.unwrap import HEIGHT, ORIGIN, SCALE, WIDTH, Unwrapping, sides, texture_points
 
@@ -149,6 +152,38 @@ def test_furrows_are_drawn_the_same_for_one_seed_and_lie_on_the_forehead():
     assert first.min() < -0.1
     brows = int(ORIGIN[1] - 0.3 * SCALE)
     assert np.abs(first[brows:]).max() < 0.01
+
+
+def test_furrows_of_a_soft_picture_are_as_soft_and_no_darker_in_all():
+    sharp, soft = draw_furrows(3), draw_furrows(3, 0.02)
+    assert soft.min() > 0.8 * sharp.min()
+    assert abs(soft.sum() - sharp.sum()) < 0.05 * np.abs(sharp).sum()
+    assert np.abs(np.diff(soft, axis=0)).max() < 0.75 * np.abs(np.diff(sharp, axis=0)).max()
+
+
+def test_smooth_foreheads_fold_less():
+    rough = np.random.default_rng(0).normal(0, 1, 4000).astype(np.float32)
+    assert fold_share(rough * ROUGH) > 0.98
+    assert 0.6 < fold_share(rough * ROUGH / 2) < 0.8
+    assert fold_share(np.zeros(9, np.float32)) == pytest.approx(LEAST_FOLD)
+    assert fold_share(np.zeros(0, np.float32)) == 1, "nothing is known of a forehead that is hidden"
+
+
+def test_only_what_is_near_the_limit_is_overexposed(grey):
+    assert not overexposed(grey, 3).any()
+    assert float(overexposed(torch.full_like(grey, 255.0), 3).min()) == 1
+
+
+def test_white_skin_gains_the_colour_of_the_rest_as_it_darkens(basis):
+    warm = torch.tensor([210.0, 160.0, 130.0]).view(3, 1, 1).expand(3, 8, 16).clone()
+    warm[:, :, 8:] = 252.0
+    burnt = overexposed(warm[None], 0)[0]
+    everywhere = torch.ones(8, 16, dtype=torch.bool)
+    tint = torch.from_numpy(basis.tint).view(3, 1, 1)
+    found = (warm + FLOOR) * torch.exp(-REGAINED * tint_on(warm, burnt, everywhere, tint))
+    skin, white = found[:, 0, 0], found[:, 0, -1]
+    assert float(white[0] / white[2]) == pytest.approx(float(skin[0] / skin[2]), rel=0.01)
+    assert torch.equal(tint_on(warm[..., 8:], burnt[..., 8:], everywhere[:, 8:], tint), tint)
 
 
 def test_only_the_raised_side_folds():

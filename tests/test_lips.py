@@ -128,7 +128,7 @@ def test_lowered_brows_stay_above_the_lids(face: np.ndarray, anatomy: Anatomy) -
 
     motion = FaceMotion.of(face, NONE, anatomy)
     pose: Pose = motion.pose
-    asked = np.stack([vector(AU4=level, AU9=level) for level in (0, 2, 5)])
+    asked = np.stack([vector(AU4=level, AU9=level) for level in (0, 2, 5)] + [vector(AU4=5, AU5=5)])
     heights = _above_lids(pose.to_face(motion.move(asked)), BROW_LEFT[5:], EYE_LEFT)
     own = _above_lids(pose.to_face(face)[None], BROW_LEFT[5:], EYE_LEFT)
     assert (heights > 0.8 * LEAST_BROW * own).all()

@@ -35,8 +35,10 @@ from memegen.generators.mouth_model import (
     load_mouth,
 )
 from memegen.geometry.anatomy import Anatomy
+from memegen.geometry.flow import Box
 from memegen.geometry.motion import FaceMotion
-from memegen.geometry.topology import LIPS_INNER
+from memegen.geometry.outline import fill, smooth_ring
+from memegen.geometry.topology import LIP_CORNERS, LIPS_INNER
 from memegen.training import mouth as training
 from memegen.training import open_mouths
 
@@ -217,6 +219,28 @@ def test_a_turned_face_opens_on_teeth(anatomy: Anatomy, motion: FaceMotion) -> N
     (painted,) = painter.paint(vector(AU12=5, AU25=3, AU26=2)[None])
     assert painted.max() > 170  # enamel
     assert painted.min() < 60  # throat
+
+
+@pytest.mark.parametrize("turn", [-20.0, 20.0, 0.0])
+def test_teeth_fill_the_far_side_of_a_turned_mouth(
+    picture: np.ndarray, shut: np.ndarray, turn: float
+) -> None:
+    from memegen.geometry.shape import rotation_of
+
+    axes = FRONTAL @ rotation_of(np.array([turn, 0, 0]))
+    width = np.array([[1.25, 0], [0, 1]], np.float32)  # a smile: wider than the teeth
+    smiling = opened((shut - shut.mean(0)) @ width + shut.mean(0), 4, 14)
+    shown = picture.copy()
+    layer = MouthLayer(picture, shut, MouthFrame(shut.mean(0), axes, IOD), LIGHT)
+    layer.paint(shown, smiling, STILL, np.array([0, 0.05], np.float32))
+    inside = fill(smooth_ring(smiling, LIP_CORNERS), Box(0, 0, SIDE, SIDE)) > 0.9
+    lit = np.flatnonzero(((shown @ LUMA > 70) & inside).any(0))
+    gaps = (lit.min() - smiling[:, 0].min()) / IOD, (smiling[:, 0].max() - lit.max()) / IOD
+    far = gaps[0] if turn < 0 else gaps[1]
+    if turn:
+        assert far < 0.16, gaps  # more than 0.2, were they drawn as the arch lies
+    else:
+        assert max(gaps) < 0.08 and abs(gaps[0] - gaps[1]) < 0.03, gaps
 
 
 def samples(skin: tuple[int, ...], whites: tuple[int, ...] | None) -> LightSamples:

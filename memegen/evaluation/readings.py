@@ -26,6 +26,9 @@ _INNER_UPPER, _INNER_LOWER = [82, 13, 312], [87, 14, 317]
 _CHEEKS = [117, 118, 119, 101, 50, 346, 347, 348, 330, 280]  # below the lower lids, cheek apples
 _NOSE_WINGS = [129, 98, 64, 48, 358, 327, 294, 278]
 _LID_MIDDLE = slice(3, 6)  # of an eye ring: the middle of the upper lid
+_LOWER_LID_MIDDLE = slice(11, 14)
+_INNER_BROWS = [107, 55, 336, 285]
+_OUTER_BROWS = [70, 63, 46, 53, 300, 293, 276, 283]
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ def _upper_lids(shape: Array) -> Array:
 
 
 def _height(shape: Array, rows: list[int]) -> Array:
-    return np.asarray(shape[..., rows, 1].mean(-1))
+    return np.asarray(shape[..., rows, 1].mean(-1), np.float32)
 
 
 # (..., 468, 3) shape in the head's frame, IOD, y up -> (...,) IOD, larger the stronger the AU.
@@ -87,6 +90,24 @@ GEOMETRY: dict[int, Callable[[Array], Array]] = {
     9: lambda shape: _height(shape, _NOSE_WINGS),
     15: lambda shape: _height(shape, _LIP_MIDDLE) - _height(shape, _LIP_CORNERS),
     25: lambda shape: _height(shape, _INNER_UPPER) - _height(shape, _INNER_LOWER),
+}
+
+
+def _lid_gap(shape: Array) -> Array:
+    """Between the middles of upper and lower lids, both eyes."""
+    rings: tuple[tuple[int, ...], ...] = (EYE_RIGHT, EYE_LEFT)
+    upper = [vertex for ring in rings for vertex in ring[_LID_MIDDLE]]
+    lower = [vertex for ring in rings for vertex in ring[_LOWER_LID_MIDDLE]]
+    return _height(shape, upper) - _height(shape, lower)
+
+
+# A second opinion where a score is a poor ruler on single pictures: that of lowered brows changes
+# from .03 to .36 with the size of one and the same photo, that of stretched lips hardly at all.
+LANDMARKS: dict[int, Callable[[Array], Array]] = {
+    2: lambda shape: _height(shape, _OUTER_BROWS),
+    4: lambda shape: -_height(shape, _INNER_BROWS),
+    20: lambda shape: np.asarray(np.diff(shape[..., _LIP_CORNERS, 0])[..., 0]),
+    45: lambda shape: -_lid_gap(shape),
 }
 
 

@@ -22,6 +22,7 @@ from memegen.evaluation.contact import pages
 from memegen.evaluation.measures import mean_over, regions
 from memegen.evaluation.readings import (
     BY_NUMBER,
+    LANDMARKS,
     LIPS,
     READINGS,
     expression_scores,
@@ -279,13 +280,22 @@ def _followed(seen: Sequence[Seen], driven: Sequence[Driven]) -> Report:
     """Per action unit, how the change that is seen follows the driver's: slope, correlation.
 
     `own`: of faces driven by another photo of themselves; `cross`: by another pair's change.
+    `by landmarks`: the same in IOD, of LANDMARKS.
     """
-    nothing = np.full(len(READINGS), np.nan)
+    names = [f"AU{reading.number}" for reading in READINGS]
+    names += [f"AU{number} by landmarks" for number in LANDMARKS]
+    nothing = np.full(len(names), np.nan)
 
     def change(before: Face, after: Face | None) -> Array:
         if before.readings is None or after is None or after.readings is None:
             return nothing
-        return intensities(after.readings - before.readings)
+        anatomy = load_anatomy()
+        shift = [
+            read_from(face_shape(after.landmarks, anatomy))
+            - read_from(face_shape(before.landmarks, anatomy))
+            for read_from in LANDMARKS.values()
+        ]
+        return np.concatenate([intensities(after.readings - before.readings), np.array(shift)])
 
     real = np.stack([change(each.first, each.second) for each in seen])
     if np.isnan(real).all():
@@ -295,12 +305,12 @@ def _followed(seen: Sequence[Seen], driven: Sequence[Driven]) -> Report:
         for i in (0, 1)
     )
     report: Report = {}
-    for column, reading in enumerate(READINGS):
+    for column, heading in enumerate(names):
         figures: dict[str, float] = {}
         for name, asked, shown in (("own", real, own), ("cross", np.roll(real, -1, 0), cross)):
             slope, correlation = fit(asked[:, column], shown[:, column])
             figures |= {f"{name} slope": slope, f"{name} correlation": correlation}
-        report[f"AU{reading.number}"] = figures
+        report[heading] = figures
     return report
 
 

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from memegen.arrays import LUMA, Array, Integers
-from memegen.generators.furrows import draw_furrows, raised
+from memegen.generators.furrows import FOREHEAD, draw_furrows, fold_share, raised
 from memegen.geometry.anatomy import Anatomy
 from memegen.geometry.appearance import FLOOR, AppearanceBasis
 from memegen.geometry.flow import Box, ring_points, ring_triangles
@@ -44,12 +44,19 @@ BEARD, SKIN = 0.5, 0.75  # of the cheeks' level: no corner of the mouth is mende
 DEEPENING = 2.2  # relative contrast that a line gains where skin shrinks to nothing
 
 
+# Where a channel comes near its limit, the camera has lost what is there: level from which that
+# begins and at which it is so; IOD over which it is smoothed; share of all change that is left out.
+BURNT, BURNT_BLUR, BURNT_FADE = (228.0, 250.0), 0.03, 0.5
+BURNT_LEAST = 0.005  # share of the face below which that is left alone
+REGAINED = 0.25  # log ratio by which such skin darkens until it has the colour of the rest
+
+
 class CreaseLayer:
     """The skin of one photo.
 
     picture (1, C, H, W) 0..255; points (478, 2+) landmarks in its pixels; `cell` the spacing in
-    pixels at which positions in the texture are computed; `seed` places the furrows of the
-    forehead, None: a seed of the picture's.
+    pixels at which positions in the texture are computed; `softness` the picture's blur (standard
+    deviation, IOD); `seed` places the furrows of the forehead, None: a seed of the picture's.
     """
 
     def __init__(
@@ -59,6 +66,7 @@ class CreaseLayer:
         motion: FaceMotion,
         basis: AppearanceBasis,
         cell: int,
+        softness: float = 0.0,
         seed: int | None = None,
     ) -> None:
         self._picture, self._basis, self._motion = picture, basis, motion
@@ -69,7 +77,10 @@ class CreaseLayer:
         self._skin(points, motion.anatomy, cell)
         iod = float(np.linalg.norm(points[473, :2] - points[468, :2]))
         rows, columns = self._box.slices
-        self._lines = -DEEPENING * lines_of(picture[:, :3, rows, columns], LINES * iod)[0]
+        view = picture[:, :3, rows, columns]
+        lines = lines_of(view, LINES * iod)[0]
+        burnt = overexposed(view, BURNT_BLUR * iod)[0]
+        self._lines = -DEEPENING * lines
         corners = points[[LIPS_OUTER[k] for k in LIP_CORNERS], :2]
         self._mouth = Box.around(corners, 3 * CORNER_REACH * iod, *picture.shape[2:])
         corners = corners - (self._mouth.left, self._mouth.top)
@@ -77,8 +88,19 @@ class CreaseLayer:
         cheeks = np.median([_level_at(picture, points[k]) for k in CHEEKS])
         self._corners = dark_corners(mouth, corners, iod, float(cheeks))[0]
         seed = furrow_seed(picture) if seed is None else seed
-        self._furrows = draw_furrows(seed) * basis.skin * sides()
+        forehead = np.zeros_like(basis.skin)
+        forehead[FOREHEAD] = basis.skin[FOREHEAD]
+        skin = sample_images(
+            torch.from_numpy(np.stack([forehead, basis.skin]))[None].to(picture.device),
+            self._at, "zeros",
+        )[0] > 0.7  # fmt: skip
+        folds = fold_share(lines[0][skin[0]].cpu().numpy())
+        self._furrows = folds * draw_furrows(seed, softness) * basis.skin * sides()
         self._tint = torch.from_numpy(basis.tint).to(picture.device).view(3, 1, 1)
+        self._sound: Tensor | None = None  # share of the change that burnt skin takes
+        if float(burnt[skin[1:]].mean()) > BURNT_LEAST:
+            self._tint = tint_on(view[0], burnt, skin[1], self._tint)
+            self._sound = 1 - BURNT_FADE * burnt
 
     def _skin(self, points: Array, anatomy: Anatomy, cell: int) -> None:
         """Where in the texture the pixels of the box lie, and what moves under its cells.
@@ -139,7 +161,8 @@ class CreaseLayer:
         """Shade (3, h, w) levels by a log ratio and a change of area, both (1, h, w)."""
         # exp(tint * depth) - 1 with one exponential for all channels: tints are near 1, and the
         # binomial series of (1 + e)^tint ends after its second term within a level.
-        e = torch.expm1(torch.addcmul(shade, strain, self._lines))
+        depth = torch.addcmul(shade, strain, self._lines)
+        e = torch.expm1(depth if self._sound is None else depth * self._sound)
         e = e * (self._tint + (0.5 * self._tint * (self._tint - 1)) * e)
         view.addcmul_(e, view + FLOOR)
 
@@ -186,6 +209,29 @@ class _Cells:
         corners = values.t().index_select(0, self.vertices.view(-1))  # rows of T are read at once
         found = corners.view(*self.shares.shape, -1).mul_(self.shares[..., None]).sum(2)
         return found.permute(2, 0, 1)[:, None]
+
+
+def overexposed(picture: Tensor, radius: float) -> Tensor:
+    """(1, 3, H, W) levels to (1, 1, H, W) 0..1: where the camera ran out of them, smooth."""
+    most = picture.amax(1, keepdim=True)
+    share = ((most - BURNT[0]) / (BURNT[1] - BURNT[0])).clamp(0, 1)
+    return _box_mean(share, max(1, int(radius)) * 2 + 1) if bool(share.any()) else share
+
+
+def tint_on(picture: Tensor, burnt: Tensor, skin: Tensor, tint: Tensor) -> Tensor:
+    """(3, H, W) how far the colours of skin follow its luma, where some of it is overexposed.
+
+    picture (3, H, W) levels, burnt (1, H, W) 0..1, skin (H, W) true on skin, tint (3, 1, 1) of
+    skin that is not. White skin turns grey, which looks blue beside warm skin, if it darkens as it
+    is: it gains the colour of the rest instead.
+    """
+    logs = torch.log(picture + FLOOR)
+    colour = logs - torch.einsum("chw,c->hw", logs, torch.from_numpy(LUMA).to(logs.device))
+    sound = skin & (burnt[0] < 0.1)
+    if int(sound.sum()) < 16:
+        return tint
+    usual = colour[:, sound].median(1).values.view(3, 1, 1)
+    return tint - burnt * (usual - colour) / REGAINED
 
 
 def furrow_seed(picture: Tensor) -> int:

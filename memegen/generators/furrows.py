@@ -35,9 +35,27 @@ class FurrowShape:
     relief: float = 0.55  # lit folds, as a share of the depth
 
 
-def draw_furrows(seed: int, shape: FurrowShape | None = None) -> Array:
-    """(HEIGHT, WIDTH) log ratio of fully raised brows."""
+# Standard deviation of the log of a forehead's finest lines (see `lines_of`): skin with so much
+# relief folds in full, smoother skin (young, painted, overexposed, out of focus) by the root of its
+# share, though not less than LEAST_FOLD.
+ROUGH, LEAST_FOLD = 0.03, 0.4
+FOREHEAD = (slice(8, 38), slice(50, 142))  # rows and columns of the unwrapped face: bare skin
+
+
+def fold_share(lines: Array) -> float:
+    """0..1: how deep a forehead folds whose lines (n,), log ratios, are these."""
+    if not len(lines):
+        return 1.0
+    return float(np.clip(np.sqrt(lines.std() / ROUGH), LEAST_FOLD, 1))
+
+
+def draw_furrows(seed: int, softness: float = 0.0, shape: FurrowShape | None = None) -> Array:
+    """(HEIGHT, WIDTH) log ratio of fully raised brows.
+
+    softness: standard deviation (IOD) of the photo's own blur, which lines drawn into it share.
+    """
     s, rng = shape or FurrowShape(), np.random.default_rng(seed)
+    valley, shoulder = (float(np.hypot(width, softness)) for width in (s.valley, s.shoulder))
     x = (np.arange(WIDTH, dtype=np.float32) + 0.5 - ORIGIN[0]) / SCALE
     y = (ORIGIN[1] - np.arange(HEIGHT, dtype=np.float32) - 0.5) / SCALE
     total = np.zeros((HEIGHT, WIDTH), np.float32)
@@ -53,8 +71,10 @@ def draw_furrows(seed: int, shape: FurrowShape | None = None) -> Array:
         uneven = 1 + 0.35 * np.sin(x * rng.uniform(4, 9) + rng.uniform(0, 2 * np.pi))
         strength = ends * ends * (3 - 2 * ends) * uneven * rng.uniform(0.55, 1.0)
         away = y[:, None] - line[None, :]
-        fold = s.relief * np.exp(-((away / s.shoulder) ** 2) / 2)
-        fold -= (1 + s.relief) * np.exp(-((away / s.valley) ** 2) / 2)
+        # A blurred Gaussian is wider and, its area kept, lower.
+        lit = s.relief * s.shoulder / shoulder * np.exp(-((away / shoulder) ** 2) / 2)
+        dark = (1 + s.relief) * s.valley / valley * np.exp(-((away / valley) ** 2) / 2)
+        fold = lit - dark
         total += s.depth * strength * fold
     return total.astype(np.float32)
 

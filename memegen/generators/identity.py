@@ -41,7 +41,7 @@ class Identity:
     furrows: int  # seed of the forehead's furrows
     light: MouthLight  # where the skin is as bright as `skin`
     skin: float  # luma 0..255 of bright skin
-    blur: float  # standard deviation of what is drawn into the mouth, IOD
+    softness: float  # standard deviation of the pictures' blur, IOD
     tone: Tone | None  # of a clip without colours
 
     @classmethod
@@ -74,16 +74,21 @@ def mouth_of(scene: Scene, picture: Array) -> MouthLayer:
     shared, iod = scene.identity, _iod(scene)
     samples = _samples(scene, picture)
     if shared is None:
-        light, blur = light_of(samples, load_mouth().fit), _blur(scene, picture)
+        light = light_of(samples, load_mouth().fit)
     else:  # lamps stay, but a face may walk into the shade
         brighter = (_brightness(samples) + _LEAST_LUMA) / (shared.skin + _LEAST_LUMA)
         light = replace(shared.light, tooth=shared.light.tooth * np.float32(brighter))
-        blur = shared.blur * iod
+    blur = SOFTER * softness_of(scene, picture) * iod
     ring = scene.pixels(scene.motion.landmarks)[list(LIPS_INNER), :2]
     return MouthLayer(
         picture, ring, _mouth_frame(scene), light, load_mouth(), blur,
         shared.mouth if shared else None,
     )  # fmt: skip
+
+
+def softness_of(scene: Scene, picture: Array) -> float:
+    """Standard deviation (IOD) of the blur of a scene's picture (H, W, 3), 0..255."""
+    return scene.identity.softness if scene.identity else _blur(scene, picture) / _iod(scene)
 
 
 def _iod(scene: Scene) -> float:
@@ -112,13 +117,13 @@ def _brightness(samples: LightSamples) -> float:
 
 
 def _blur(scene: Scene, picture: Array) -> float:
-    """How soft (pixels) what is drawn into the mouth has to be: as the sharper eye says."""
+    """Standard deviation (pixels) of the picture's blur, as the sharper eye says."""
     points, margin = scene.pixels(scene.motion.landmarks), _EYE_MARGIN * _iod(scene)
     found = []
     for ring in (EYE_RIGHT, EYE_LEFT):
         box = Box.around(points[list(ring), :2], margin, *picture.shape[:2])
         found.append(blur_of(picture[box.slices] @ LUMA))
-    return SOFTER * min(found)
+    return min(found)
 
 
 def _mouth_frame(scene: Scene) -> MouthFrame:

@@ -15,7 +15,7 @@ from memegen.arrays import Array
 from memegen.generators.base import Scene
 from memegen.generators.creases import CreaseLayer
 from memegen.generators.eyes import EyeLayer
-from memegen.generators.identity import mouth_of
+from memegen.generators.identity import mouth_of, softness_of
 from memegen.generators.inpaint import fill_unknown
 from memegen.geometry.anatomy import compose_channels
 from memegen.geometry.appearance import load_appearance
@@ -88,8 +88,11 @@ class MeshPainter:
         self._flow = DenseFlow(points, motion.anatomy.triangles, height, width, cell, device)
         shared = scene.identity
         seed = shared.furrows if shared else None
-        self._creases = CreaseLayer(self._picture, points, motion, load_appearance(), cell, seed)
         iod = float(motion.pose.scale) * scene.unit
+        softness = softness_of(scene, picture)
+        self._creases = CreaseLayer(
+            self._picture, points, motion, load_appearance(), cell, softness, seed
+        )
         self._eyes = {
             side: EyeLayer(
                 picture, points[list(ring), :2], points[iris, :2], points[list(skin), :2], iod

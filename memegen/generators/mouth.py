@@ -15,9 +15,15 @@ from memegen.generators.inpaint import (
     pixel_grid,
     soften,
 )
-from memegen.generators.mouth_layers import Layer, jaw_shift, light_at, render
+from memegen.generators.mouth_layers import FRONT, Layer, jaw_shift, light_at, render
 from memegen.generators.mouth_light import LUMA, MouthLight
-from memegen.generators.mouth_model import MouthModel, individual, load_mouth
+from memegen.generators.mouth_model import (
+    ANCHOR,
+    UPPER_TEETH,
+    MouthModel,
+    individual,
+    load_mouth,
+)
 from memegen.generators.mouth_poses import MouthPoses
 from memegen.geometry.flow import Box
 from memegen.geometry.outline import fill, smooth_ring
@@ -51,6 +57,10 @@ CORNER_SHADOW = (0.45, 0.045)  # likewise where the lips meet
 # Green and blue that walls of flesh take from the light that they throw on what lies one IOD deep.
 DEEP_RED = np.array([0.0, 0.34, 0.42], np.float32)
 UNDER_DEEP = 0.3  # how much further (IOD) the upper teeth's shadow reaches, an IOD deeper
+# Of a head turned by so much (tangents of some 5 and 15 degrees), lips wrap around the far side of
+# the teeth: there is a dark corridor beside them of at most so many IOD, and they are drawn wider
+# by up to that share to leave no more.
+TURNED, CORRIDOR, WIDER = (0.09, 0.27), 0.035, 0.4
 FRONT_MOST = 0.02  # between the depths of two surfaces: over which the nearer one wins
 
 
@@ -234,8 +244,9 @@ class MouthLayer:
         iod, fit = self._frame.iod, self.model.fit
         lift, drop = self._limits(ring, jaw)
         shift = self._frame.projection[:2, 1] * (lift + fit.upper_edge - self._edge)
-        upper = self._part(None, x - shift[0], y - shift[1])
-        lower = self._lower_part(x, y, np.array([jaw[0], drop], np.float32))
+        along, up = self._to_arch(x, y, ring)
+        upper = self._part(None, along - shift[0], up - shift[1])
+        lower = self._lower_part(along, up, np.array([jaw[0], drop], np.float32))
         below, above, aside, opening = _lips(x, y, ring, self._frame)
         # What a mouth shows lies the darker the deeper it lies, and the less it is open.
         reach = fit.reach_at(opening)
@@ -259,6 +270,28 @@ class MouthLayer:
         ) * shown
         shadow = shadow_at(below / iod, UPPER_SHADOW) * shadow_at(above / iod, LOWER_SHADOW)
         return np.asarray(colour * (shadow * shadow_at(aside / iod, CORNER_SHADOW))[..., None])
+
+    def _to_arch(self, x: Array, y: Array, ring: Array) -> tuple[Array, Array]:
+        """Pixels x, y from the origin to those where the drawn teeth show what lies there.
+
+        The same, but on the far side of a turned head, where the teeth fill the mouth.
+        """
+        axes = self._frame.projection[:2]
+        inverse = np.linalg.inv(axes[:, :2]).astype(np.float32)
+        slope = float(inverse[0] @ axes[:, 2])  # how far what is nearer lies aside
+        turned = float(smoothstep(*TURNED, np.array(abs(slope))))
+        if turned == 0:
+            return x, y
+        side = np.float32(np.sign(slope))
+        teeth = self.model.vertices[self.model.part == UPPER_TEETH] - ANCHOR
+        across = side * (teeth[:, 0] + slope * teeth[:, 2])
+        middle = float(side * slope * (FRONT - ANCHOR[2]))
+        half = float(across.max()) - middle
+        gap = float((side * (ring @ inverse[0])).max()) - middle - half
+        wider = np.clip((gap - CORRIDOR) / half, 0, WIDER) * turned
+        far = np.maximum(side * (inverse[0, 0] * x + inverse[0, 1] * y) - middle, 0)
+        back = -side * far * np.float32(wider / (1 + wider))
+        return x + axes[0, 0] * back, y + axes[1, 0] * back
 
     def _limits(self, ring: Array, jaw: Array) -> tuple[float, float]:
         """How far (IOD) the upper teeth are lifted, and how far down the jaw is taken to be.

@@ -12,11 +12,13 @@ from memegen.curves import soft_limit
 from memegen.geometry.anatomy import Anatomy, compose_channels
 from memegen.geometry.lips import LipLine
 from memegen.geometry.shape import LEFT_IRIS, RIGHT_IRIS, Pose, fit_pose, rotation_of
+from memegen.geometry.silhouette import edge_shares
 from memegen.geometry.topology import (
     BROW_LEFT,
     BROW_RIGHT,
     EYE_LEFT,
     EYE_RIGHT,
+    FACE_OVAL,
     LID_SKIN_LEFT,
     LID_SKIN_RIGHT,
     LIPS_OUTER,
@@ -31,7 +33,7 @@ HEAD_PIVOT = np.array([0, -0.45, -1.25], np.float32)  # IOD: between the ears, w
 # that is turned already has less to turn back, by this share of its turn.
 EXACT_TURN, MOST_TURN, LEAST_TURN, BACK = 12.0, 20.0, 5.0, 0.7
 EYEBALL_RADIUS = 0.19  # IOD: 12 mm of 63
-BLINK_CLOSED = 0.85  # blink channel at which the lids meet
+BLINK_CLOSED = 0.8  # blink channel at which the lids meet
 # Share of a brow's height above the upper lid that lowering leaves. Of 610 pairs of photos of one
 # person, neutral and frowning, the first percentile at the inner end is 0.4; there brows vanish.
 LEAST_BROW = 0.5
@@ -53,6 +55,7 @@ class FaceMotion:
     lid_spread: dict[str, Array]  # side -> (468, 16) how far each lid point's correction reaches
     lip_spread: tuple[Array, Array]  # (468, 11) each, upper and lower lip edge
     lips: LipLine
+    edge: Array  # (468, 36) how far vertices follow the outline, see `edge_shares`
     # Of each brow: its lower edge, the eye's ring, (468, 5) how far a correction of it reaches.
     brow_spread: tuple[tuple[tuple[int, ...], tuple[int, ...], Array], ...]
     limited: bool = True  # whether the head turns only as far as the photo can show
@@ -81,13 +84,15 @@ class FaceMotion:
             (brow, ring, _spread(canonical, brow, BROW_REACH))
             for brow, ring in ((BROW_RIGHT[5:], EYE_RIGHT), (BROW_LEFT[5:], EYE_LEFT))
         )
-        return cls(landmarks, own, anatomy, pose, lids, (upper, lower), lips, brows)
+        outline = edge_shares(landmarks, canonical, float(pose.scale))
+        return cls(landmarks, own, anatomy, pose, lids, (upper, lower), lips, outline, brows)
 
     def on(self, landmarks: Array, own: Array) -> FaceMotion:
         """The same anatomy on another face: what `of` makes, without its preparations."""
         pose = fit_pose(landmarks, self.anatomy.canonical, self.anatomy.rigid_weights)
         landmarks, lips = _sealed(landmarks, own, pose)
-        return replace(self, landmarks=landmarks, own=own, pose=pose, lips=lips)
+        edge = edge_shares(landmarks, self.anatomy.canonical, float(pose.scale))
+        return replace(self, landmarks=landmarks, own=own, pose=pose, lips=lips, edge=edge)
 
     def move(self, targets: Array, detail: Detail | None = None) -> Array:
         """(T, K) expressions, 0..1, to (T, 478, 3) landmarks in crop units.
@@ -100,11 +105,15 @@ class FaceMotion:
         shift = self.anatomy.displacement(targets) - self.anatomy.displacement(self.own)
         if detail is not None:
             shift = shift + detail.share[:, None] * detail.shift
+        if self.edge.any():
+            free = 1 - self.edge.sum(1, keepdims=True)
+            shift = free * shift + self.edge @ shift[:, list(FACE_OVAL)]
         points = np.repeat(face[None], len(targets), 0)
         points[:, :468] += shift
-        self._hold_brows(points, face)
         self._turn_eyes(points, targets)
+        self._hold_brows(points, face)
         self._widen_lids(points, face, targets)
+        self._hold_brows(points, face)  # wide eyes under a frown: they meet halfway
         self._close_lids(points, face, targets)
         self._meet_lips(points, face, targets, measured=detail is not None)
         return self.pose.to_crop(self._turn_head(points, targets))

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -47,6 +48,13 @@ _PRODUCTS = (
     (("AU6", "AU12"), ("AU1", "AU2"), ("AU1", "AU4"), ("AU4", "AU9"), ("AU9", "AU10")),
     (("AU12", "AU26"), ("AU15", "AU17")),  # the second has no sides
 )
+_EDGE = (0.02, 0.24)  # IOD from the face's oval inwards over which maps come in
+_RISE = 0.16  # IOD above the brows that they cover when raised
+_DARK_SPOTS = (33, 263, 98, 327, 64, 294)  # outer corners of the eyes; nostrils
+_GHOST_REACH = (0.14, 0.26)  # IOD around them
+GHOST = 0.03  # log ratio by which skin there may lighten
+_CHIN, _CHIN_REACH = 199, (0.1, 0.35)  # vertex of the chin, IOD around it
+LAMP_SHARE = 0.4  # of the chin's shading by a jaw that opens
 _GROUPS = {"AU4": (4,), "AU6": (6,), "AU9": (9,), "AU12": (12,), "AU1+2": (1, 2)}
 SEEN = 0.998  # quantile of a feature over all crops up to which its map is believed
 _BLOCK = 512  # crops unwrapped together
@@ -63,7 +71,7 @@ class AppearanceTraining:
     person: float = 1.0  # weight of pairs of one person in everyday photos
     laboratory: float = 6.0  # of pairs in grey laboratory pictures: even light, strong expressions
     people: float = 0.5  # of large colour faces of different people
-    brows: float = 0.9  # share of the maps taken away at brows, which move against the mesh
+    brows: float = 1.0  # share of the maps taken away at brows, which move against the mesh
     judged: int = 150  # held-out pairs with the largest change, per action unit
     judged_band: float = 0.14  # IOD: fine enough for folds and no shading
 
@@ -102,6 +110,7 @@ def train(
     kept = skin(basis, settings.brows)
     tint = tint_of(coloured[:, : len(features)], kept > 0.5)
     maps, left = one_side(solved, features, kept)
+    maps = without_ghosts(maps, left, basis)
     most = np.quantile(design(vectors, left), SEEN, axis=0).astype(np.float32)
     fitted = AppearanceBasis(maps, left, most, kept, tint)
     out.mkdir(parents=True, exist_ok=True)
@@ -233,14 +242,17 @@ def skin(basis: IctBasis, brows: float) -> Array:
         length = np.linalg.norm(away, axis=1, keepdims=True)
         return soften(fill(at + away / length * grow * SCALE, box), softness * SCALE)
 
-    kept = np.clip(2 * part(FACE_OVAL, -0.04, 0.05) - 1, 0, 1)
-    kept *= fill(points[list(FACE_OVAL)], box)
+    # Hair and surroundings show beyond an edge, now more, now less: no skin that changes.
+    inside = np.pad(fill(points[list(FACE_OVAL)], box) > 0.5, 1).astype(np.uint8)
+    inwards = cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
+    kept = smoothstep(*_EDGE, np.asarray(inwards, np.float32) / SCALE)
     for eye in (EYE_LEFT, EYE_RIGHT):
         kept *= 1 - part(eye, 0.05, 0.025)
     for eye in (EYE_LEFT, EYE_RIGHT):  # the tail of a lid's fold moves along with it
-        kept *= smoothstep(0.06, 0.13, _distance(points[eye[0]]))
+        kept *= smoothstep(0.09, 0.17, _distance(points[eye[0]]))
     for brow, eye in ((BROW_LEFT, EYE_LEFT), (BROW_RIGHT, EYE_RIGHT)):
         kept *= 1 - brows * part(brow, 0.05, 0.03)
+        kept *= 1 - brows * _swept_up(part(brow, 0.05, 0.03))
         between = (*brow[5:], *eye[:9])  # a brow's lower edge inward to outward, and the upper lid
         kept *= 1 - brows * part(between, 0.02, 0.03)
     # The dark of a mouth's corners moves along with them: label noise, not a crease.
@@ -248,6 +260,31 @@ def skin(basis: IctBasis, brows: float) -> Array:
         kept = kept * smoothstep(0.05, 0.14, _distance(points[corner]))
     kept = kept * (1 - part(LIPS_OUTER, 0.035, 0.025))
     return np.asarray(np.minimum(kept, kept[:, ::-1]), np.float32)
+
+
+def _swept_up(mask: Array) -> Array:
+    """(HEIGHT, WIDTH) mask and what lies up to _RISE above it: where raised brows come to lie."""
+    reach = round(_RISE * SCALE)
+    column = np.ones((reach + 1, 1), np.uint8)
+    return np.asarray(cv2.dilate(mask, column, anchor=(0, 0)), np.float32)
+
+
+def without_ghosts(maps: Array, features: Integers, basis: IctBasis) -> Array:
+    """(F, HEIGHT, WIDTH) maps without light where dark edges go away, and with less of the lamp.
+
+    Nostrils and the outer corners of eyes are dark, and move a little against the mesh: their
+    shadow leaves skin that has not become lighter. A jaw that drops turns the chin away from a
+    lamp above the face; the photo's own lamp may hang elsewhere.
+    """
+    points = texture_points(basis.canonical)
+    away = np.min([_distance(points[k]) for k in _DARK_SPOTS], axis=0)
+    most = GHOST + smoothstep(*_GHOST_REACH, away)  # log ratios are far below 1: no limit there
+    chin = 1 - smoothstep(*_CHIN_REACH, _distance(points[_CHIN]))
+    opens = np.zeros((len(features), 1, 1), bool)
+    for name in ("AU25", "AU26"):
+        opens |= (features == aus.INDEX[name]).any(1)[:, None, None]
+    lamp = np.where(opens, 1 - (1 - LAMP_SHARE) * chin, 1)
+    return np.asarray(np.minimum(maps * lamp, most), np.float32)
 
 
 def _distance(point: Array) -> Array:
