@@ -96,9 +96,9 @@ def crops(shards: Path, count: int) -> Iterator[tuple[str, Picture, Array]]:
     rows = [rng.permutation(np.flatnonzero(labels.source == s))[: count // 5] for s in sources]
     labels = labels.take(np.concatenate(rows))
     size = 256
-    for name, points in zip(labels.ids, labels.landmarks, strict=True):
-        crop = read_crops(shards, np.array([name]), size)[0]
-        pad = round(PAD * size)
+    pad = round(PAD * size)
+    pictures = read_crops(shards, labels.ids, size)
+    for name, points, crop in zip(labels.ids, labels.landmarks, pictures, strict=True):
         picture = np.pad(crop, ((pad, pad), (pad, pad), (0, 0)), mode="edge")
         yield str(name), picture, (points[:, :2] * size + pad).astype(np.float32)
 
