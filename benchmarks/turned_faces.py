@@ -32,7 +32,7 @@ from memegen.perception.perceive import Perception
 from memegen.photo import Photo, read_photo
 
 WRONG = 0.25  # IOD, root mean square
-CROPS_TURNED, CROPS_UPRIGHT, DRAWN = 10, 330, 24
+CROPS_TURNED, CROPS_UPRIGHT, DRAWN = 10, 360, 24
 SPOILT = ("small", "dark", "blurred", "noisy", "half in shadow")
 PAD = 0.3  # of a crop's side, added around it, for the detector wants more than a face
 
@@ -64,13 +64,13 @@ def turned(animator: Animator, shards: Path, portraits: Path) -> None:
 def upright(animator: Animator, shards: Path) -> None:
     now = Counter[str]()
     for index, (name, rgb, truth) in enumerate(crops(shards, CROPS_UPRIGHT)):
-        how = SPOILT[index // 2 % len(SPOILT)] if index % 2 else "as it is"
-        picture, scale = spoilt(rgb, how, index)
-        said = verdict(seen(animator, picture), truth * scale)
-        now[f"{how}: {said}"] += 1
-        if said != "right":
-            alone = verdict(found_alone(animator, picture), truth * scale)
-            print(f"{name} {how}: {said}; detector alone: {alone}", flush=True)
+        for how in ("as it is", SPOILT[index // 3 % len(SPOILT)])[: 1 + (index % 3 == 0)]:
+            picture, scale = spoilt(rgb, how, index)
+            said = verdict(seen(animator, picture), truth * scale)
+            now[f"{how}: {said}"] += 1
+            if said != "right":
+                alone = verdict(found_alone(animator, picture), truth * scale)
+                print(f"{name} {how}: {said}; detector alone: {alone}", flush=True)
     print(f"{sum(now.values())} upright: {dict(now)}")
 
 
