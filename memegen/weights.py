@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from memegen import aus
 from memegen.errors import WeightsError
@@ -15,6 +17,8 @@ from memegen.errors import WeightsError
 if TYPE_CHECKING:
     import torch
 
+P = ParamSpec("P")
+T = TypeVar("T")
 FORMAT = "1"
 SHIPPED = ("anatomical", "anatomy", "appearance", "mouth", "perception")
 # Tensors of each architecture that have a place for every action-unit channel: how a name ends ->
@@ -53,6 +57,36 @@ def find(name: str) -> Path:
         return direct
     override = os.environ.get("MEMEGEN_WEIGHTS")
     return (Path(override) if override else folder()) / f"{name}.safetensors"
+
+
+def remembered(read: Callable[P, T]) -> Callable[P, T]:
+    """A reader of weights by `name` that reads a file again only when it is another one.
+
+    Training writes weights that the same process may then use.
+    """
+    known: dict[str, tuple[tuple[str, int, int] | None, T]] = {}
+    signature = inspect.signature(read)
+
+    @wraps(read)
+    def reader(*args: P.args, **kwargs: P.kwargs) -> T:
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        name = str(bound.arguments["name"])
+        stamp = _stamp(find(name))
+        if name not in known or known[name][0] != stamp:
+            known[name] = (stamp, read(*args, **kwargs))
+        return known[name][1]
+
+    return reader
+
+
+def _stamp(path: Path) -> tuple[str, int, int] | None:
+    """What is different of another file; None: there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return str(path), found.st_mtime_ns, found.st_size
 
 
 def in_run(name: str, architectures: Iterable[str]) -> Path:

@@ -126,3 +126,18 @@ def test_unknown_or_missing_orders_are_refused(tmp_path: Path) -> None:
         )
         with pytest.raises(WeightsError, match="another list of action units"):
             weights.load(str(path), "perception")
+
+
+def test_weights_that_were_trained_meanwhile_are_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = weights.find("anatomy")
+    monkeypatch.setenv("MEMEGEN_WEIGHTS", str(tmp_path))
+    own = tmp_path / "anatomy.safetensors"
+    own.write_bytes(shipped.read_bytes())
+    before = load_anatomy()
+    assert load_anatomy() is before and load_anatomy("anatomy") is before
+    file = weights.load(str(own), "anatomy")
+    doubled = file.tensors | {"gains": file.tensors["gains"] * 2}
+    weights.save(own, doubled, "anatomy", file.config, au_order=" ".join(aus.CHANNELS))
+    np.testing.assert_allclose(load_anatomy().gains, 2 * before.gains)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 
@@ -97,7 +96,7 @@ def fit_of(values: Mapping[str, Array]) -> MouthFit:
     return MouthFit(**named, **colours)  # type: ignore[arg-type]
 
 
-@lru_cache(maxsize=4)
+@weights.remembered
 def load_mouth(name: str = "mouth") -> MouthModel:
     """Read the weights of `memegen train DATA --model mouth` (shipped as `mouth`), placed by them.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 
@@ -110,7 +110,7 @@ def compose_channels(vectors: Array) -> Array:
     return driven
 
 
-@lru_cache(maxsize=4)
+@weights.remembered
 def load_anatomy(name: str = "anatomy") -> Anatomy:
     """Read the calibrated basis of `memegen train DATA --model anatomy` (shipped as `anatomy`)."""
     file = weights.load(name, "anatomy")

@@ -8,7 +8,7 @@ Expression ratio images: Liu, Shan & Zhang, SIGGRAPH 2001.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 
@@ -74,7 +74,7 @@ class AppearanceBasis:
         return np.minimum(driven[..., self.features[:, 0]] * second, self.most)
 
 
-@lru_cache(maxsize=2)
+@weights.remembered
 def load_appearance(name: str = "appearance") -> AppearanceBasis:
     """Read the basis of `memegen train DATA --model appearance` (shipped as `appearance`)."""
     file = weights.load(name, "appearance")
