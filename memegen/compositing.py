@@ -26,6 +26,7 @@ class Actor:
     middle: Array  # (2,) pixels of the picture: the middle of the face
     iod: float  # pixels
     turn: Array  # (2, 2) crop axes (IOD) to the picture's
+    turns: int = 0  # quarter turns, anticlockwise, of the picture that all this is in pixels of
 
     def place(self, place: HeadPlace, target: Array) -> HeadPlace:
         """What is left of a head's way where the mesh has turned the face for `target` (K,)."""

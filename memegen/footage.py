@@ -49,7 +49,7 @@ STILL = 1e-4  # change of a channel (of 1) below which a frame is passed through
 
 @dataclass(frozen=True)
 class Footage:
-    """One face over the T frames of a clip, in pixels of its frames.
+    """One face over the T frames of a clip, in pixels of its frames turned upright.
 
     Frames without the face hold what bridges them.
     """
@@ -60,6 +60,7 @@ class Footage:
     fps: float
     size: tuple[int, int]  # width and height of the frames
     identity: Identity
+    turns: int = 0  # quarter turns, anticlockwise, after which the face stands upright
 
     def __len__(self) -> int:
         return len(self.units)
@@ -144,7 +145,7 @@ def follow_clip(
     found = []
     for seen in follower.follow(frames()):
         best.judge(seen)
-        found.append(None if seen is None else (seen.points, seen.units))
+        found.append(None if seen is None else (seen.points, seen.units, seen.turns))
     if reading.problem:
         warn(reading.problem)
     first = next((row for row in found if row is not None), None)
@@ -156,7 +157,8 @@ def follow_clip(
     points, units = _smoothed(points, units, seen_at, clip.fps)
     turned = np.abs(aus.head_degrees(units)[:, :2]).max(1)
     strength = strengths(seen_at, turned, clip.fps)
-    return Footage(points, units, strength, clip.fps, size, best.identity())
+    turns = next(seen for seen in found if seen is not None)[2]
+    return Footage(points, units, strength, clip.fps, size, best.identity(), turns)
 
 
 def _smoothed(points: Array, units: Array, seen: Mask, fps: float) -> tuple[Array, Array]:
@@ -205,7 +207,8 @@ class _Best:
         scenes = []
         for _, _, picture, seen in self._kept:
             alignment, landmarks, own = placed(seen.points, seen.units)
-            scenes.append(Scene.of(picture, alignment, FaceMotion.of(landmarks, own, anatomy))[1])
+            upright = np.rot90(picture, seen.turns)
+            scenes.append(Scene.of(upright, alignment, FaceMotion.of(landmarks, own, anatomy))[1])
         return Identity.of(scenes)
 
 
@@ -277,10 +280,12 @@ def painted(
             return picture
         alignment, landmarks, own = footage.placed(index)
         target = in_crop(footage.units[index] + plan.change[index], alignment)
-        actor = prepare(picture, alignment, anatomy_on.on(landmarks, own), footage.identity)
+        upright = np.rot90(picture, footage.turns)
+        actor = prepare(upright, alignment, anatomy_on.on(landmarks, own), footage.identity)
         detail = plan.detail.rows(slice(index, index + 1)) if plan.detail else None
         frame = picture.copy()
-        put_back(frame, actor, next(actor.painter.paint(target[None], detail)))
+        shown = next(actor.painter.paint(target[None], detail))
+        put_back(np.rot90(frame, footage.turns), actor, shown)
         return frame
 
     # As many as were followed: a damaged file may read differently the second time.

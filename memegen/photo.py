@@ -7,6 +7,7 @@ import io
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +18,13 @@ from memegen.errors import MemegenError, UsageError, is_out_of_memory
 
 MAX_PIXELS = 300_000_000  # beyond this a file is more likely an attack than a photo
 # Formats whose further pictures are frames over time. In others they are the same picture again: a
-# second lens (MPO), smaller sizes (icons), pages (TIFF), layers (PSD).
+# second lens (MPO), smaller sizes (icons), pages (TIFF), layers (PSD), a burst's others (HEIF).
 MOVING = ("GIF", "WEBP", "PNG", "AVIF", "JXL")
 NEVER = ("EPS", "WMF", "FPX", "MIC", "MPEG")  # would start other programs, or are no pictures
 # Values up to which a picture of 16 bits a channel uses fewer: cameras of 10 and 12 bits.
 FEWER_BITS = (255.0, 1023.0, 4095.0)
+# What Pillow and what it is built on raise where a file is damaged.
+DAMAGED = (OSError, SyntaxError, ValueError, EOFError, RuntimeError)
 SMALLEST = 16  # pixels a side; nothing smaller holds a face
 
 
@@ -32,6 +35,7 @@ class Photo:
     rgb: Picture  # (H, W, 3)
     alpha: Picture | None  # (H, W), or None where everything is opaque
     path: Path | None = None
+    note: str | None = None  # what of the file was left out of account
 
     @property
     def size(self) -> tuple[int, int]:
@@ -56,15 +60,16 @@ class Photo:
         box = (width, height)
         small = np.asarray(image.resize(box, Image.Resampling.LANCZOS, reducing_gap=3.0))
         alpha = None if self.alpha is None else np.ascontiguousarray(small[..., 3])
-        return Photo(np.ascontiguousarray(small[..., :3]), alpha, self.path)
+        return Photo(np.ascontiguousarray(small[..., :3]), alpha, self.path, self.note)
 
 
 def read_photo(source: str | Path | Picture | Image.Image) -> Photo:
     """Read a photo from a file, a (H, W, 3 or 4) uint8 array or a PIL image.
 
     EXIF orientation is applied and colours are brought to sRGB; grey, palette, CMYK, 16-bit and
-    float pictures become RGB; of an animated picture the first frame is taken. Raises UsageError
-    if there is no file, MemegenError if it is no picture or a broken one.
+    float pictures become RGB; of an animated picture the first frame is taken, of several in one
+    file the main one. Raises UsageError if there is no file, MemegenError if it is no picture or a
+    broken one.
     """
     if isinstance(source, np.ndarray):
         if source.dtype != np.uint8 or source.ndim != 3 or source.shape[2] not in (3, 4):
@@ -108,7 +113,8 @@ def decoding(path: Path) -> Iterator[None]:
     except Exception as error:
         if is_out_of_memory(error):
             raise
-        raise MemegenError(f"{path}: damaged picture ({error})") from None
+        reason = " ".join(str(error).split())
+        raise MemegenError(f"{path}: damaged picture ({reason})") from None
 
 
 def picture_kind(path: Path) -> str:
@@ -128,10 +134,20 @@ def picture_kind(path: Path) -> str:
         return "still"
 
 
+@lru_cache(maxsize=1)
 def _formats() -> list[str]:
-    """What Pillow may open here."""
+    """What Pillow may open here; HEIF, as phones write it, is an addition to it."""
+    from pillow_heif import register_heif_opener
+
     Image.init()
+    register_heif_opener()
     return [name for name in Image.ID if name not in NEVER]
+
+
+def picture_suffixes() -> set[str]:
+    """Suffixes of the files that may be pictures, lower case with their dot."""
+    allowed = set(_formats())
+    return {suffix for suffix, name in Image.registered_extensions().items() if name in allowed}
 
 
 @contextlib.contextmanager
@@ -157,22 +173,25 @@ def _from_pil(image: Image.Image, path: Path | None) -> Photo:
         with_alpha = upright.convert("RGBA")
         alpha = np.asarray(with_alpha.getchannel("A"))
         upright = with_alpha
-    return Photo(np.asarray(_in_srgb(upright)), _useful(alpha), path)
+    shown, sound = in_srgb(upright)
+    note = None if sound else f"{path or 'photo'}: its colour profile is damaged, and ignored"
+    return Photo(np.asarray(shown), _useful(alpha), path, note)
 
 
-def _in_srgb(image: Image.Image) -> Image.Image:
+def in_srgb(image: Image.Image) -> tuple[Image.Image, bool]:
     """The picture as RGB, its colours brought from its profile to sRGB, as outputs are read.
 
-    A profile that is broken, or of another kind than the picture, is left out of account.
+    A profile that is damaged, or of another kind than the picture, is ignored: then the second is
+    false.
     """
     data = image.info.get("icc_profile")
     flat = image.convert("RGB") if image.mode in ("RGBA", "P", "PA", "LA") else image
     if not data or flat.mode not in ("RGB", "CMYK", "L"):
-        return flat.convert("RGB")
+        return flat.convert("RGB"), True
     try:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(data))
         if "sRGB" in ImageCms.getProfileDescription(profile):  # byte for byte what it was
-            return flat.convert("RGB")
+            return flat.convert("RGB"), True
         turned = ImageCms.profileToProfile(
             flat,
             profile,
@@ -182,8 +201,8 @@ def _in_srgb(image: Image.Image) -> Image.Image:
             flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
         )
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-        return flat.convert("RGB")
-    return turned if turned is not None else flat.convert("RGB")
+        return flat.convert("RGB"), False
+    return (flat.convert("RGB"), False) if turned is None else (turned, True)
 
 
 def _to_8_bit(image: Image.Image) -> Picture:

@@ -20,7 +20,7 @@ from memegen.devices import device_named
 from memegen.errors import UsageError
 from memegen.faces.align import Alignment
 from memegen.faces.choose import Choice, choose, parse_choice
-from memegen.faces.detect import Detector, Face
+from memegen.faces.detect import Detector
 from memegen.footage import follow_clip, painted, plan_of
 from memegen.generators import Scene, generator_named
 from memegen.generators.identity import Identity
@@ -34,6 +34,7 @@ from memegen.media.commands import Sound
 from memegen.media.encode import Target, flatten, target_for
 from memegen.media.encode import write as write_target
 from memegen.media.formats import parse_size
+from memegen.perception.find import FaceFinder, SeenFace
 from memegen.perception.perceive import Perceiver, Perception
 from memegen.performance.clip import Clip, open_clip, read_clip
 from memegen.performance.follow import Follower, Performance, performance_of
@@ -64,14 +65,6 @@ class Frames:
         return self.count
 
 
-@dataclass(frozen=True)
-class SeenFace:
-    """A face that was found and understood, in photo pixels."""
-
-    face: Face
-    perception: Perception
-
-
 class Animator:
     """Animates photos. Networks are loaded once and used for every photo.
 
@@ -94,9 +87,7 @@ class Animator:
         """Find and understand the chosen faces of a photo, largest first."""
         picture = photo if isinstance(photo, Photo) else read_photo(photo)
         choice = face if isinstance(face, Choice) else parse_choice(face)
-        perceiver = self.perceiver  # missing weights are said before a long search
-        found = choose(picture, choice, self.detector)
-        return [SeenFace(f, perceiver.look(picture.rgb, f.points)) for f in found]
+        return choose(picture, choice, FaceFinder(self.detector, self.perceiver))
 
     def watch(
         self,
@@ -207,9 +198,13 @@ class Animator:
         )
 
     def _actor(self, canvas: Picture, seen: Perception, scale: float) -> Actor:
+        # A face that lies is painted in the picture turned upright: there up is up.
         alignment = Alignment(seen.alignment.matrix * scale, seen.alignment.offset * scale)
+        turns = alignment.turns
+        alignment = alignment.turned(turns, canvas.shape[1], canvas.shape[0])
         motion = FaceMotion.of(seen.landmarks, seen.action_units, load_anatomy())
-        return self.prepare(canvas, alignment, motion)
+        actor = self.prepare(np.rot90(canvas, turns), alignment, motion)
+        return replace(actor, turns=turns)
 
     def prepare(
         self,
@@ -299,12 +294,13 @@ def _frames(
     for index, pictures in enumerate(zip(*plays, strict=True)):
         frame = canvas.copy()
         for actor, picture in zip(actors, pictures, strict=True):
-            put_back(frame, actor, picture, canvas if len(actors) > 1 else None)
+            before = np.rot90(canvas, actor.turns) if len(actors) > 1 else None
+            put_back(np.rot90(frame, actor.turns), actor, picture, before)
         if track.head is not None:
             place = track.head.place(index, intensity)
             for actor, wanted in zip(actors, targets, strict=True):
                 left = actor.place(place, wanted[index])
-                move_head(frame, actor.middle, actor.iod, left)
+                move_head(np.rot90(frame, actor.turns), actor.middle, actor.iod, left)
         yield frame
 
 

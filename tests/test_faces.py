@@ -20,11 +20,14 @@ class Fake:
 
     def __init__(self, *faces: Face, inside: Face | None = None) -> None:
         self.faces, self.inside = list(faces), inside
+        self.boxes: list[np.ndarray] = []
 
     def find(self, _rgb: np.ndarray, every: bool = False) -> list[Face]:
         return self.faces
 
-    def find_in(self, _rgb: np.ndarray, _box: np.ndarray) -> Face | None:
+    def find_in(self, _rgb: np.ndarray, box: np.ndarray) -> Face:
+        self.boxes.append(box)
+        assert self.inside is not None
         return self.inside
 
 
@@ -55,14 +58,11 @@ def test_choosing() -> None:
         choose(PHOTO, parse_choice("largest"), Fake())
 
 
-def test_a_box_is_believed_where_no_face_is_seen() -> None:
-    drawn = choose(PHOTO, parse_choice("20,10,60,80"), Fake())[0]
-    assert drawn.confidence == 0
-    assert drawn.points[:2, 1].mean() < drawn.points[3:, 1].mean()
-    assert (drawn.points[:, 0] > 20).all()
-    assert (drawn.points[:, 0] < 80).all()
+def test_a_box_says_where_to_look() -> None:
     seen = a_face(20, 60)
-    assert choose(PHOTO, parse_choice("20,10,60,80"), Fake(inside=seen)) == [seen]
+    asked = Fake(inside=seen)
+    assert choose(PHOTO, parse_choice("20,10,60,800"), asked) == [seen]
+    assert asked.boxes[0].tolist() == [20, 10, 80, 100]  # what of it is in the photo
 
 
 def test_a_box_outside_the_photo() -> None:

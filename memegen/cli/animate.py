@@ -18,7 +18,7 @@ from memegen.cli.clips import (
     suffix_of,
     write_clip,
 )
-from memegen.cli.console import fail, in_one_line, progress, result, say
+from memegen.cli.console import fail, in_one_line, photo_at, progress, result, say
 from memegen.errors import UsageError
 from memegen.files import fitting
 from memegen.weights import DEFAULT_MODEL
@@ -82,7 +82,6 @@ def animate(
     """Animate photos by a recipe or by action units; change the expression in videos."""
     from memegen import recipes
     from memegen.media.formats import format_of, parse_size
-    from memegen.photo import read_photo
 
     recipes.check_ranges(intensity, fps, duration)
 
@@ -101,7 +100,7 @@ def animate(
     side = size if size is not None else None if still else chosen.default_side or None
 
     def read(photo: str, path: str, moves: bool) -> Photo | ClipJob:
-        return job_of(photo, path, fmt, fps) if moves else read_photo(photo)
+        return job_of(photo, path, fmt, fps) if moves else photo_at(photo)
 
     # Say so before loading networks.
     first = read(photos[0], outputs[0], clips[0]) if len(photos) == 1 else None

@@ -9,9 +9,12 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO, TypeVar
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
 from memegen.errors import MemegenError, is_out_of_memory
+
+if TYPE_CHECKING:
+    from memegen.photo import Photo
 
 T = TypeVar("T")
 
@@ -69,6 +72,16 @@ def say(text: str) -> None:
     """A message for the person watching, on standard error; silent with --quiet."""
     if not talk.quiet:
         _print_to(sys.stderr, text)
+
+
+def photo_at(path: str) -> Photo:
+    """Read a photo, and say what of it was ignored. Raises what `read_photo` raises."""
+    from memegen.photo import read_photo
+
+    photo = read_photo(path)
+    if photo.note:
+        say(photo.note)
+    return photo
 
 
 def fail(text: str) -> None:

@@ -74,7 +74,7 @@ def _detector() -> str:
 
     from memegen.faces.detect import Detector
 
-    Detector().find(np.zeros((64, 64, 3), np.uint8))
+    list(Detector().rungs(np.zeros((64, 64, 3), np.uint8)))
     return "MTCNN loads and runs"
 
 

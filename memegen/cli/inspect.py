@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from memegen.cli import options
-from memegen.cli.console import result, say
+from memegen.cli.console import photo_at, result, say
 from memegen.errors import UsageError
 from memegen.files import check_writable, write_text
 
 if TYPE_CHECKING:
     from memegen.arrays import Array
     from memegen.faces.detect import Face
-    from memegen.pipeline import SeenFace
+    from memegen.perception.find import SeenFace
 
 LOOKING = "mesh"  # nothing is painted here, so no generator need be loaded
 
@@ -68,7 +68,7 @@ def aus(
         else:
             result(to_csv(told).rstrip("\n"))
         return
-    seen = Animator(LOOKING, device).see(photo, face)
+    seen = Animator(LOOKING, device).see(photo_at(photo), face)
     if csv_out is not None:
         text = _openface_csv(seen)
         if csv_out == "-":
@@ -90,10 +90,12 @@ def faces(
     from memegen.devices import device_named
     from memegen.faces.choose import choose, parse_choice
     from memegen.faces.detect import Detector
-    from memegen.photo import read_photo
+    from memegen.perception.find import FaceFinder
+    from memegen.perception.perceive import Perceiver
 
-    picture = read_photo(photo)
-    found = choose(picture, parse_choice("all"), Detector(device_named(device)))
+    picture, where = photo_at(photo), device_named(device)
+    finder = FaceFinder(Detector(where), Perceiver(device=where))
+    found = [seen.face for seen in choose(picture, parse_choice("all"), finder)]
     if as_json:
         rows = [
             {"face": number, **_where(face), "points": face.points.round(1).tolist()}

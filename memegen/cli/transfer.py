@@ -11,7 +11,7 @@ import typer
 from memegen import aus
 from memegen.cli import options
 from memegen.cli.clips import Changes, face_number, is_clip, job_of, suffix_of, write_clip
-from memegen.cli.console import progress, result, say
+from memegen.cli.console import photo_at, progress, result, say
 from memegen.errors import UsageError
 from memegen.files import check_writable, fitting, write_text
 from memegen.weights import DEFAULT_MODEL
@@ -106,7 +106,6 @@ def transfer(
     from memegen.media.formats import format_of, parse_size, representable_fps
     from memegen.performance.clip import open_clip
     from memegen.performance.drive import Driving, parse_parts, track_of
-    from memegen.photo import read_photo
 
     recipes.check_ranges(intensity, fps, None)
     _check(smooth, (detail, head), speed, start, end, target_face, (save_track, save_recipe))
@@ -141,7 +140,7 @@ def transfer(
         head,
         detail,
     )
-    photo = None if onto else read_photo(source)  # say so before loading networks
+    photo = None if onto else photo_at(source)  # say so before loading networks
 
     from memegen.pipeline import Animator, beside, write
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -47,7 +47,7 @@ def subject_of(animator: Animator, photo: Photo, side: int, margin: float = MARG
     matrix = seen.alignment.matrix * scale
     offset = (seen.alignment.offset - corner) * scale
     alignment = Alignment(matrix.astype(np.float32), offset.astype(np.float32))
-    where = Perception(alignment, seen.landmarks, seen.action_units, seen.angles)
+    where = replace(seen, alignment=alignment)
     return Subject(square, where)
 
 

@@ -31,10 +31,11 @@ from memegen.facedata.teachers import MediaPipeTeacher
 from memegen.faces.align import IOD_IN_CROP
 from memegen.faces.choose import Choice, choose
 from memegen.faces.detect import Detector
+from memegen.perception.find import FaceFinder
 from memegen.perception.perceive import Perceiver, Perception, read_crop
 from memegen.performance.clip import open_clip, read_clip
 from memegen.performance.follow import Follower
-from memegen.photo import picture_kind, read_photo
+from memegen.photo import picture_kind, picture_suffixes, read_photo
 
 CROP = 256  # pixels of the aligned crops that are kept
 QUALITY = 95  # of their JPEG
@@ -102,8 +103,8 @@ class Labeller:
     def photo(self, path: Path) -> LabelledFace:
         """Raises MemegenError with the reason why a photo is of no use."""
         photo = read_photo(path)
-        face = choose(photo, Choice(), self.detector)[0]
-        return self.labelled(path.name, photo.rgb, self.perceiver.look(photo.rgb, face.points))
+        seen = choose(photo, Choice(), FaceFinder(self.detector, self.perceiver))[0]
+        return self.labelled(path.name, photo.rgb, seen.perception)
 
     def labelled(self, name: str, rgb: Picture, seen: Perception) -> LabelledFace:
         """A face that was seen, as data. Raises MemegenError if it is of no use."""
@@ -170,7 +171,7 @@ def pictures_under(source: Path) -> list[Path]:
     """A photo, or all pictures of a folder and its subfolders, in order."""
     if source.is_file():
         return [source]
-    known = Image.registered_extensions().keys()
+    known = picture_suffixes()
     return sorted(p for p in source.rglob("*") if p.is_file() and p.suffix.lower() in known)
 
 
@@ -330,8 +331,9 @@ def _of_clip(path: Path, labeller: Labeller) -> Labelled:
             name = f"{path.name} at {index / clip.fps:.2f} s"
             try:
                 near = found[index].alignment
-                again = labeller.perceiver.look_near(frame, near)
-                faces.append(labeller.labelled(name, frame, again))
+                upright = np.rot90(frame, found[index].turns)
+                again = labeller.perceiver.look_near(upright, near)
+                faces.append(labeller.labelled(name, upright, again))
             except MemegenError as error:
                 bad[name] = str(error)
     return Labelled(faces, bad)

@@ -23,6 +23,7 @@ from memegen.errors import MemegenError, UsageError
 from memegen.facedata.labels import action_units, load_basis
 from memegen.facedata.photos import FEWEST, held_out_of, label, pictures_under
 from memegen.facedata.shards import is_shards, load_labels, read_jpegs
+from memegen.photo import picture_suffixes
 
 SMALLEST = 32  # pixels
 UNITS = len(aus.OPENFACE)
@@ -197,7 +198,7 @@ def _file_name(name: str) -> str:
 
 def _listed(path: Path) -> Rows:
     """Lines `name.jpg v1 .. v17`; nothing if the file is another text."""
-    known = Image.registered_extensions().keys()
+    known = picture_suffixes()
     rows: Rows = {}
     try:
         lines = path.read_text(encoding="utf-8").splitlines()

@@ -18,6 +18,8 @@ EYE_CENTRE = np.array([0.5, 0.40], np.float32)
 IOD_IN_CROP = 0.27
 EYE_TO_MOUTH_SHARE = 0.95
 _MOUTH_CORNERS = (61, 291)
+TILTED = 60.0  # degrees: heads that are turned farther in the picture lie, others are tilted
+_QUARTER = np.array([[0, 1], [-1, 0]], np.float32)  # anticlockwise, y down
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,24 @@ class Alignment:
     def affine(self) -> Array:
         """(2, 3) from crop units to photo pixels."""
         return np.column_stack([self.matrix, self.offset]).astype(np.float32)
+
+    @property
+    def roll(self) -> float:
+        """Degrees, -180..180, by which the crop is turned clockwise in the photo."""
+        return float(np.degrees(np.arctan2(self.matrix[1, 0], self.matrix[0, 0])))
+
+    @property
+    def turns(self) -> int:
+        """Quarter turns, anticlockwise, after which the face stands upright (`np.rot90`).
+
+        None for a head that is only tilted.
+        """
+        return 0 if abs(self.roll) < TILTED else round(self.roll / 90) % 4
+
+    def turned(self, turns: int, width: float, height: float) -> Alignment:
+        """The same in `np.rot90(photo, turns)`; width and height are those of the photo."""
+        turn, shift = quarter_turn(turns, width, height)
+        return Alignment(turn @ self.matrix, turn @ self.offset + shift)
 
     def to_photo(self, points: Array) -> Array:
         """(..., 2) crop units to photo pixels."""
@@ -64,6 +84,13 @@ def align(points: Array) -> Alignment:
     scale = max(eye_distance, EYE_TO_MOUTH_SHARE * mouth_distance) / IOD_IN_CROP
     matrix = scale * np.array([[axis[0], -axis[1]], [axis[1], axis[0]]])
     return Alignment(matrix.astype(np.float32), (eyes - matrix @ EYE_CENTRE).astype(np.float32))
+
+
+def quarter_turn(turns: int, width: float, height: float) -> tuple[Array, Array]:
+    """Matrix (2, 2) and offset (2,) from a photo's pixels to those of `np.rot90(photo, turns)`."""
+    turns %= 4
+    shift = [[0, 0], [0, width], [width, height], [height, 0]][turns]
+    return np.linalg.matrix_power(_QUARTER, turns), np.array(shift, np.float32)
 
 
 def five_points(landmarks: Array) -> Array:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import numpy as np
 
+from memegen.arrays import Array, Picture
 from memegen.errors import NoFaceError, UsageError
-from memegen.faces.align import points_of_box
-from memegen.faces.detect import Detector, Face
 from memegen.photo import Photo
 
 
@@ -39,11 +39,26 @@ def parse_choice(text: str) -> Choice:
     return Choice("box", box=(x, y, w, h))
 
 
-def choose(photo: Photo, choice: Choice, detector: Detector) -> list[Face]:
+Found = TypeVar("Found")
+
+
+class Finder(Protocol[Found]):
+    """Finds faces in pictures (H, W, 3)."""
+
+    def find(self, rgb: Picture, every: bool = False) -> list[Found]:
+        """The largest face, or `every` one, largest first."""
+        ...
+
+    def find_in(self, rgb: Picture, box: Array) -> Found:
+        """The face inside a box (x0, y0, x1, y1) that shows where it is."""
+        ...
+
+
+def choose(photo: Photo, choice: Choice, finder: Finder[Found]) -> list[Found]:
     """The chosen faces. Raises NoFaceError if there is none, UsageError if the box is outside."""
     if choice.box is not None:
-        return [_face_in_box(photo, choice.box, detector)]
-    found = detector.find(photo.rgb, every=choice.which != "largest")
+        return [finder.find_in(photo.rgb, _inside(photo, choice.box))]
+    found = finder.find(photo.rgb, every=choice.which != "largest")
     if not found:
         raise NoFaceError(
             f"{photo.name}: no face found (show where one is with --face x,y,width,height)"
@@ -59,13 +74,11 @@ def choose(photo: Photo, choice: Choice, detector: Detector) -> list[Face]:
     return found[:1]
 
 
-def _face_in_box(photo: Photo, box: tuple[float, float, float, float], detector: Detector) -> Face:
+def _inside(photo: Photo, box: tuple[float, float, float, float]) -> Array:
+    """What of a box x, y, w, h is in the photo, as (4,) x0, y0, x1, y1."""
     x, y, w, h = box
     width, height = photo.size
     corners = np.array([x, y, x + w, y + h], np.float32)
     if x >= width or y >= height or x + w <= 0 or y + h <= 0:
         raise UsageError(f"{photo.name}: box {x:g},{y:g},{w:g},{h:g} is outside {width}x{height}")
-    corners = np.clip(corners, 0, np.array([width, height, width, height], np.float32))
-    found = detector.find_in(photo.rgb, corners)
-    # A drawing may not look like a face to the detector; then the box itself says where it is.
-    return found or Face(corners, points_of_box(corners), 0.0)
+    return np.clip(corners, 0, np.array([width, height, width, height], np.float32))

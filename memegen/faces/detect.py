@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from memegen.arrays import Array, Picture
+from memegen.faces.align import quarter_turn
 
 if TYPE_CHECKING:
     from facenet_pytorch import MTCNN
@@ -52,19 +53,22 @@ class Attempt:
 
 
 # Cheap and strict first; every later rung finds faces that the ones before it miss: small ones,
-# faces cut by the edge or filling the picture, paintings and faint ones, photos that lie on a side.
+# faces cut by the edge or filling the picture, photos that lie on a side, paintings and faint ones.
 LADDER = (
     Attempt(SEARCH_SIDE, DEFAULT_THRESHOLDS, 0.0, 30, CONFIDENT),
     Attempt(1600, DEFAULT_THRESHOLDS, 0.0, 24, CONFIDENT),
     Attempt(SEARCH_SIDE, DEFAULT_THRESHOLDS, 0.4, 24, CONFIDENT),
-    Attempt(320, LOW_THRESHOLDS, 0.25, 20, 0.75, enlarge=True),
-    Attempt(SEARCH_SIDE, LOW_THRESHOLDS, 0.1, 20, 0.7),
-    Attempt(1600, LOW_THRESHOLDS, 0.0, 20, 0.7),
     *(
         Attempt(SEARCH_SIDE, DEFAULT_THRESHOLDS, 0.05, 30, CONFIDENT, turns=turns)
         for turns in (1, 3, 2)
     ),
+    Attempt(320, LOW_THRESHOLDS, 0.25, 20, 0.75, enlarge=True),
+    Attempt(SEARCH_SIDE, LOW_THRESHOLDS, 0.1, 20, 0.7),
+    Attempt(1600, LOW_THRESHOLDS, 0.0, 20, 0.7),
 )
+IN_BOX = (LADDER[0], LADDER[6])  # in a box that shows where a face is
+_FACE_SQUARE = (0.2, 0.16, 0.6)  # left, top and side of the detector's square in an aligned crop
+_LAST_SIDE = 48  # pixels that the detector's last network sees
 
 
 class Detector:
@@ -79,47 +83,61 @@ class Detector:
 
         return MTCNN(keep_all=True, device=self._device, post_process=False)
 
-    def find(self, rgb: Picture, every: bool = False) -> list[Face]:
-        """Faces of an (H, W, 3) picture, largest first; empty if the whole ladder fails.
+    def rungs(self, rgb: Picture, every: bool = False) -> Iterator[list[Face]]:
+        """What each attempt finds in an (H, W, 3) picture, largest first, where it finds any.
 
-        `every` looks for small faces beside large ones too, which takes longer.
+        Later attempts find what earlier ones miss, and are made only when asked for. `every` looks
+        for small faces beside large ones at once.
         """
+        attempts = LADDER
         if every and max(rgb.shape[:2]) > SEARCH_SIDE:
             both = [face for attempt in LADDER[:2] for face in self._search(rgb, attempt)]
             if both:
-                return distinct(both)
-        for attempt in LADDER:
+                yield distinct(both)
+            attempts = LADDER[2:]
+        height, width = rgb.shape[:2]
+        for attempt in attempts:
             if attempt.side > SEARCH_SIDE and max(rgb.shape[:2]) <= SEARCH_SIDE:
                 continue
             turned = np.ascontiguousarray(np.rot90(rgb, attempt.turns)) if attempt.turns else rgb
             faces = list(self._search(turned, attempt))
             if faces:
-                height, width = rgb.shape[:2]
-                return [turned_back(face, attempt.turns, width, height) for face in faces]
-        return []
+                yield [turned_back(face, attempt.turns, width, height) for face in faces]
 
-    def find_in(self, rgb: Picture, box: Array) -> Face | None:
-        """The face inside a hand-drawn box (x0, y0, x1, y1), or None if MTCNN sees none there."""
+    def find_in(self, rgb: Picture, box: Array, turns: int = 0) -> Face | None:
+        """The face inside a hand-drawn box (x0, y0, x1, y1), or None if MTCNN sees none there.
+
+        `turns`: quarter turns of the picture, anticlockwise, before it is searched.
+        """
         height, width = rgb.shape[:2]
         margin = 0.35 * (box[2:] - box[:2])
         low = np.maximum(np.floor(box[:2] - margin), 0).astype(int)
         high = np.minimum(np.ceil(box[2:] + margin), [width, height]).astype(int)
-        part = np.ascontiguousarray(rgb[low[1] : high[1], low[0] : high[0]])
-        for attempt in (LADDER[0], LADDER[3]):
-            for face in self._search(part, attempt):
+        part = np.ascontiguousarray(np.rot90(rgb[low[1] : high[1], low[0] : high[0]], turns))
+        for attempt in IN_BOX:
+            for found in self._search(part, attempt):
+                face = turned_back(found, turns, high[0] - low[0], high[1] - low[1])
                 shift = low.astype(np.float32)
                 moved = Face(face.box + np.tile(shift, 2), face.points + shift, face.confidence)
                 if overlap(moved.box, box) > 0.5:
                     return moved
         return None
 
-    def is_face(self, squares: Tensor) -> Array:
-        """(T, 3, 48, 48) face squares in 0..1 to (T,) what MTCNN's last network says of them."""
-        import torch
+    def judge(self, crops: Tensor) -> tuple[Array, Array]:
+        """What MTCNN's last network says of aligned crops (T, 3, S, S) in 0..1.
 
+        Whether they show faces (T,) 0..1, and the five points (T, 5, 2) in crop units.
+        """
+        import torch
+        import torch.nn.functional as F
+
+        left, top, side = (round(share * crops.shape[-1]) for share in _FACE_SQUARE)
+        part = crops[:, :, top : top + side, left : left + side]
+        small = F.interpolate(part, (_LAST_SIDE, _LAST_SIDE), mode="bilinear", antialias=True)
         with torch.inference_mode():
-            _, _, said = self._networks.onet((squares.to(self._device) * 255 - 127.5) / 128)
-        return np.asarray(said[:, 1].cpu().numpy())
+            _, said, sure = self._networks.onet((small.to(self._device) * 255 - 127.5) / 128)
+        points = np.stack(np.split(said.cpu().numpy(), 2, 1), -1) * _FACE_SQUARE[2]
+        return np.asarray(sure[:, 1].cpu().numpy()), points + np.array(_FACE_SQUARE[:2], np.float32)
 
     def _search(self, rgb: Picture, attempt: Attempt) -> Iterator[Face]:
         height, width = rgb.shape[:2]
@@ -156,14 +174,8 @@ class Detector:
 def turned_back(face: Face, turns: int, width: int, height: int) -> Face:
     """A face found in `np.rot90(photo, turns)`, in pixels of the width x height photo."""
     corners = np.concatenate([face.points, face.box.reshape(2, 2)])
-    x, y = corners.T
-    if turns == 1:
-        x, y = width - y, x
-    elif turns == 2:
-        x, y = width - x, height - y
-    elif turns == 3:
-        x, y = y, height - x
-    back = np.stack([x, y], 1).astype(np.float32)
+    turn, shift = quarter_turn(turns, width, height)
+    back = ((corners - shift) @ turn).astype(np.float32)  # rows: times the inverse
     box = np.concatenate([back[5:].min(0), back[5:].max(0)])
     return Face(box, back[:5], face.confidence)
 

@@ -15,7 +15,7 @@ from memegen import aus, weights
 from memegen.arrays import Array, Picture
 from memegen.errors import WeightsError
 from memegen.faces.align import Alignment, align, five_points
-from memegen.geometry.shape import MESH_POINTS, angles_of, mirror_order, rotation_of
+from memegen.geometry.shape import MESH_POINTS, angles_of, iod, mirror_order, rotation_of
 from memegen.perception.network import PerceptionConfig, PerceptionNet
 
 REALIGNMENTS = 2  # times the crop is laid anew on the landmarks found in it
@@ -38,6 +38,7 @@ class Perception:
     landmarks: Array  # (478, 3) crop units
     action_units: Array  # (K,) channels 0..1, head and gaze included, see aus.MOST
     angles: Array  # (3,) degrees in the crop: turn to the person's left, chin up, tilt left
+    spread: float  # IOD, root mean square: landmarks of single looks about their mean
 
 
 class Perceiver:
@@ -63,10 +64,14 @@ class Perceiver:
     def look_near(self, rgb: Picture, alignment: Alignment) -> Perception:
         """Understand the face that an alignment lies about on."""
         alignment = self.settle(rgb, alignment)
-        landmarks, units, angles = self.see(rgb, alignment)
+        looks, all_units, all_angles = self._looks(rgb, alignment, LOOKS)
+        landmarks, units = looks.mean((0, 1)), all_units.mean(0)
+        angles = all_angles.mean(0)
+        away = np.sqrt(((looks - landmarks)[..., :2] ** 2).sum(-1).mean())
+        spread = float(away / max(float(iod(landmarks)), 1e-6))
         units = np.clip(units, 0, 1)
         aus.set_head_and_gaze(units, angles, aus.gaze_degrees(units))
-        return Perception(alignment, landmarks, units, angles)
+        return Perception(alignment, landmarks, units, angles, spread)
 
     def settle(self, rgb: Picture, alignment: Alignment) -> Alignment:
         """The crop laid anew on the landmarks that are found in it."""
@@ -85,38 +90,50 @@ class Perceiver:
 
         Several looks see the mirrored face too; a single one does not.
         """
+        points, units, angles = self._looks(rgb, alignment, looks)
+        return points.mean((0, 1)), units.mean(0), angles.mean(0)
+
+    def _looks(
+        self, rgb: Picture, alignment: Alignment, looks: tuple[tuple[float, ...], ...]
+    ) -> tuple[Array, Array, Array]:
+        """Landmarks (1 or 2, L, 478, 3) as seen and mirrored, channels (L, K), angles (L, 3)."""
         size = self.network.config.size
         frames = [_looked(alignment, look) for look in looks]
         crops = torch.cat([read_crop(rgb, frame, size) for frame in frames])
-        points, units, angles = self.said(crops, mirrored=len(looks) > 1)
+        points, units, angles = self._both(crops, mirrored=len(looks) > 1)
         back = np.linalg.inv(alignment.matrix)
-        for frame, face, look in zip(frames, points, looks, strict=True):
-            photo = frame.to_photo(face[:, :2])
-            face[:, :2] = (photo - alignment.offset) @ back.T
-            face[:, 2] *= look[1]
+        for index, (frame, look) in enumerate(zip(frames, looks, strict=True)):
+            photo = frame.to_photo(points[:, index, :, :2])
+            points[:, index, :, :2] = (photo - alignment.offset) @ back.T
+            points[:, index, :, 2] *= look[1]
         rotations = rotation_of(angles)
         for index, look in enumerate(looks):
             # A look turned by `look[0]` sees the head tilted by as much; undo it.
             rotations[index] = rotation_of(np.array([0, 0, look[0]], np.float32)) @ rotations[index]
-        return points.mean(0), units.mean(0), angles_of(rotations).mean(0)
+        return points, units, angles_of(rotations)
 
     def said(self, crops: Tensor, mirrored: bool) -> tuple[Array, Array, Array]:
         """What the network says of (B, 3, S, S) crops, or the mean with what it says mirrored.
 
         Landmarks (B, 478, 3), channels (B, K) not clipped, angles (B, 3) degrees.
         """
+        points, units, angles = self._both(crops, mirrored)
+        return points.mean(0), units, angles
+
+    def _both(self, crops: Tensor, mirrored: bool) -> tuple[Array, Array, Array]:
+        """Landmarks (1 or 2, B, 478, 3) as seen and mirrored, means of the rest as from `said`."""
         crops = crops.to(self._device)
         with torch.inference_mode():
             said = self.network(torch.cat([crops, crops.flip(3)]) if mirrored else crops)
         points, units, angles = (part.cpu().numpy() for part in said)
         if not mirrored:
-            return points, units, angles
+            return points[None], units, angles
         half = len(crops)
         other = points[half:, self._mirrored] * np.array([-1, 1, 1], np.float32)
         other[..., 0] += 1
         turned = angles[half:] * np.array([-1, 1, -1], np.float32)
         return (
-            (points[:half] + other) / 2,
+            np.stack([points[:half], other]),
             (units[:half] + aus.mirror(units[half:])) / 2,
             (angles[:half] + turned) / 2,
         )

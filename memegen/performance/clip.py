@@ -19,7 +19,7 @@ from memegen.errors import EncoderError, MemegenError, UsageError
 from memegen.media.commands import decode, probe
 from memegen.media.encode import ffmpeg, running
 from memegen.media.rates import MOST_GAP, beat_of, exact_rate
-from memegen.photo import decoding, picture_kind, read_photo
+from memegen.photo import decoding, in_srgb, picture_kind, read_photo
 
 SIDE = 960  # longest side of frames: enough for any face, and cheap to move
 DEFAULT_FPS = 25.0
@@ -103,7 +103,8 @@ def read_clip(
 ) -> Reading:
     """Stream the frames from `start` to `end` seconds, their longest side at most `side` pixels."""
     if clip.still:
-        return Reading(clip, iter([_reduced(read_photo(clip.path).rgb, side)]))
+        photo = read_photo(clip.path)
+        return Reading(clip, iter([_reduced(photo.rgb, side)]), photo.note)
     if clip.animated:
         return Reading(clip, _animated(clip, start, end, side))
     reading = Reading(clip, iter(()))
@@ -173,7 +174,7 @@ def _animated(clip: Clip, start: float, end: float | None, side: int) -> Iterato
                     if picture is None:
                         flat = Image.new("RGB", frame.size, "white")
                         rgba = frame.convert("RGBA")
-                        flat.paste(rgba, mask=rgba.getchannel("A"))
+                        flat.paste(in_srgb(rgba)[0], mask=rgba.getchannel("A"))
                         picture = _reduced(np.asarray(flat), side)
                     yield picture
 

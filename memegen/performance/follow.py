@@ -13,17 +13,16 @@ from itertools import islice
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from memegen import aus
 from memegen.arrays import Array, Mask, Picture
 from memegen.errors import NoFaceError, UsageError
 from memegen.faces.align import Alignment, align, five_points
-from memegen.faces.detect import Detector, Face
+from memegen.faces.detect import Detector
 from memegen.geometry.anatomy import load_anatomy
 from memegen.geometry.head import FACE_MIDDLE
 from memegen.geometry.shape import angles_of, fit_pose
+from memegen.perception.find import FaceFinder
 from memegen.perception.perceive import Perceiver, read_crop
 
 TOGETHER = 8  # frames that are read with one crop and looked at as one batch
@@ -33,19 +32,18 @@ DRIFT_SHIFT, DRIFT_SCALE, DRIFT_TURN = 0.02, 0.04, 2.5  # crops, share, degrees:
 LOST_SHIFT, LOST_SCALE, LOST_TURN = 0.14, 0.3, 20.0  # what no face does between two frames
 CUT = 0.16  # mean difference of small pictures (of 1) that only a cut makes
 HALF_A_TICK = 5e-4  # seconds: frames that begin so little before a time begin at it
-_FACE_SQUARE = (0.2, 0.16, 0.6)  # left, top and side of the detector's square in an aligned crop
-_CHECK_SIDE = 48  # pixels that the detector's last network sees
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A face in one frame."""
+    """A face in one frame, in pixels of `np.rot90(frame, turns)`."""
 
     alignment: Alignment  # the crop that would lie on this face; others serve several frames
     landmarks: Array  # (478, 3) in units of the crop that served this frame
     units: Array  # (K,) channels; head and gaze in camera axes, tilt included
     confidence: float  # 0..1
     points: Array  # (478, 3) landmarks in pixels of the frame, depth in the same scale
+    turns: int  # quarter turns, anticlockwise, after which the face stands upright
 
 
 @dataclass(frozen=True)
@@ -92,10 +90,15 @@ class Performance:
 
 
 class Follower:
-    """Follows the chosen face: `which` counts from 1, largest first, where it is first seen."""
+    """Follows the chosen face: `which` counts from 1, largest first, where it is first seen.
+
+    All frames are turned upright as the first in which it is found.
+    """
 
     def __init__(self, detector: Detector, perceiver: Perceiver, which: int = 1) -> None:
         self._detector, self._perceiver, self._which = detector, perceiver, which
+        self._finder = FaceFinder(detector, perceiver)
+        self._turns: int | None = None  # not known before a face was found
         self._at: Alignment | None = None
         self._size = perceiver.network.config.size
 
@@ -124,7 +127,7 @@ class Follower:
             self._at = self._search(frames[0])
             if self._at is None:
                 return [None] * min(SEEK_EVERY, len(frames))
-        found = self._look(frames, self._at)
+        found = self._look([np.rot90(frame, self._turns or 0) for frame in frames], self._at)
         kept: list[Seen | None] = []
         for seen in found:
             if seen.confidence < CONFIDENT or _moved(seen.alignment, self._at, _LOST):
@@ -139,36 +142,32 @@ class Follower:
         return kept
 
     def _search(self, frame: Picture) -> Alignment | None:
-        faces = self._detector.find(frame, every=self._which > 1)
-        face = faces[self._which - 1] if len(faces) >= self._which else None
-        return None if face is None else self._settled(frame, face)
-
-    def _settled(self, frame: Picture, face: Face) -> Alignment:
-        """The crop laid on the landmarks that are found in it, twice."""
-        return self._perceiver.settle(frame, align(face.points))
+        """The crop that lies on the chosen face, in pixels of the frame turned upright."""
+        upright = np.ascontiguousarray(np.rot90(frame, self._turns or 0))
+        found = self._finder.find(upright, every=self._which > 1)
+        if len(found) < self._which:
+            return None
+        at = found[self._which - 1].perception.alignment
+        if self._turns is None:
+            self._turns = at.turns
+            at = at.turned(self._turns, frame.shape[1], frame.shape[0])
+        return at
 
     def _look(self, frames: list[Picture], at: Alignment) -> list[Seen]:
         crops = torch.cat([read_crop(frame, at, self._size) for frame in frames])
         points, units, angles = self._perceiver.said(crops, mirrored=True)
-        sure = self._sure(crops)
-        roll = float(np.degrees(np.arctan2(at.matrix[1, 0], at.matrix[0, 0])))
+        sure, _ = self._detector.judge(crops)
         found = []
         for landmarks, channels, head, confidence in zip(points, units, angles, sure, strict=True):
             channels = np.clip(channels, 0, 1)
-            head = head + np.array([0, 0, roll], np.float32)
+            head = head + np.array([0, 0, at.roll], np.float32)
             aus.set_head_and_gaze(channels, head, aus.gaze_degrees(channels))
             place = align(at.to_photo(five_points(landmarks)))
             flat = at.to_photo(landmarks[:, :2])
             points = np.column_stack([flat, landmarks[:, 2] * at.width]).astype(np.float32)
-            found.append(Seen(place, landmarks, channels, float(confidence), points))
+            turns = self._turns or 0
+            found.append(Seen(place, landmarks, channels, float(confidence), points, turns))
         return found
-
-    def _sure(self, crops: Tensor) -> Array:
-        """(T,) what the detector's last network says of the middle of the crops."""
-        left, top, side = (round(share * crops.shape[-1]) for share in _FACE_SQUARE)
-        part = crops[:, :, top : top + side, left : left + side]
-        small = F.interpolate(part, (_CHECK_SIDE, _CHECK_SIDE), mode="bilinear", antialias=True)
-        return self._detector.is_face(small)
 
 
 _DRIFT = (DRIFT_SHIFT, DRIFT_SCALE, DRIFT_TURN)
