@@ -23,8 +23,6 @@ MOVING = ("GIF", "WEBP", "PNG", "AVIF", "JXL")
 NEVER = ("EPS", "WMF", "FPX", "MIC", "MPEG")  # would start other programs, or are no pictures
 # Values up to which a picture of 16 bits a channel uses fewer: cameras of 10 and 12 bits.
 FEWER_BITS = (255.0, 1023.0, 4095.0)
-# What Pillow and what it is built on raise where a file is damaged.
-DAMAGED = (OSError, SyntaxError, ValueError, EOFError, RuntimeError)
 SMALLEST = 16  # pixels a side; nothing smaller holds a face
 
 

@@ -205,13 +205,18 @@ def test_edit_lists_hide_what_was_cut_off(tmp_path: Path) -> None:
     assert greys(cut) == list(range(4, 10))
 
 
-def tone(path: Path) -> float:
-    """The loudest frequency of a file's sound, Hz."""
+def samples(path: Path) -> np.ndarray:
+    """A file's sound, 8000 a second, from when it begins."""
     raw = subprocess.run(
         [ffmpeg(), "-loglevel", "error", "-i", f"file:{path.absolute()}", "-f", "s16le", "-ac", "1", "-ar", "8000", "-"],
         capture_output=True, check=True,
     ).stdout  # fmt: skip
-    heard = np.abs(np.fft.rfft(np.frombuffer(raw, np.int16).astype(float)))
+    return np.frombuffer(raw, np.int16).astype(float)
+
+
+def tone(path: Path) -> float:
+    """The loudest frequency of a file's sound, Hz."""
+    heard = np.abs(np.fft.rfft(samples(path)))
     return float(heard.argmax() * 8000 / (2 * (len(heard) - 1)))
 
 
@@ -230,6 +235,25 @@ def test_of_several_sounds_the_default_one_is_heard(default: int | None, tmp_pat
     write(pictures(10), 10, False, target_for(str(out), sound=sound))
     assert tone(out) == pytest.approx(1500 if default == 1 else 500, abs=20)
     assert parse_probe("Input #0\n  Stream #0:0: Audio: aac\n  Stream #0:1: Audio: aac (default)").sound == 1  # type: ignore[union-attr]  # fmt: skip
+
+
+@pytest.mark.parametrize("start", [0.0, 0.25])
+@pytest.mark.parametrize("first", ["sound", "picture"])
+def test_what_begins_first_is_whole_and_in_step(first: str, start: float, tmp_path: Path) -> None:
+    """1.5 s in all, of which the other one is away for half a second."""
+    path, out = tmp_path / "a.mp4", tmp_path / "o.mp4"
+    late = ["-itsoffset", "0.5"]
+    run_ffmpeg(
+        *(late if first == "sound" else []), "-f", "lavfi", "-i", f"testsrc2=s=64x48:r=10:d={1 if first == 'sound' else 1.5}",
+        *(late if first == "picture" else []), "-f", "lavfi", "-i", f"sine=f=500:d={1 if first == 'picture' else 1.5}",
+        "-map", "0:v", "-map", "1:a", "-c:v", "libx264", "-c:a", "aac", str(path),
+    )  # fmt: skip
+    sound = Sound(path, start, 1.5 - start, 0)
+    write(pictures(15), 10, False, target_for(str(out), sound=sound))
+    loud = np.abs(samples(out)[: int(8000 * (1.5 - start))]).reshape(-1, 400).max(1) > 500
+    begins = 0.0 if first == "sound" else 0.5 - start
+    assert len(loud) >= 29 - 20 * start
+    assert abs(loud.argmax() * 0.05 - begins) < 0.11 and loud[loud.argmax() + 2 :].all()
 
 
 def test_a_saved_track_drives_as_its_clip_does(

@@ -122,9 +122,19 @@ def encode(
     tags = ["-map_metadata", "-1", "-metadata", f"comment={comment}"]
     if sound is None or name != "mp4":
         return [*source, *build(stream, quality), *tags, out]
-    track = ["-ss", f"{sound.start:.6f}", "-t", f"{sound.seconds:.6f}", "-i", as_file(sound.path)]
-    voices = ["-map", "0:v:0", "-map", f"1:a:{sound.stream}", "-c:a", "aac", "-b:a", "160k"]
+    track = ["-i", as_file(sound.path), "-map", "0:v:0", "-map", f"1:a:{sound.stream}"]
+    voices = ["-af", _cut(sound), "-c:a", "aac", "-b:a", "160k"]
     return [*source, *track, *voices, *build(stream, quality), *tags, out]
+
+
+def _cut(sound: Sound) -> str:
+    """The filters that take a part of a track, silent where the track has not begun.
+
+    Seeking (`-ss`) would go to the first picture, and lose what sounds before it.
+    """
+    start, end = f"{sound.start:.6f}", f"{sound.start + sound.seconds:.6f}"
+    part = f"atrim=start={start}:end={end},asetpts=PTS-{start}/TB"
+    return f"{part},aresample=async=1:first_pts=0"
 
 
 def _reduce(stream: Stream, quality: Quality) -> list[str]:
