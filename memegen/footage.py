@@ -22,13 +22,14 @@ from memegen.faces.align import Alignment, align, five_points
 from memegen.generators import Scene
 from memegen.generators.identity import Identity
 from memegen.geometry.anatomy import load_anatomy
+from memegen.geometry.head import move_head
 from memegen.geometry.motion import FaceMotion
 from memegen.geometry.shape import LEFT_IRIS, RIGHT_IRIS
 from memegen.performance.clip import Clip, read_clip
 from memegen.performance.follow import Follower, Seen
 from memegen.performance.smooth import bridge, smooth
 from memegen.prefetch import on_all_cores
-from memegen.tracks import Detail, Track, in_range
+from memegen.tracks import Detail, HeadPath, Track, in_range
 
 LANDMARK_FLOOR = 0.0015  # IOD of noise that landmarks have at least
 UNITS_FLOOR = 0.004  # of a channel (of 1), likewise
@@ -218,11 +219,17 @@ class Plan:
 
     change: Array  # (T, K) of the channels 0..1
     detail: Detail | None  # of T frames
+    head: HeadPath | None = None  # of T frames, added to where the clip's head is
 
     def idle(self, frame: int) -> bool:
         """Whether nothing is asked of a frame."""
-        still = not np.abs(self.change[frame]).max() > STILL
-        return still and (self.detail is None or not np.abs(self.detail.shift[frame]).max() > STILL)
+        asked = [np.abs(self.change[frame]).max()]
+        if self.detail is not None:
+            asked.append(np.abs(self.detail.shift[frame]).max())
+        if self.head is not None:
+            asked += [np.abs(self.head.shift[frame]).max(), abs(self.head.zoom[frame])]
+            asked.append(abs(self.head.tilt[frame]))
+        return not max(asked) > STILL
 
 
 def plan_of(footage: Footage, track: Track, intensity: float, absolute: bool = False) -> Plan:
@@ -230,7 +237,7 @@ def plan_of(footage: Footage, track: Track, intensity: float, absolute: bool = F
 
     Relative: what the track makes of the face's habitual expression is added to every frame, so
     that speech and blinks go on; but no more than what the frame lacks of it. Absolute: channels
-    that the track sets are set in every frame.
+    that the track sets are set in every frame. A performer's way in the picture is added in both.
     """
     rows, own = track.played(len(footage)), footage.units
     played = replace(track, keep=track.keep[rows], add=track.add[rows], detail=None, head=None)
@@ -246,7 +253,11 @@ def plan_of(footage: Footage, track: Track, intensity: float, absolute: bool = F
     detail = track.detail.rows(rows) if track.detail else None
     if detail is not None:
         detail = replace(detail, shift=detail.shift * (share * intensity)[:, None, None])
-    return Plan(change.astype(np.float32), detail)
+    head = None
+    if track.head is not None:
+        follows, path = (share * intensity).astype(np.float32), track.head.rows(rows)
+        head = HeadPath(path.shift * follows[:, None], path.zoom * follows, path.tilt * follows)
+    return Plan(change.astype(np.float32), detail, head)
 
 
 def _ending(track: Track, length: int) -> Array:
@@ -285,7 +296,11 @@ def painted(
         detail = plan.detail.rows(slice(index, index + 1)) if plan.detail else None
         frame = picture.copy()
         shown = next(actor.painter.paint(target[None], detail))
-        put_back(np.rot90(frame, footage.turns), actor, shown)
+        view = np.rot90(frame, footage.turns)
+        put_back(view, actor, shown)
+        if plan.head is not None:
+            left = actor.place(plan.head.place(index), target)
+            move_head(view, actor.middle, actor.iod, left)
         return frame
 
     # As many as were followed: a damaged file may read differently the second time.

@@ -30,7 +30,7 @@ from memegen.media.encode import ffmpeg
 from memegen.performance.clip import open_clip, read_clip
 from memegen.photo import read_photo
 from memegen.pipeline import Animator, Frames
-from memegen.tracks import Track, rest
+from memegen.tracks import HeadPath, Track, rest
 
 FPS = 10.0
 COVERED = range(12, 15)  # frames of the fixture's clip in which the face is hidden
@@ -108,6 +108,25 @@ def test_only_the_face_changes_and_it_does_not_flicker(
     assert where.mean() > 0.1
     ours = second_difference(made[steady], where)
     assert ours < 1.5 * second_difference(pictures[steady], where)
+
+
+@pytest.mark.parametrize("turns", [0, 1])
+def test_a_performers_way_is_added_to_the_clips(
+    mesh: Animator, pictures: list[Picture], tmp_path: Path, turns: int
+) -> None:
+    frames = [np.ascontiguousarray(np.rot90(picture, -turns)) for picture in pictures[:6]]
+    path = tmp_path / "clip.png"
+    memegen.write(Frames(iter(frames), len(frames), (280, 280), FPS, False, ""), path)
+    aside = HeadPath(
+        np.array([[0.3, 0]], np.float32), np.zeros(1, np.float32), np.zeros(1, np.float32)
+    )
+    keep, add = rest()
+    track = Track(keep[None], add[None], FPS, head=aside)
+    moved = [np.rot90(frame, turns) for frame in mesh.animate_clip(path, track)]
+    for before, after in zip(pictures, moved, strict=False):
+        face = before[90:150, 110:170].astype(float)
+        apart = [np.abs(after[90:150, 110 + k : 170 + k] - face).mean() for k in range(30)]
+        assert 8 < int(np.argmin(apart)) < 22 and min(apart) < 0.4 * apart[0]
 
 
 def test_a_hidden_face_is_passed_through_and_eased_in_and_out(
