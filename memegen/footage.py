@@ -71,6 +71,12 @@ class Footage:
         """(T, K) the expression without what passes quickly: speech, blinks."""
         return low_pass(self.units, HABIT * self.fps)
 
+    @property
+    def usual(self) -> Array:
+        """(K,) the median of the habitual expression over the frames in which it is seen."""
+        seen = self.strength > 0
+        return np.asarray(np.median(self.habitual[seen if seen.any() else slice(None)], 0))
+
     def placed(self, frame: int) -> tuple[Alignment, Array, Array]:
         """Alignment, landmarks (478, 3) in its crop units and expression (K,) of a frame."""
         return placed(self.points[frame], self.units[frame])

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from memegen import recipes
-from memegen.arrays import Picture
+from memegen.arrays import Array, Picture
 from memegen.aus import parse_expression
 from memegen.compositing import Actor, put_back
 from memegen.devices import device_named
@@ -159,7 +159,7 @@ class Animator:
     def animate_clip(
         self,
         source: str | Path | Clip,
-        recipe: str | recipes.Recipe | Track = "smile",
+        recipe: str | recipes.Recipe | Track | Callable[[Array], Track] = "smile",
         *,
         au: str | dict[str, float] | None = None,
         face: int = 1,
@@ -171,9 +171,10 @@ class Animator:
     ) -> Frames:
         """Frames of a video or animated picture in which a face plays a recipe; all else is kept.
 
-        recipe, au and intensity as for `animate`; the clip's length counts. What the recipe does
-        is added to what the face does anyway; `absolute` takes the channels over that it sets.
-        face counts from 1, largest first; size is the longest side in pixels (never enlarged).
+        recipe, au and intensity as for `animate`, or what makes a track of the face's habitual
+        expression (K,); the clip's length counts. What the recipe does is added to what the face
+        does anyway; `absolute` takes the channels over that it sets. face counts from 1, largest
+        first; size is the longest side in pixels (never enlarged).
         `warn` is told what of a damaged file could not be read.
         Raises the errors of `memegen.errors`.
         """
@@ -182,11 +183,13 @@ class Animator:
             raise UsageError("faces count from 1")
         side = MAX_SIDE if size is None else _checked(size)
         clip = source if isinstance(source, Clip) else open_clip(source, fps)
-        track = _track_of(recipe, au, clip.fps, None)
-        if track.fps != clip.fps:
-            track = track.resampled(clip.fps)
+        ready = None if callable(recipe) else _track_of(recipe, au, clip.fps, None)
         follower = Follower(self.detector, self.perceiver, face)
         footage = follow_clip(follower, clip, side, warn)
+        track = recipe(footage.usual) if callable(recipe) else ready
+        assert track is not None
+        if track.fps != clip.fps:
+            track = track.resampled(clip.fps)
         plan = plan_of(footage, track, intensity, absolute)
         return Frames(
             painted(footage, plan, clip, side, self.prepare),

@@ -129,6 +129,18 @@ def test_a_performers_way_is_added_to_the_clips(
         assert 8 < int(np.argmin(apart)) < 22 and min(apart) < 0.4 * apart[0]
 
 
+def test_a_track_may_be_made_of_the_clips_own_face(mesh: Animator, clip: Path) -> None:
+    told: list[np.ndarray] = []
+
+    def smile(own: np.ndarray) -> Track:
+        told.append(own)
+        return held(AU12=4, AU25=2, AU1=3)
+
+    ready, made = (mesh.animate_clip(clip, track) for track in (held(AU12=4, AU25=2, AU1=3), smile))
+    assert all((a == b).all() for a, b in zip(ready, made, strict=True))
+    assert len(told) == 1 and told[0].shape == (K,) and 0 <= told[0].min() <= told[0].max() <= 1
+
+
 def test_a_hidden_face_is_passed_through_and_eased_in_and_out(
     made: list[Picture], pictures: list[Picture]
 ) -> None:

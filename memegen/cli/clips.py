@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from memegen.cli.console import progress, say
 from memegen.errors import UsageError
 
 if TYPE_CHECKING:
+    from memegen.arrays import Array
     from memegen.media.formats import Format
     from memegen.performance.clip import Clip
     from memegen.pipeline import Animator
@@ -80,9 +82,16 @@ def face_number(face: str) -> int:
 
 
 def write_clip(
-    animator: Animator, job: ClipJob, track: Track, changes: Changes, limit: int | None
+    animator: Animator,
+    job: ClipJob,
+    track: Track | Callable[[Array], Track],
+    changes: Changes,
+    limit: int | None,
 ) -> Path | None:
-    """Write a clip whose face follows a track; its sound is kept where the format has sound."""
+    """Write a clip whose face follows a track; its sound is kept where the format has sound.
+
+    track: or what makes one of the face's habitual expression (K,).
+    """
     from memegen.media.commands import Sound
     from memegen.pipeline import write
 

@@ -69,9 +69,14 @@ def transfer(
         ),
     ] = 1.0,
     head: Annotated[
-        float,
-        typer.Option("--head", help="How far the head follows, in place and in turns, 0..1."),
-    ] = 1.0,
+        float | None,
+        typer.Option(
+            "--head",
+            help="How far the head follows, in place and in turns, 0..1. A clip's own head keeps "
+            "its place unless this is given.",
+            show_default="1",
+        ),
+    ] = None,
     intensity: options.Intensity = 1.0,
     face: options.Face = "largest",
     target_face: Annotated[
@@ -108,7 +113,15 @@ def transfer(
     from memegen.performance.drive import Driving, parse_parts, track_of
 
     recipes.check_ranges(intensity, fps, None)
-    _check(smooth, (detail, head), speed, start, end, target_face, (save_track, save_recipe))
+    _check(
+        smooth,
+        (detail, 1.0 if head is None else head),
+        speed,
+        start,
+        end,
+        target_face,
+        (save_track, save_recipe),
+    )
     table = Path(target).suffix.lower() == ".csv"
     clip = None if table else open_clip(target, fps)
     still = clip is not None and clip.still
@@ -137,7 +150,7 @@ def transfer(
         parse_parts(only),
         smooth,
         aus.parse_factors(gain, "--gain") if gain else {},
-        head,
+        1.0 if head is None else head,
         detail,
     )
     photo = None if onto else photo_at(source)  # say so before loading networks
@@ -154,8 +167,10 @@ def transfer(
 
         write_text(save_track, to_csv(told, whole=True))
     if photo is None:
-        # A clip keeps its own way through the picture: heads turn and tilt where they are.
-        track = track_of(replace(told, heads=None), driving)
+        # A clip keeps its own way through the picture: heads turn and tilt where they are, and
+        # what is around them stays as it is, unless they are asked to go along.
+        told = replace(told, heads=None) if head is None else told
+        track = track_of(told, driving)
     else:
         seen = animator.see(photo, face)[0].perception
         if verbose and driving.relative:
@@ -168,8 +183,12 @@ def transfer(
         write_text(save_recipe, text)
         say(f"{save_recipe}: within {error:.2f} of 5 of the performance")
     if job is not None and changes is not None:
-        track = replace(track.resampled(job.clip.fps, speed), loops=still or bool(loop))
-        written = write_clip(animator, job, track, changes, limit)
+        loops, rate = still or bool(loop), job.clip.fps
+
+        def counted_from(own: Array) -> Track:
+            return replace(track_of(told, driving, own).resampled(rate, speed), loops=loops)
+
+        written = write_clip(animator, job, counted_from, changes, limit)
         if written is not None:
             result(str(written))
         return
