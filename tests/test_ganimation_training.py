@@ -213,6 +213,19 @@ def test_collapse_is_said_with_what_helps(attention: float, says: str) -> None:
     ganimation.refuse_collapse({"attention": 0.6}, 500)
 
 
+def test_settings_that_change_on_the_way_are_named(tmp_path: Path, data: Path) -> None:
+    train(data, tmp_path)
+    said: list[str] = []
+    longer = replace(SETTINGS, steps=(SETTINGS.steps or 0) + 1, lr=SETTINGS.lr / 2)
+    ganimation.train(data, tmp_path, longer, CPU, resume=True, log=said.append)
+    named = [line for line in said if line.startswith("--resume: ")]
+    assert [line.split()[1] for line in named] == ["steps", "lr"]
+    assert f"lr is {SETTINGS.lr / 2!r} from here on, was {SETTINGS.lr!r}" in named[1]
+    said.clear()
+    ganimation.train(data, tmp_path, longer, CPU, resume=True, log=said.append)
+    assert not any(line.startswith("--resume: ") for line in said)
+
+
 def test_resuming_nothing_or_something_else_is_said(tmp_path: Path, data: Path) -> None:
     with pytest.raises(UsageError, match="no checkpoint to resume from"):
         train(data, tmp_path, resume=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import pickle
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -38,10 +39,12 @@ def save(
     parts: Mapping[str, Stateful],
     progress: Mapping[str, Any],
     begun_with: Mapping[str, Any],
+    settings: Mapping[str, str] | None = None,
 ) -> None:
     """Write beside, flush to disk, rename: whoever kills this process finds the last one whole.
 
-    begun_with: options that `restore` wants the same.
+    begun_with: options that `restore` wants the same; settings: those of `settings_of`, whose
+    changes it names.
     Raises MemegenError, and keeps the last one, if a part holds numbers that are not finite.
     """
     state: dict[str, Any] = {name: part.state_dict() for name, part in parts.items()}
@@ -52,12 +55,26 @@ def save(
                 "last is kept, --resume from it with a lower --lr"
             )
     state |= {"random": _random_state(), "progress": dict(progress), "begun": dict(begun_with)}
+    state["settings"] = dict(settings or {})
     partial = out / "checkpoint.part"
     with partial.open("wb") as file:
         torch.save(state, file)
         file.flush()
         os.fsync(file.fileno())
     partial.replace(out / NAME)
+
+
+def settings_of(settings: Any, data: Path) -> dict[str, str]:
+    """Every setting (a dataclass, others in it) and the data of a run, by name, as text."""
+
+    def flat(values: Mapping[str, Any], path: str) -> Iterator[tuple[str, str]]:
+        for name, value in values.items():
+            if isinstance(value, Mapping):
+                yield from flat(value, f"{path}{name}.")
+            else:
+                yield path + name, repr(value)
+
+    return dict(flat(asdict(settings), "")) | {"DATA": repr(str(data.resolve()))}
 
 
 def _random_state() -> dict[str, Any]:
@@ -88,10 +105,15 @@ def _tensors(state: Any) -> Iterator[torch.Tensor]:
 
 
 def restore(
-    out: Path, parts: Mapping[str, Stateful], begun_with: Mapping[str, Any]
+    out: Path,
+    parts: Mapping[str, Stateful],
+    begun_with: Mapping[str, Any],
+    settings: Mapping[str, str] | None = None,
+    log: Callable[[str], None] = print,
 ) -> dict[str, Any]:
     """Load all parts and torch's random state; returns the progress that was saved.
 
+    `log` is told which of the `settings` are others than those that were saved.
     Raises UsageError if there is no checkpoint or the run began with other options, MemegenError if
     it is of another kind of run.
     """
@@ -102,6 +124,9 @@ def restore(
         for name, part in parts.items():
             part.load_state_dict(saved[name])
         _set_random_state(saved["random"])
+        for name, was in saved.get("settings", {}).items():
+            if name in (settings or {}) and (now := (settings or {})[name]) != was:
+                log(f"--resume: {name} is {now} from here on, was {was}")
         return dict(saved["progress"])
     except UsageError:
         raise

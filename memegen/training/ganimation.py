@@ -126,7 +126,7 @@ def train(
         if first:
             out.mkdir(parents=True, exist_ok=True)
         run = Run.new(settings, team, init)
-        start = run.restore(out) if resume else 0
+        start = run.restore(out, data, say) if resume else 0
         steps = settings.steps or math.ceil(settings.epochs * len(pictures) / settings.batch)
         draw = settings.draws(pictures, team.share(settings.batch))
         saved_at = begun = time.monotonic()
@@ -292,13 +292,15 @@ class Run:
         s = self.settings
         return {"--seed": s.seed, "--batch": s.batch, "--source": s.source}
 
-    def restore(self, out: Path) -> int:
+    def restore(self, out: Path, data: Path, say: Callable[[str], None]) -> int:
         """Load the checkpoint of `out`; returns how many steps it has done."""
-        return int(checkpoint.restore(out, self._parts(), self._begun())["step"])
+        told = checkpoint.settings_of(self.settings, data)
+        return int(checkpoint.restore(out, self._parts(), self._begun(), told, say)["step"])
 
     def save(self, out: Path, step: int, data: Path) -> None:
         """Write the checkpoint and the weights."""
-        checkpoint.save(out, self._parts(), {"step": step}, self._begun())
+        told = checkpoint.settings_of(self.settings, data)
+        checkpoint.save(out, self._parts(), {"step": step}, self._begun(), told)
         weights.save(
             out / WEIGHTS,
             self.painter.state_dict(),

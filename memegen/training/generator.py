@@ -114,7 +114,7 @@ def train(
     held_out = PairMaker(load_crops(data, sources, "held out"), settings.pairs, sides, seed=1)
     out.mkdir(parents=True, exist_ok=True)
     run = Run.new(settings, device, init)
-    at = run.restore(out) if resume else Progress()
+    at = run.restore(out, data, log) if resume else Progress()
     random = torch.get_rng_state()
     pool = Pool(
         PairMaker(crops, settings.pairs, sides, settings.seed), settings.pool, device, at.made
@@ -285,13 +285,15 @@ class Run:
     def _begun(self) -> dict[str, Any]:
         return {"--seed": self.settings.seed}
 
-    def restore(self, out: Path) -> Progress:
+    def restore(self, out: Path, data: Path, say: Callable[[str], None]) -> Progress:
         """Load the checkpoint of `out`; returns how far it was."""
-        return Progress(**checkpoint.restore(out, self._parts(), self._begun()))
+        told = checkpoint.settings_of(self.settings, data)
+        return Progress(**checkpoint.restore(out, self._parts(), self._begun(), told, say))
 
     def save(self, out: Path, at: Progress, data: Path) -> Path:
         """Write the checkpoint, and the weights unless the best are kept."""
-        checkpoint.save(out, self._parts(), asdict(at), self._begun())
+        told = checkpoint.settings_of(self.settings, data)
+        checkpoint.save(out, self._parts(), asdict(at), self._begun(), told)
         if self.settings.check_steps:
             return out / WEIGHTS
         return self.write_weights(out, at.step, data)

@@ -192,10 +192,13 @@ def train(
     loss_of = PerceptionLoss(landmark_weights(mean).to(device), weighed, settings)
     parts_kept = {"network": network, "average": average, "optimizer": optimizer}
     begun = {"--seed": settings.seed}
-    start = int(checkpoint.restore(out, parts_kept, begun)["step"]) if resume else 0
+    told = checkpoint.settings_of(settings, data)
+    start = 0
+    if resume:
+        start = int(checkpoint.restore(out, parts_kept, begun, told, log)["step"])
 
     def save(step: int) -> Path:
-        checkpoint.save(out, parts_kept, {"step": step}, begun)
+        checkpoint.save(out, parts_kept, {"step": step}, begun, told)
         path = out / "perception.safetensors"
         weights.save(
             path,
