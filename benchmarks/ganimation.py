@@ -25,7 +25,8 @@ from torch import Tensor, nn
 from memegen.devices import keep_freed_memory
 from memegen.facedata.rated import load_rated
 from memegen.generators.ganimation import GanimationCritic, GanimationNet, PatchConv2d, blend
-from memegen.training.draws import Batch, ahead
+from memegen.prefetch import prefetch
+from memegen.training.draws import Batch
 from memegen.training.ganimation import GanimationTraining, Run
 from memegen.training.processes import Alone
 from memegen.training.wasserstein import expression_miss, gradient_penalty, kept, roughness
@@ -111,7 +112,7 @@ def work(which: str, data: Path, device: torch.device) -> None:
     else:
         keep_freed_memory()
         learn = Run.new(settings, Alone(device), None).learn
-        batches = ahead(draw, 0, 10_000)
+        batches = prefetch(draw, range(10_000), workers=2, depth=4)
     every = settings.generator_every
     for _ in sys.stdin:
         start = time.perf_counter()

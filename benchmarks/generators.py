@@ -27,7 +27,7 @@ from memegen.arrays import Array
 from memegen.generators.anatomical import AnatomicalPainter, changed, put_together
 from memegen.generators.ganimation import GanimationNet
 from memegen.photo import Photo, read_photo
-from memegen.pipeline import _frames
+from memegen.pipeline import render
 
 SIZES = (256, 512, 1024)
 ROUNDS = 5
@@ -85,7 +85,7 @@ def speed(photo: Photo, frames: int) -> None:
         plain.append(plain_milliseconds(frames))
         for key, (canvas, actor) in scenes.items():
             start = time.perf_counter()
-            count = sum(1 for _ in _frames(canvas, [actor], track, 1.0))
+            count = sum(1 for _ in render(canvas, [actor], track, 1.0))
             times[key].append((time.perf_counter() - start) / count * 1000)
     beside = float(np.median(plain[1:]))
     print(f"plain GANimation: {beside:.1f} ms a frame; medians of {ROUNDS} rounds")

@@ -22,11 +22,12 @@ import torch
 import memegen
 from memegen import recipes
 from memegen.arrays import Array, Picture
+from memegen.compositing import Actor
 from memegen.faces.align import Alignment
 from memegen.generators.mesh import MeshPainter
 from memegen.geometry.flow import warp
 from memegen.photo import Photo, read_photo
-from memegen.pipeline import _Actor, _frames
+from memegen.pipeline import render
 
 SAMPLE = Path(__file__).resolve().parent.parent / "examples" / "astronaut.png"
 
@@ -60,22 +61,22 @@ def stages(painter: MeshPainter, targets: Array) -> dict[str, float]:
     return spent
 
 
-def placed(animator: memegen.Animator, photo: Photo, crop: int) -> tuple[Picture, _Actor]:
+def placed(animator: memegen.Animator, photo: Photo, crop: int) -> tuple[Picture, Actor]:
     """The photo scaled so that its largest face's crop is so wide, and that face."""
     seen = animator.see(photo)[0].perception
     factor = crop / seen.alignment.width
     canvas = scaled(photo, factor).channels()
     at = Alignment(seen.alignment.matrix * factor, seen.alignment.offset * factor)
-    return canvas, animator._actor(canvas, replace(seen, alignment=at), 1.0)
+    return canvas, animator.actor(canvas, replace(seen, alignment=at), 1.0)
 
 
 def measure(animator: memegen.Animator, photo: Photo, crop: int, frames: int) -> None:
     canvas, actor = placed(animator, photo, crop)
     track = recipes.load_track("laugh+shake", duration=frames / 25)
     targets = track.resolve(actor.own)
-    list(_frames(canvas, [actor], track, 1.0))
+    list(render(canvas, [actor], track, 1.0))
     start = time.perf_counter()
-    count = sum(1 for _ in _frames(canvas, [actor], track, 1.0))
+    count = sum(1 for _ in render(canvas, [actor], track, 1.0))
     total = time.perf_counter() - start
     parts = stages(actor.painter, targets)  # type: ignore[arg-type]
     parts["paste into the photo"] = max(total - sum(parts.values()), 0.0)

@@ -146,9 +146,9 @@ class Animator:
         scale = _scale_to(picture, size)
         small = picture if scale == 1 else picture.resized(*_scaled(picture.size, scale))
         canvas = small.channels()
-        actors = [self._actor(canvas, s.perception, scale) for s in seen]
+        actors = [self.actor(canvas, s.perception, scale) for s in seen]
         return Frames(
-            _frames(canvas, actors, track, intensity),
+            render(canvas, actors, track, intensity),
             len(track),
             small.size,
             track.fps,
@@ -200,7 +200,8 @@ class Animator:
             f"made with memegen, {track.kind} {track.name}",
         )
 
-    def _actor(self, canvas: Picture, seen: Perception, scale: float) -> Actor:
+    def actor(self, canvas: Picture, seen: Perception, scale: float = 1.0) -> Actor:
+        """A seen face of a picture (H, W, 3 or 4), `scale` times the photo that it was seen in."""
         # A face that lies is painted in the picture turned upright: there up is up.
         alignment = Alignment(seen.alignment.matrix * scale, seen.alignment.offset * scale)
         turns = alignment.turns
@@ -285,10 +286,10 @@ def _scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
-def _frames(
+def render(
     canvas: Picture, actors: list[Actor], track: Track, intensity: float
 ) -> Iterator[Picture]:
-    """Put each actor's change back into the photo, frame by frame."""
+    """Put each actor's change back into the photo (H, W, 3 or 4), frame by frame."""
     detail = track.detail
     if detail is not None:
         detail = replace(detail, shift=detail.shift * np.float32(intensity))
