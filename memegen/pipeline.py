@@ -33,7 +33,7 @@ from memegen.geometry.outline import fill
 from memegen.media.commands import Sound
 from memegen.media.encode import Target, flatten, target_for
 from memegen.media.encode import write as write_target
-from memegen.media.formats import parse_size
+from memegen.media.sizes import parse_size
 from memegen.perception.find import FaceFinder, SeenFace
 from memegen.perception.perceive import Perceiver, Perception
 from memegen.performance.clip import Clip, open_clip, read_clip
@@ -316,7 +316,7 @@ def write(
     max_size: str | int | None = None,
     sound: Sound | None = None,
 ) -> Path | None:
-    """Write frames to a file whose suffix chooses the format (.gif .mp4 .webp .png .jpg), or `-`.
+    """Write frames to a file whose suffix chooses the format (`media.formats`), or `-`.
 
     max_size: largest file, bytes or for example "8MB". sound: for videos.
     """

@@ -15,12 +15,13 @@ from memegen.cli.clips import (
     face_number,
     is_clip,
     job_of,
-    suffix_of,
+    usual_format,
     write_clip,
 )
 from memegen.cli.console import fail, in_one_line, photo_at, progress, result, say
 from memegen.errors import UsageError
 from memegen.files import fitting
+from memegen.media.formats import suffixes_said
 from memegen.weights import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def animate(
             "--out",
             "-o",
             help="Output file, folder, or - for standard output; the suffix "
-            "(.gif .mp4 .webp .png .jpg) chooses the format.",
+            f"({suffixes_said()}) chooses the format.",
         ),
     ] = None,
     face: options.Face = "largest",
@@ -81,7 +82,8 @@ def animate(
 ) -> None:
     """Animate photos by a recipe or by action units; change the expression in videos."""
     from memegen import recipes
-    from memegen.media.formats import format_of, parse_size
+    from memegen.media.formats import output_format
+    from memegen.media.sizes import parse_size
 
     recipes.check_ranges(intensity, fps, duration)
 
@@ -93,7 +95,7 @@ def animate(
     if any(clips):
         changes = replace(changes, face=face_number(face))
     stills = [path for path, moves in zip(outputs, clips, strict=True) if not moves]
-    chosen = format_of(fmt or (stills[0] if stills and stills[0] != "-" else "gif"))
+    chosen = output_format(stills[0] if stills else "-", fmt)
     track = _photo_track(recipe, au, fps, duration, loop, chosen)
     if still or not chosen.animated:
         track = track.frame(track.strongest())
@@ -143,11 +145,9 @@ def _photo_track(
     chosen: Format,
 ) -> Track:
     """What photos play, at a frame rate that their format can say."""
-    from memegen.media.formats import representable_fps
-
     once = loop is False
     track = _track(recipe, au, fps, duration, once)
-    exact = representable_fps(track.fps, chosen)
+    exact = chosen.representable_fps(track.fps)
     if exact != track.fps:
         track = _track(recipe, au, exact, duration, once)
     return replace(track, loops=True) if loop else track
@@ -174,10 +174,10 @@ def _output(
     count: int,
 ) -> str:
     """Where a photo's animation goes: -o, inside the folder -o, or beside the photo."""
-    from memegen.media.formats import format_of
+    from memegen.media.formats import USUAL_ANIMATION, USUAL_STILL, format_of
 
-    moving = suffix_of(photo) if is_clip(photo) else ".gif"
-    suffix = format_of(fmt).suffixes[0] if fmt else ".png" if still else moving
+    moving = usual_format(photo) if is_clip(photo) else USUAL_ANIMATION
+    suffix = (format_of(fmt) if fmt else USUAL_STILL if still else moving).suffix
     played = "au" if au is not None else Path(recipe).stem.replace("+", "-")
     name = fitting(Path(photo).stem, played, suffix)
     if out is None:

@@ -50,26 +50,29 @@ def is_clip(source: str) -> bool:
     return picture_kind(path) != "still"
 
 
-def suffix_of(source: str) -> str:
-    """The default output suffix: an animated picture's is .gif, a video's .mp4."""
+def usual_format(source: str) -> Format:
+    """What a changed clip becomes unless somebody says: an animation, or a video, as it was."""
+    from memegen.media.formats import USUAL_ANIMATION, USUAL_VIDEO
     from memegen.photo import picture_kind
 
-    return ".gif" if picture_kind(Path(source)) == "animated" else ".mp4"
+    return USUAL_ANIMATION if picture_kind(Path(source)) == "animated" else USUAL_VIDEO
 
 
 def job_of(source: str, path: str, fmt: str | None, fps: float | None) -> ClipJob:
     """Look at a clip and where it goes. Raises UsageError where that cannot be."""
     from memegen.media.encode import target_for
-    from memegen.media.formats import format_of, representable_fps
+    from memegen.media.formats import output_format, suffixes_said
     from memegen.performance.clip import open_clip
 
-    chosen = format_of(fmt or (path if path != "-" else suffix_of(source)))
+    chosen = usual_format(source) if path == "-" and not fmt else output_format(path, fmt)
     if not chosen.animated:
-        raise UsageError(f"{path}: holds one picture; a clip needs .mp4, .gif, .webp or .png")
-    target_for(path, fmt or chosen.suffixes[0] if path == "-" else fmt)
+        raise UsageError(
+            f"{path}: holds one picture; a clip needs one of {suffixes_said(animated=True)}"
+        )
+    target_for(path, fmt or chosen.suffix if path == "-" else fmt)
     clip = open_clip(source, fps)
-    rate = representable_fps(clip.fps, chosen)
-    return ClipJob(replace(clip, fps=rate), path, fmt or chosen.suffixes[0], chosen)
+    rate = chosen.representable_fps(clip.fps)
+    return ClipJob(replace(clip, fps=rate), path, fmt or chosen.suffix, chosen)
 
 
 def face_number(face: str) -> int:
@@ -105,7 +108,7 @@ def write_clip(
         size=size,
         warn=say,
     )
-    loops = job.chosen.name != "mp4" if changes.loop is None else changes.loop
+    loops = job.chosen.loops if changes.loop is None else changes.loop
     sound = Sound(clip.path, 0.0, len(frames) / clip.fps, clip.sound)
     with progress(clip.path.name) as follow:
         shown = replace(frames, pictures=iter(follow(frames, len(frames))), loops=loops)

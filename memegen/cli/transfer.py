@@ -10,7 +10,7 @@ import typer
 
 from memegen import aus
 from memegen.cli import options
-from memegen.cli.clips import Changes, face_number, is_clip, job_of, suffix_of, write_clip
+from memegen.cli.clips import Changes, face_number, is_clip, job_of, usual_format, write_clip
 from memegen.cli.console import photo_at, progress, result, say
 from memegen.errors import UsageError
 from memegen.files import check_writable, fitting, write_text
@@ -108,7 +108,8 @@ def transfer(
     """Make a photo or a video copy another face's expression, or a whole performance."""
     from memegen import recipes
     from memegen.media.encode import target_for
-    from memegen.media.formats import format_of, parse_size, representable_fps
+    from memegen.media.formats import output_format
+    from memegen.media.sizes import parse_size
     from memegen.performance.clip import open_clip
     from memegen.performance.drive import Driving, parse_parts, track_of
 
@@ -126,14 +127,14 @@ def transfer(
     clip = None if table else open_clip(target, fps)
     still = clip is not None and clip.still
     onto = is_clip(source)
-    path = out or _beside(source, target, fmt, suffix_of(source) if onto else None, still)
+    path = out or _beside(source, target, fmt, usual_format(source) if onto else None, clip)
     if Path(path).resolve() in (Path(source).resolve(), Path(target).resolve()):
         raise UsageError(f"{path}: is one of the inputs; choose another name")
     taken = {Path(given).resolve() for given in (source, target, path)}
     for file in (save_track, save_recipe):
         if file is not None and file.resolve() in taken:
             raise UsageError(f"{file}: is an input or the output; choose another name")
-    chosen = format_of(fmt or (path if path != "-" else "gif"))
+    chosen = output_format(path, fmt)
     target_for(path, fmt)
     if compare and (clip is None or still or boomerang):
         raise UsageError("--compare needs a video as target, and no --boomerang")
@@ -193,12 +194,12 @@ def transfer(
             result(str(written))
         return
     assert photo is not None
-    rate = representable_fps(fps or track.fps, chosen)
+    rate = chosen.representable_fps(fps or track.fps)
     if rate != track.fps or speed != 1:
         track = track.resampled(rate, speed)
     if boomerang:
         track = track.boomerang()
-    if loop is not None or chosen.name in ("gif", "webp", "apng"):
+    if loop is not None or chosen.loops:
         track = replace(track, loops=loop is not False)
     if not chosen.animated:
         track = track.frame(track.strongest())
@@ -240,13 +241,18 @@ def _check(
             check_writable(file, special=True)
 
 
-def _beside(source: str, target: str, fmt: str | None, kept: str | None, still: bool) -> str:
-    """Where it goes unless -o says; `kept` is the suffix of a source that is a clip."""
-    from memegen.media.formats import format_of
+def _beside(
+    source: str, target: str, fmt: str | None, kept: Format | None, clip: Clip | None
+) -> str:
+    """Where it goes unless -o says; `kept` is the format of a source that is a clip.
 
-    moving = Path(target).suffix.lower() in (".gif", ".webp", ".csv")
-    usual = kept or (".gif" if still or moving else ".mp4")
-    suffix = format_of(fmt).suffixes[0] if fmt else usual
+    `clip`: the target, unless it is a table. What a video does becomes a video.
+    """
+    from memegen.media.formats import USUAL_ANIMATION, USUAL_VIDEO, format_of
+
+    film = clip is not None and not clip.still and not clip.animated
+    usual = kept or (USUAL_VIDEO if film else USUAL_ANIMATION)
+    suffix = (format_of(fmt) if fmt else usual).suffix
     name = fitting(Path(source).stem, Path(target).stem, suffix)
     return str(Path(source).parent / name)
 
@@ -255,8 +261,7 @@ def _track(told: Performance, driving: Driving, still: bool, chosen: Format, own
     from memegen.performance.drive import track_of
 
     track = track_of(told, driving, own)
-    wants_picture = chosen.name in ("apng", "jpg")
-    return track.reached_and_left() if still and not wants_picture else track
+    return track.reached_and_left() if still and not chosen.for_pictures else track
 
 
 def _tell_reference(told: Performance, driving: Driving, own: Array) -> None:

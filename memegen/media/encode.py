@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +18,21 @@ from PIL import Image
 from memegen.arrays import Picture
 from memegen.errors import EncoderError, MemegenError, UsageError
 from memegen.files import check_writable, scratch, written_whole
-from memegen.media.commands import (
+from memegen.media.commands import Sound, encode, lossless, raw_input
+from memegen.media.formats import (
+    AnimatedFormat,
+    Format,
     Quality,
-    Sound,
+    StillFormat,
     Stream,
-    as_file,
-    encode,
-    ladder,
-    lossless,
-    raw_input,
+    output_format,
 )
-from memegen.media.comment import with_comment, xmp_packet
-from memegen.media.formats import Format, format_of
+from memegen.media.graph import as_file, source
+
+# Bytes that a comment takes beside its text, at most: an XMP description's.
+COMMENT_FRAME = 400
+# Widths of stills, of the whole, to come down to for a size limit.
+STILL_SCALES = (1.0, 0.8, 0.64, 0.5, 0.4, 0.3, 0.2, 0.1)
 
 
 @dataclass(frozen=True)
@@ -60,56 +64,42 @@ def target_for(path: str, fmt: str | None = None, **options: object) -> Target:
     if path == "-":
         if sys.stdout is None:
             raise UsageError("-o -: standard output is closed")
-        return Target(None, format_of(fmt or "gif"), **options)  # type: ignore[arg-type]
+        return Target(None, output_format(path, fmt), **options)  # type: ignore[arg-type]
     out = check_writable(Path(path))
     if not fmt and not out.suffix:
         raise UsageError(f"{out}: has no suffix to tell the format; add one or use --format")
-    return Target(out, format_of(fmt or out), **options)  # type: ignore[arg-type]
+    return Target(out, output_format(out, fmt), **options)  # type: ignore[arg-type]
 
 
 def write(frames: Iterable[Picture], fps: float, loops: bool, target: Target) -> Path | None:
-    """Encode (H, W, 3 or 4) frames. A single frame of PNG, WebP or JPEG is written as a still.
+    """Encode (H, W, 3 or 4) frames. A single frame is written as a still where the format has some.
 
     Returns the path, None for standard output. Raises EncoderError if ffmpeg fails, MemegenError
     if the disk is full or the size limit cannot be met. Never leaves a partial file.
     """
-    stream = iter(frames)
+    stream, fmt = iter(frames), target.fmt
     first, second = next(stream, None), next(stream, None)
     if first is None:
         raise MemegenError("there is nothing to write: no frames")
-    suffix = target.fmt.suffixes[0]
-    place = written_whole(target.path, suffix) if target.path else scratch(None, suffix)
-    with place as partial:
-        if second is None and target.fmt.name != "gif" and target.fmt.name != "mp4":
-            _still(first, partial, target)
-        elif not target.fmt.animated:
-            raise UsageError(f"{target.fmt.suffixes[0]} holds one picture, not an animation")
-        else:
+    with (
+        written_whole(target.path, fmt.suffix)
+        if target.path
+        else scratch(None, fmt.suffix) as partial
+    ):
+        if second is None and isinstance(fmt, StillFormat):
+            _still(first, partial, target, fmt)
+        elif isinstance(fmt, AnimatedFormat):
             start = [first] if second is None else [first, second]
-            _animation(
-                _joined(start, stream), _stream_of(first, fps, loops, target), partial, target
-            )
-        _finish(partial, target, alpha=first.shape[2] == 4)
+            height, width, channels = first.shape
+            shown = Stream(width, height, fps, channels == 4 and fmt.alpha, loops)
+            _animation(chain(start, stream), shown, partial, target, fmt)
+        else:
+            raise UsageError(f"{fmt.suffix} holds one picture, not an animation")
+        fmt.add_comment(partial, target.comment, alpha=first.shape[2] == 4)
+        if target.path is None:
+            sys.stdout.buffer.write(partial.read_bytes())
+            sys.stdout.buffer.flush()
     return target.path
-
-
-def _joined(start: list[Picture], rest: Iterator[Picture]) -> Iterator[Picture]:
-    yield from start
-    yield from rest
-
-
-def _stream_of(frame: Picture, fps: float, loops: bool, target: Target) -> Stream:
-    height, width, channels = frame.shape
-    return Stream(width, height, fps, channels == 4 and target.fmt.alpha, loops)
-
-
-def _finish(partial: Path, target: Target, alpha: bool) -> None:
-    data = partial.read_bytes() if target.fmt.name in ("gif", "apng", "webp") else b""
-    if data:
-        partial.write_bytes(with_comment(target.fmt.name, data, target.comment, alpha))
-    if target.path is None:
-        sys.stdout.buffer.write(partial.read_bytes())
-        sys.stdout.buffer.flush()
 
 
 def flatten(frame: Picture) -> Picture:
@@ -120,54 +110,49 @@ def flatten(frame: Picture) -> Picture:
     return np.rint(frame[..., :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
 
 
-def _still(frame: Picture, path: Path, target: Target) -> None:
+def _still(frame: Picture, path: Path, target: Target, fmt: StillFormat) -> None:
     """Write one picture, smaller in quality and then in size until it fits."""
-    whole = Image.fromarray(frame if target.fmt.alpha else flatten(frame))
-    limit = (target.max_bytes or 2**62) - len(target.comment) - 400
-    for scale in (1.0, 0.8, 0.64, 0.5, 0.4, 0.3, 0.2, 0.1):
+    whole = Image.fromarray(frame if fmt.alpha else flatten(frame))
+    limit = (target.max_bytes or 2**62) - len(target.comment) - COMMENT_FRAME
+    for scale in STILL_SCALES:
         size = (max(1, round(whole.width * scale)), max(1, round(whole.height * scale)))
         image = whole if scale == 1 else whole.resize(size, Image.Resampling.LANCZOS)
-        for quality in (95,) if target.fmt.name == "apng" else (95, 85, 70, 50):
-            if target.fmt.name == "jpg":
-                comment = target.comment.encode()
-                image.save(path, "JPEG", quality=quality, comment=comment, subsampling=0)
-            elif target.fmt.name == "webp":
-                image.save(path, "WEBP", quality=quality, xmp=xmp_packet(target.comment))
-            else:
-                image.save(path, "PNG")
+        for quality in fmt.still_qualities:
+            fmt.save(image, path, quality, target.comment)
             if path.stat().st_size <= limit:
                 return
     raise MemegenError("the picture does not fit into --max-size")
 
 
-def _animation(frames: Iterator[Picture], stream: Stream, partial: Path, target: Target) -> None:
+def _animation(
+    frames: Iterator[Picture],
+    stream: Stream,
+    partial: Path,
+    target: Target,
+    fmt: AnimatedFormat[Quality],
+) -> None:
+    """Write frames at the best quality that a size limit allows.
+
+    An encoder that reads its input twice, and a size limit, need the frames more than once: they
+    are kept in a file.
+    """
     ready = (f if stream.alpha else flatten(f) for f in frames)
-    # Opaque pictures with an alpha-capable format and transparent ones without both end here as
-    # what the format holds; a GIF's palette and a size limit need the frames more than once.
-    if target.fmt.name != "gif" and not target.max_bytes:
-        arguments = encode(
-            target.fmt.name, stream, Quality(), raw_input(stream), as_file(partial), target.comment,
-            target.sound,
-        )  # fmt: skip
-        _run(arguments, ready)
+    ladder, comment, sound = fmt.ladder(), target.comment, target.sound
+    if not fmt.reads_twice and not target.max_bytes:
+        _run(encode(fmt, stream, ladder[0], raw_input(stream), partial, comment, sound), ready)
         return
     with scratch(partial.parent, ".nut") as kept:
         _run(lossless(stream, kept), ready)
-        size = 0
-        for quality in ladder(target.fmt.name) if target.max_bytes else [Quality()]:
-            source = ["-i", as_file(kept)]
-            arguments = encode(
-                target.fmt.name, stream, quality, source, as_file(partial), target.comment,
-                target.sound,
-            )  # fmt: skip
-            _run(arguments, None)
-            size = partial.stat().st_size + 2 * len(target.comment) + 400
+        size, again = 0, source(as_file(kept))
+        for quality in ladder if target.max_bytes else ladder[:1]:
+            _run(encode(fmt, stream, quality, again, partial, comment, sound), None)
+            size = partial.stat().st_size + 2 * len(comment) + COMMENT_FRAME
             if not target.max_bytes or size <= target.max_bytes:
                 return
-        raise MemegenError(
-            f"the smallest version is {size / 1000:.0f} kB, more than --max-size; "
-            "shorten it with --duration or --fps"
-        )
+    raise MemegenError(
+        f"the smallest version is {size / 1000:.0f} kB, more than --max-size; "
+        "shorten it with --duration or --fps"
+    )
 
 
 def _run(arguments: list[str], frames: Iterator[Picture] | None) -> None:

@@ -1,0 +1,127 @@
+"""What a format is: what its files hold, and how they are written."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+
+from memegen.media.graph import FilterStream, Option, Options
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+# Widths, of the whole, to come down to where nothing else makes a file small enough.
+SCALES = (0.8, 0.64, 0.5, 0.4, 0.3, 0.22, 0.16, 0.1)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Raw frames as they enter ffmpeg."""
+
+    width: int
+    height: int
+    fps: float
+    alpha: bool
+    loops: bool
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What every format can trade for a smaller file; the defaults trade nothing.
+
+    Formats add what is theirs.
+    """
+
+    keep_every: int = 1  # 2 drops every other frame
+    scale: float = 1.0  # of width and height
+
+    def reduced(self, pictures: FilterStream) -> FilterStream:
+        """Fewer and smaller pictures."""
+        if self.keep_every > 1:
+            pictures = pictures.filter("framestep", step=self.keep_every)
+        if self.scale < 1:
+            width = f"trunc(iw*{self.scale:.4f}/2)*2"
+            pictures = pictures.filter("scale", w=width, h=-2, flags="lanczos")
+        return pictures
+
+
+QualityT = TypeVar("QualityT", bound=Quality)
+
+
+class Format(ABC):
+    """A kind of file. One subclass a file of this package, stateless, and a row of FORMATS.
+
+    Those that move are AnimatedFormats, those that hold one picture StillFormats; some are both.
+    """
+
+    name: ClassVar[str]
+    suffixes: ClassVar[tuple[str, ...]]  # with their dots; the usual one first
+    alpha: ClassVar[bool] = False  # keeps transparency
+    default_side: ClassVar[int] = 0  # longest side in pixels unless asked; 0 is the photo's own
+    loops: ClassVar[bool] = False  # is expected to play for ever
+    # Options of ffmpeg for the sound it has beside its pictures; None where it has none.
+    sound_options: ClassVar[Mapping[str, Option] | None] = None
+
+    @property
+    def suffix(self) -> str:
+        """The usual suffix of its files."""
+        return self.suffixes[0]
+
+    @property
+    def animated(self) -> bool:
+        """Whether its pictures can move."""
+        return isinstance(self, AnimatedFormat)
+
+    @property
+    def sound(self) -> bool:
+        """Whether it has sound."""
+        return self.sound_options is not None
+
+    @property
+    def for_pictures(self) -> bool:
+        """Whether it is, first of all, one of pictures that do not move."""
+        return not self.animated
+
+    def representable_fps(self, fps: float) -> float:
+        """The frame rate nearest to `fps` that its files can say."""
+        return fps
+
+    def add_comment(self, path: Path, comment: str, alpha: bool) -> None:  # noqa: B027
+        """Complete the file that was written with what its writer cannot: here, nothing.
+
+        `alpha`: its pictures are transparent.
+        """
+
+
+class AnimatedFormat(Format, Generic[QualityT]):
+    """A format that moves, written by ffmpeg."""
+
+    reads_twice: ClassVar[bool] = False  # an encoder that needs all frames before the first
+
+    @abstractmethod
+    def ladder(self) -> list[QualityT]:
+        """Ever smaller qualities to try for a size limit; the first trades nothing."""
+
+    @abstractmethod
+    def encode(
+        self, pictures: FilterStream, stream: Stream, quality: QualityT
+    ) -> tuple[FilterStream, Options]:
+        """The pictures as its encoder takes them, and the options of that and of its container."""
+
+
+class StillFormat(Format):
+    """A format of one picture, written by Pillow."""
+
+    still_qualities: ClassVar[tuple[int, ...]]  # to try in turn for a size limit
+
+    @abstractmethod
+    def save(self, image: Image, path: Path, quality: int, comment: str) -> None:
+        """Write one picture; `quality` is one of `still_qualities`."""
+
+
+def then_narrower(qualities: list[QualityT]) -> list[QualityT]:
+    """Qualities, then the last of them at ever smaller widths."""
+    return qualities + [replace(qualities[-1], scale=scale) for scale in SCALES]

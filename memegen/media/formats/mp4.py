@@ -1,0 +1,43 @@
+"""MP4 (H.264 and AAC): videos that every browser and phone plays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from memegen.media.formats.base import AnimatedFormat, Quality, Stream, then_narrower
+from memegen.media.graph import FilterStream, Options
+
+
+@dataclass(frozen=True)
+class Mp4Quality(Quality):
+    """What an MP4 can trade."""
+
+    crf: int = 18  # H.264's constant rate factor, 0..51: lower is better and larger
+
+
+class Mp4(AnimatedFormat[Mp4Quality]):
+    """Videos with sound; the comment is in their metadata."""
+
+    name = "mp4"
+    suffixes = (".mp4", ".m4v", ".mov")
+    default_side = 1920
+    sound_options = {"c:a": "aac", "b:a": "160k"}  # noqa: RUF012
+
+    def ladder(self) -> list[Mp4Quality]:
+        """Coarser, then narrower."""
+        return then_narrower([replace(Mp4Quality(), crf=crf) for crf in (18, 23, 28, 33)])
+
+    def encode(
+        self, pictures: FilterStream, stream: Stream, quality: Mp4Quality
+    ) -> tuple[FilterStream, Options]:
+        """H.264 in yuv420p wants even sides."""
+        even = quality.reduced(pictures).filter(
+            "crop", w="trunc(iw/2)*2", h="trunc(ih/2)*2", x=0, y=0
+        )
+        coded = even.filter("scale", out_color_matrix="bt709", out_range="tv")
+        options: Options = {
+            "c:v": "libx264", "preset": "medium", "crf": quality.crf, "colorspace": "bt709",
+            "color_primaries": "bt709", "color_trc": "iec61966-2-1",
+            "movflags": "+faststart", "format": "mp4",
+        }  # fmt: skip
+        return coded.filter("format", pix_fmts="yuv420p"), options

@@ -1,0 +1,22 @@
+"""Sizes of files, as users write them."""
+
+from __future__ import annotations
+
+from memegen.errors import UsageError
+
+SMALLEST = 1000  # bytes; nothing that moves is smaller
+_UNITS = {"": 1, "b": 1, "kb": 1000, "k": 1000, "kib": 1024, "mb": 10**6, "m": 10**6, "mib": 2**20}
+
+
+def parse_size(text: str) -> int:
+    """`8MB`, `500kB`, `1.5MiB` or plain bytes to a number of bytes. Raises UsageError."""
+    word = text.strip().lower().replace(" ", "")
+    number = word.rstrip("abcdefghijklmnopqrstuvwxyz")
+    unit = word[len(number) :]
+    try:
+        size = int(float(number) * _UNITS[unit])
+    except (ValueError, KeyError, OverflowError):
+        raise UsageError(f"--max-size '{text}': write for example 8MB or 500kB") from None
+    if size < SMALLEST:
+        raise UsageError(f"--max-size '{text}': no animation fits into less than 1 kB")
+    return size
