@@ -1,19 +1,32 @@
 import itertools
 import subprocess
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
-from PIL import Image
+from conftest import SAMPLE
+from PIL import Image, ImageSequence
 
 from memegen.errors import EncoderError, MemegenError, UsageError
-from memegen.media import encode
-from memegen.media.commands import Quality, Stream, ladder, raw_input
-from memegen.media.commands import encode as arguments
-from memegen.media.encode import flatten, target_for, write
-from memegen.media.formats import format_of, parse_size, representable_fps
+from memegen.media import encode, formats
+from memegen.media.commands import Sound
+from memegen.media.encode import Target, flatten, target_for, write
+from memegen.media.formats import (
+    FORMATS,
+    AnimatedFormat,
+    Format,
+    Quality,
+    StillFormat,
+    Stream,
+    format_of,
+    output_format,
+)
+from memegen.media.graph import FilterStream, Options
+from memegen.media.sizes import parse_size
+from memegen.performance.clip import open_clip, read_clip
 
-STREAM = Stream(64, 48, 25, alpha=False, loops=True)
+ANIMATED = [fmt for fmt in FORMATS if isinstance(fmt, AnimatedFormat)]
 
 
 def pictures(
@@ -30,59 +43,182 @@ def pictures(
     return frames
 
 
-def options(args: list[str]) -> dict[str, str]:
-    return {a: b for a, b in itertools.pairwise(args) if a.startswith("-")}
+def described(path: Path) -> str:
+    """What ffmpeg says of a file."""
+    read = subprocess.run(
+        [encode.ffmpeg(), "-i", str(path), "-f", "null", "-"], capture_output=True, text=True
+    )
+    return read.stderr
 
 
-def test_raw_input_says_size_rate_and_pixels() -> None:
-    said = options(raw_input(STREAM))
-    assert said["-s"] == "64x48"
-    assert said["-pix_fmt"] == "rgb24"
-    assert float(said["-r"]) == 25
-    assert options(raw_input(Stream(2, 2, 10, True, True)))["-pix_fmt"] == "rgba"
+def test_gif_has_one_palette_of_all_frames_and_stores_what_changes(tmp_path: Path) -> None:
+    """A colour that only the last frame has is in the palette, which is the only one."""
+    frames = pictures()
+    frames[-1][10:20, 21:31] = (0, 0, 255)
+    out = tmp_path / "a.gif"
+    write(frames, 25, True, target_for(str(out)))
+    areas, last = [], None
+    with Image.open(out) as image:
+        for frame in ImageSequence.Iterator(image):
+            assert frame.global_palette is not None and frame.disposal_method != 2  # type: ignore[attr-defined]
+            areas.append(frame.dispose_extent)  # type: ignore[attr-defined]
+            last = np.asarray(frame.convert("RGB"))
+    assert areas[0] == (0, 0, 64, 48)
+    for x0, y0, x1, y1 in areas[1:]:
+        assert (x1 - x0) * (y1 - y0) <= 20 * 12
+    assert last is not None and np.abs(last[15, 25].astype(int) - (0, 0, 255)).max() < 40
+    data = out.read_bytes()
+    with Image.open(out) as image:
+        assert data[10] & 0x80 and image.n_frames == 5  # type: ignore[attr-defined]
 
 
-def test_gif_palette_is_made_of_all_frames_and_only_changes_are_stored() -> None:
-    graph = options(arguments("gif", STREAM, Quality(colours=64), ["-i", "x"], "out", "c"))[
-        "-filter_complex"
-    ]
-    assert "palettegen=max_colors=64" in graph
-    assert "stats_mode=full" in graph
-    assert "diff_mode=rectangle" in graph
+def test_mp4_can_start_before_all_of_it_has_come(tmp_path: Path) -> None:
+    out = tmp_path / "a.mp4"
+    write(pictures(), 25, True, target_for(str(out)))
+    data = out.read_bytes()
+    assert 0 < data.index(b"moov") < data.index(b"mdat")
+    assert "h264" in described(out) and "bt709" in described(out)
 
 
-def test_mp4_is_h264_yuv420p_with_even_sides_and_fast_start() -> None:
-    said = options(arguments("mp4", STREAM, Quality(), ["-i", "x"], "out", "c"))
-    assert said["-c:v"] == "libx264"
-    assert "format=yuv420p" in said["-vf"]
-    assert "trunc(iw/2)*2" in said["-vf"]
-    assert said["-movflags"] == "+faststart"
+@pytest.mark.parametrize("fmt", [f for f in ANIMATED if f.loops], ids=lambda f: f.name)
+def test_loops(fmt: Format, tmp_path: Path) -> None:
+    for loops in (True, False):
+        out = tmp_path / f"{loops}{fmt.suffix}"
+        write(pictures(), 25, loops, target_for(str(out)))
+        with Image.open(out) as image:
+            # GIF's extension counts repetitions: without one, it is played once.
+            assert image.info.get("loop", 1) == (0 if loops else 1)
 
 
-@pytest.mark.parametrize(("name", "key", "loop", "once"), [
-    ("gif", "-loop", "0", "-1"), ("webp", "-loop", "0", "1"), ("apng", "-plays", "0", "1"),
-])  # fmt: skip
-def test_loops(name: str, key: str, loop: str, once: str) -> None:
-    ending = Stream(64, 48, 25, alpha=False, loops=False)
-    assert options(arguments(name, STREAM, Quality(), [], "o", "c"))[key] == loop
-    assert options(arguments(name, ending, Quality(), [], "o", "c"))[key] == once
+def only(fmt: AnimatedFormat[Quality], quality: Quality) -> AnimatedFormat[Quality]:
+    """The format, of one quality."""
+
+    class Only(type(fmt)):  # type: ignore[misc]
+        def ladder(self) -> list[Quality]:
+            return [quality]
+
+    return Only()
 
 
-@pytest.mark.parametrize("name", ["gif", "mp4", "webp", "apng"])
-def test_ladder_begins_untouched_and_shrinks_last(name: str) -> None:
-    steps = ladder(name)
-    assert steps[0] == Quality()
-    scales = [q.scale for q in steps]
-    assert scales == sorted(scales, reverse=True)
-    assert scales[-1] <= 0.1
+@pytest.mark.parametrize("fmt", ANIMATED, ids=lambda f: f.name)
+def test_ladder_begins_untouched_and_comes_down_to_little(
+    fmt: AnimatedFormat[Quality], tmp_path: Path
+) -> None:
+    steps = fmt.ladder()
+    assert steps[0] == type(steps[0])() and len(set(steps)) == len(steps)
+    noise = list(np.random.default_rng(0).integers(0, 255, (4, 60, 80, 3), dtype=np.uint8))
+
+    sizes = []
+    for step in steps:
+        out = tmp_path / f"a{fmt.suffix}"
+        write(noise, 25, True, Target(out, only(fmt, step)))
+        sizes.append(out.stat().st_size)
+    # Of the smallest, most is the container.
+    assert all(after <= 1.05 * before for before, after in itertools.pairwise(sizes)), sizes
+    assert sizes[-1] < sizes[0] / 6
+
+
+class Mjpeg(AnimatedFormat[Quality]):
+    """A format that nobody knows beside this class."""
+
+    name = "mjpeg"
+    suffixes = (".avi",)
+    default_side = 96
+    sound_options: ClassVar[Options] = {"c:a": "pcm_s16le"}
+
+    def representable_fps(self, fps: float) -> float:
+        return float(round(fps / 5) * 5)
+
+    def ladder(self) -> list[Quality]:
+        return formats.base.then_narrower([Quality(), Quality(keep_every=2)])
+
+    def encode(
+        self, pictures: FilterStream, stream: Stream, quality: Quality
+    ) -> tuple[FilterStream, Options]:
+        return quality.reduced(pictures), {
+            "c:v": "mjpeg",
+            "q:v": 2,
+            "pix_fmt": "yuvj420p",
+            "f": "avi",
+        }
+
+
+def test_a_format_is_one_class_and_one_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the command line: its suffix, frame rate, side, sound and size limit."""
+    from typer.testing import CliRunner
+
+    from memegen.cli.app import app
+
+    monkeypatch.setattr(formats, "FORMATS", (*FORMATS, Mjpeg()))
+    photo, out, clip = tmp_path / "a.png", tmp_path / "a.avi", tmp_path / "b.avi"
+    with Image.open(SAMPLE) as image:
+        image.convert("RGB").crop((110, 0, 390, 280)).save(photo)
+    model = ["--model", "mesh"]
+    line = ["animate", str(photo), "--au", "AU26=4", "--duration", "0.5", "--fps", "12", *model]
+    assert CliRunner().invoke(app, [*line, "-o", str(out)]).exit_code == 0
+    made = open_clip(out)
+    assert made.fps == 10 and next(read_clip(made).frames).shape == (96, 96, 3)
+    assert "mjpeg" in described(out) and "made with memegen" in described(out)
+    voice = tmp_path / "v.wav"
+    subprocess.run(
+        [encode.ffmpeg(), "-loglevel", "error", "-f", "lavfi", "-i", "sine=d=1", str(voice)],
+        check=True,
+    )
+    noise = list(np.random.default_rng(0).integers(0, 255, (8, 120, 160, 3), dtype=np.uint8))
+    target = target_for(str(clip), max_bytes=60_000, sound=Sound(voice, 0.0, 0.4))
+    write(noise, 20, True, target)
+    assert open_clip(clip).audio and 0 < clip.stat().st_size <= 60_000
+    with pytest.raises(UsageError, match="one picture"):
+        write(noise, 20, True, Target(tmp_path / "a.jpg", format_of("jpg")))
+
+
+def test_pictures_without_sound_ask_for_none(tmp_path: Path) -> None:
+    sound = Sound(tmp_path / "never.wav", 1.5, 2.0)
+    for fmt in ANIMATED:
+        target = target_for(str(tmp_path / f"a{fmt.suffix}"), sound=sound)
+        if fmt.sound:
+            with pytest.raises(EncoderError, match="No such file"):
+                write(pictures(), 25, True, target)
+        else:
+            write(pictures(), 25, True, target)
+
+
+SAID = 'it\'s "a" =comment; with: [all] \\ sorts, 100%d @ $HOME `x` | <b>&'
+
+
+@pytest.mark.parametrize("fmt", FORMATS, ids=lambda f: f.name)
+def test_comments_are_kept_whatever_they_say(fmt: Format, tmp_path: Path) -> None:
+    """Also bytes that are no text, as names of recipes' files may have them."""
+    out = tmp_path / f"a{fmt.suffix}"
+    for comment in (SAID, f"\udcff{SAID}\nmore 😀"):
+        frames = pictures(5 if fmt.animated else 1)
+        write(frames, 25, True, target_for(str(out), comment=comment))
+        with_escapes = SAID.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        with_escapes = with_escapes.replace('"', "&quot;").replace("'", "&#x27;")
+        data = out.read_bytes()
+        assert SAID.encode() in data or with_escapes.encode() in data
+
+
+def test_formats_of_outputs() -> None:
+    assert output_format("-") is format_of("gif") and output_format("-", "webp") is format_of(
+        ".webp"
+    )
+    assert (
+        output_format("a.PNG") is format_of("apng") and output_format("a.png", "jpg").name == "jpg"
+    )
+    assert {fmt.suffix for fmt in FORMATS if isinstance(fmt, StillFormat)} == {
+        ".webp",
+        ".png",
+        ".jpg",
+    }
 
 
 def test_gif_delays_are_hundredths() -> None:
     gif = format_of("x.gif")
-    assert representable_fps(25, gif) == 25
-    assert representable_fps(30, gif) == pytest.approx(100 / 3)
-    assert representable_fps(120, gif) == 50
-    assert representable_fps(30, format_of("x.mp4")) == 30
+    assert gif.representable_fps(25) == 25
+    assert gif.representable_fps(30) == pytest.approx(100 / 3)
+    assert gif.representable_fps(120) == 50
+    assert format_of("x.mp4").representable_fps(30) == 30
 
 
 @pytest.mark.parametrize(
@@ -156,12 +292,9 @@ def test_transparency_is_kept_where_the_format_can(tmp_path: Path) -> None:
 def test_mp4_plays_with_odd_sizes(tmp_path: Path) -> None:
     out = tmp_path / "a.mp4"
     write(pictures(size=(49, 65)), 25, True, target_for(str(out)))
-    read = subprocess.run(
-        [encode.ffmpeg(), "-i", str(out), "-f", "null", "-"], capture_output=True, text=True
-    )
-    assert "yuv420p" in read.stderr
-    assert "64x48" in read.stderr
-    assert "made with memegen" in read.stderr
+    assert "yuv420p" in described(out)
+    assert "64x48" in described(out)
+    assert "made with memegen" in described(out)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])

@@ -10,7 +10,6 @@ from PIL import Image, ImageSequence
 from test_cli import run
 
 from memegen import aus
-from memegen.media.commands import Quality, Sound, Stream, encode
 from memegen.media.encode import ffmpeg
 from memegen.performance.clip import open_clip, read_clip
 from memegen.tracks import Track
@@ -125,11 +124,3 @@ def test_tracks_change_rate_speed_and_direction() -> None:
     reached = there.resolve(own)[:, 0]
     assert reached[0] == pytest.approx(0.4) and reached.max() == pytest.approx(0.8)
     assert there.loops and abs(reached[-1] - 0.4) < 0.1
-
-
-def test_pictures_without_sound_ask_for_none() -> None:
-    stream = Stream(4, 4, 10, False, False)
-    sound = Sound(Path("a.mp4"), 1.5, 2.0)
-    file = f"file:{Path('a.mp4').absolute()}"
-    assert file in encode("mp4", stream, Quality(), ["-i", "-"], "o.mp4", "hello", sound)
-    assert file not in encode("gif", stream, Quality(), ["-i", "-"], "o.gif", "hello", sound)

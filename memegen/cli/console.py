@@ -6,7 +6,7 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, TypeVar
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from memegen.photo import Photo
 
 T = TypeVar("T")
+UNLIMITED = 1_000_000  # characters a line, where nobody's window ends it
 
 
 @dataclass
@@ -111,6 +112,48 @@ def result(text: str) -> None:
         print(text, flush=True)
     except BrokenPipeError:
         settle_streams()
+
+
+def tabulate(
+    rows: Iterable[Sequence[str]],
+    headings: Sequence[str] = (),
+    *,
+    always_headed: bool = False,
+    numbers: bool = False,
+) -> None:
+    """A table of results, on standard output.
+
+    On a terminal it is ruled, and fitted to the window by wrapping its cells; NO_COLOR is followed.
+    Elsewhere every row is one line, whole, its columns two spaces apart, and without headings
+    unless `always_headed`. `numbers`: all columns but the first are set to the right.
+    """
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    lines = [list(row) for row in rows]
+    if not lines or sys.stdout is None:
+        return
+    seen = sys.stdout.isatty()
+    console = Console() if seen else Console(width=UNLIMITED, force_terminal=False, no_color=True)
+    headed = bool(headings) and (seen or always_headed)
+    table = Table(
+        box=SIMPLE_HEAD if seen and headed else None, show_header=headed, pad_edge=False,
+        header_style="bold" if seen else "",
+    )  # fmt: skip
+    columns = max(map(len, lines))
+    for index, heading in zip(range(columns), [*headings, *[""] * columns], strict=False):
+        right = numbers and index > 0
+        table.add_column(Text(heading), justify="right" if right else "left", overflow="fold")
+    for line in lines:
+        table.add_row(*(Text(cell) for cell in line))
+    with console.capture() as drawn:
+        console.print(table)
+    # Cells are padded to the width of their column, those at the right end too.
+    for text in drawn.get().splitlines():
+        if text.strip():
+            result(text if seen else text.rstrip())
 
 
 @contextlib.contextmanager

@@ -9,28 +9,35 @@ from importlib.metadata import PackageNotFoundError, version
 import typer
 
 from memegen import __version__
-from memegen.cli.console import result
+from memegen.cli.console import progress, result, tabulate
 from memegen.errors import EncoderError, MemegenError
 
-PACKAGES = ("torch", "torchvision", "facenet-pytorch", "imageio-ffmpeg", "numpy", "pillow", "typer")
+PACKAGES = (
+    "torch", "torchvision", "facenet-pytorch", "ffmpeg-python", "imageio-ffmpeg", "numpy", "pillow",
+    "rich", "typer",
+)  # fmt: skip
 
 
 def doctor() -> None:
     """Check packages, devices, ffmpeg, weights and recipes; says what to do about what is amiss."""
     result(f"memegen {__version__}, Python {platform.python_version()}, {platform.platform()}")
     worst = 0
+    packages, checks = [], []
     for package in PACKAGES:
         try:
-            result(f"  {package} {version(package)}")
+            packages.append((package, version(package)))
         except PackageNotFoundError:
-            result(f"  {package} is missing: pip install {package}")
+            packages.append((package, f"is missing: pip install {package}"))
             worst = 1
-    for name, look in CHECKS.items():
-        try:
-            result(f"{name}: {look()}")
-        except (MemegenError, ImportError, OSError, RuntimeError) as error:
-            result(f"{name}: NOT OK: {str(error).splitlines()[0]}")
-            worst = worst or getattr(error, "exit_code", 1)
+    tabulate(packages, ("package", "version"))
+    with progress("checks") as follow:
+        for name, look in follow(CHECKS.items(), len(CHECKS)):
+            try:
+                checks.append((name, "ok", look()))
+            except (MemegenError, ImportError, OSError, RuntimeError) as error:
+                checks.append((name, "NOT OK", str(error).splitlines()[0]))
+                worst = worst or getattr(error, "exit_code", 1)
+    tabulate(checks, ("check", "", "found"))
     if worst:
         raise typer.Exit(worst)
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from memegen.cli.console import result, say
+from memegen.cli.console import result, say, tabulate
 from memegen.errors import UsageError, nearest
 from memegen.files import check_writable
 
 Report = Mapping[str, Mapping[str, float]]
 JUDGES = ("perception", "mediapipe")
 ERROR = " (se)"  # ends the names of standard errors
+SHARED = "pairs"  # the row of figures that all columns side by side share
 
 
 # The options of `evaluate`, so that its signature can be read.
@@ -143,8 +145,7 @@ class _Printed:
 
     reports: Mapping[str, Report]
     headed: bool = True  # else one report without a heading
-    aside: bool = False  # one column a model, for models' figures without further levels
-    tables: frozenset[str] = frozenset()  # headings of reports that are shown so, one column a row
+    aside: frozenset[str] = frozenset()  # headings of reports that are shown side by side
 
     @property
     def nested(self) -> object:
@@ -152,16 +153,9 @@ class _Printed:
 
     def show(self) -> None:
         for heading, report in self.reports.items():
-            if self.aside:
-                _side_by_side(report)
-                continue
             if self.headed:
                 result(heading)
-            if heading in self.tables:
-                _side_by_side(report)
-                continue
-            for name, figures in report.items():
-                result(f"{name:20}{_in_a_line(figures)}")
+            (_side_by_side if heading in self.aside else _show)(report)
 
 
 @dataclass(frozen=True)
@@ -274,7 +268,7 @@ class _Asked:
         heading = f"{model}, strength seen by {judge.name}"
         table = f"{model}, stage by stage, on what {judge.name} sees in performers"
         reports = reports | {heading: strength} | ({table: stages} if self.stages else {})
-        return _Printed(reports, tables=frozenset([table]))
+        return _Printed(reports, aside=frozenset([table]))
 
     def _clips(self) -> _Printed:
         if self.reach or self.sheet:
@@ -316,7 +310,7 @@ class _Asked:
 
         say("a training signal, no measure of quality: the pairs are made by the mesh's own warp")
         report = generators.evaluate(self.data, self.models, count, self.sheet)
-        return _Printed({"": report}, headed=False, aside=True)
+        return _Printed({"": report}, headed=False, aside=frozenset([""]))
 
     def _real(self) -> _Printed:
         from memegen.evaluation import real
@@ -333,16 +327,6 @@ class _Asked:
         photos = list(looked_at(photos_in(self.data)[: self.faces], read_photo, say).values())
         names = self.expressions.split(",") if self.expressions else contact.EXPRESSIONS
         return _Printed({"": contact.evaluate(photos, self.models, sheet, names)}, headed=False)
-
-
-def _in_a_line(figures: Mapping[str, float]) -> str:
-    """Figures, each with its standard error (`NAME (se)`) where it has one."""
-    parts = []
-    for name, value in figures.items():
-        if not name.endswith(ERROR):
-            error = figures.get(name + ERROR)
-            parts.append(f"{name} {value:.4g}" + ("" if error is None else f" ±{error:.2g}"))
-    return "  ".join(parts)
 
 
 def _perception_named(name: str) -> str | None:
@@ -364,12 +348,42 @@ def _has_clips(data: Path) -> bool:
     return not is_shards(data) and any(is_clip(path) for path in data.iterdir())
 
 
+def _show(report: Report) -> None:
+    """Tables of a report: one for every run of rows that have the same figures."""
+    for _, run in groupby(report, key=lambda name: tuple(report[name])):
+        names = list(run)
+        figures = list(dict.fromkeys(map(_plain, report[names[0]])))
+        _table({name: report[name] for name in names}, figures, len(figures) > len(names))
+
+
 def _side_by_side(report: Report) -> None:
-    """One line a figure, one column a model."""
-    models = {name: found for name, found in report.items() if name != "pairs"}
-    figures = list(dict.fromkeys(figure for found in models.values() for figure in found))
-    result(f"{'':40}" + "".join(f"{name:>14}" for name in models))
-    for figure in figures:
-        cells = (f"{found[figure]:.4g}" if figure in found else "-" for found in models.values())
-        result(f"{figure:40}" + "".join(f"{cell:>14}" for cell in cells))
-    result("pairs: " + ", ".join(f"{name} {v:.4g}" for name, v in report["pairs"].items()))
+    """A line a figure, a column a model; and what they share."""
+    models = {name: found for name, found in report.items() if name != SHARED}
+    figures = [_plain(figure) for found in models.values() for figure in found]
+    _table(models, list(dict.fromkeys(figures)), figures_down=True)
+    shared = ", ".join(f"{name} {value:.4g}" for name, value in report[SHARED].items())
+    result(f"{SHARED}: {shared}")
+
+
+def _table(report: Report, figures: list[str], figures_down: bool) -> None:
+    """A table of a report; `figures_down`: its figures are the lines, else the columns."""
+    names = list(report)
+    cells = [[_cell(report[name], figure) for figure in figures] for name in names]
+    lines, columns = names, figures
+    if figures_down:
+        lines, columns, cells = figures, names, [list(row) for row in zip(*cells, strict=True)]
+    rows = [[line, *row] for line, row in zip(lines, cells, strict=True)]
+    tabulate(rows, ("", *columns), always_headed=True, numbers=True)
+
+
+def _plain(figure: str) -> str:
+    """The figure that a standard error (`NAME (se)`) belongs to, or itself."""
+    return figure.removesuffix(ERROR)
+
+
+def _cell(figures: Mapping[str, float], name: str) -> str:
+    """A figure, with its standard error where it has one."""
+    if name not in figures:
+        return "-"
+    error = figures.get(name + ERROR)
+    return f"{figures[name]:.4g}" + ("" if error is None else f" ±{error:.2g}")

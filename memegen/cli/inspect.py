@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from memegen.cli import options
-from memegen.cli.console import photo_at, result, say
+from memegen.cli.console import photo_at, result, say, tabulate
 from memegen.errors import UsageError
 from memegen.files import check_writable, write_text
 
@@ -103,9 +103,14 @@ def faces(
         ]
         result(json.dumps(rows, indent=2))
         return
-    for number, face in enumerate(found, 1):
-        box = ",".join(f"{v:g}" for v in _box(face))
-        result(f"{number}  --face {box}  confidence {face.confidence:.2f}")
+    tabulate(
+        (
+            str(number),
+            f"--face {','.join(f'{v:g}' for v in _box(face))}",
+            f"confidence {face.confidence:.2f}",
+        )
+        for number, face in enumerate(found, 1)
+    )
 
 
 def _box(face: Face) -> list[float]:
@@ -130,9 +135,9 @@ def _table(as_json: bool) -> None:
         result(json.dumps(rows, indent=2))
         return
     sides = {"both": "both, L, R", "either": "L or R", "none": "-"}
-    result(f"{'name':6}{'FACS name':24}{'group':8}{'sides':12}{'range':7}what moves")
-    for au in TABLE:
-        result(f"{au.name:6}{au.facs_name:24}{au.group:8}{sides[au.sides]:12}{'0..5':7}{au.moves}")
+    headings = ("name", "FACS name", "group", "sides", "range", "what moves")
+    lines = [(a.name, a.facs_name, a.group, sides[a.sides], "0..5", a.moves) for a in TABLE]
+    tabulate(lines, headings, always_headed=True)
 
 
 def _moves(path: Path) -> bool:
@@ -165,13 +170,14 @@ def _print_intensities(seen: list[SeenFace]) -> None:
     for number, one in enumerate(seen, 1):
         if len(seen) > 1:
             result(f"face {number}")
-        values = to_expression(one.perception.action_units)
+        values, rows = to_expression(one.perception.action_units), []
         for au in TABLE:
             shown = [values[c] for c in au.channels]
             if max(shown) < 0.05:
                 continue
             text = f"{shown[0]:.1f}" if len(shown) == 1 else f"L {shown[0]:.1f}  R {shown[1]:.1f}"
-            result(f"{au.name:6}{au.facs_name:24}{text}")
+            rows.append((au.name, au.facs_name, text))
+        tabulate(rows, ("name", "FACS name", "intensity"))
 
 
 def _openface_csv(seen: list[SeenFace]) -> str:

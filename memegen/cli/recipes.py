@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from memegen import recipes
-from memegen.cli.console import result
+from memegen.cli.console import result, tabulate
 from memegen.errors import UsageError
 
 app = typer.Typer(
@@ -30,9 +30,8 @@ keyframes:
 @app.command("list")
 def list_() -> None:
     """Names and descriptions of the shipped recipes."""
-    width = max(map(len, recipes.names()), default=0) + 2
-    for name in recipes.names():
-        result(f"{name:{width}}{recipes.load(name).description}")
+    rows = [(name, recipes.load(name).description) for name in recipes.names()]
+    tabulate(rows, ("recipe", "what happens"))
 
 
 @app.command()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from memegen.cli.console import result, say
+from memegen.cli.console import result, say, tabulate
 from memegen.errors import UsageError, WeightsError, nearest
 from memegen.files import check_writable
 
@@ -39,10 +39,15 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
         return
     if not found:
         raise WeightsError(f"{folder}: no weights in this folder (reinstall memegen)")
-    for one in found:
-        size = f"{one.numbers / 1e6:.2f} M numbers, {one.bytes / 1e6:.1f} MB"
-        default = "  (the default --model)" if one.path.stem == weights.DEFAULT_MODEL else ""
-        result(f"{one.path.stem:14}{one.architecture:14}{size}{default}")
+    rows = [
+        (
+            one.path.stem, one.architecture, f"{one.numbers / 1e6:.2f} M numbers",
+            f"{one.bytes / 1e6:.1f} MB",
+            "(the default --model)" if one.path.stem == weights.DEFAULT_MODEL else "",
+        )
+        for one in found
+    ]  # fmt: skip
+    tabulate(rows, ("name", "architecture", "parameters", "file"))
 
 
 @app.command()
@@ -65,10 +70,12 @@ def info(
     told = _told(one)
     about = told.pop("metadata")
     assert isinstance(about, dict)
+    rows = []
     for key, value in (told | about).items():
         text = str(value)
         cut = text if len(text) <= _LONG else f"{text[:_LONG]}... (--json shows all)"
-        result(f"{key.replace('_', ' '):14}{cut}")
+        rows.append((key.replace("_", " "), cut))
+    tabulate(rows)
 
 
 def _told(one: About) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from memegen.media.formats.base import AnimatedFormat, Quality, Stream, then_narrower
 from memegen.media.graph import FilterStream, Options
@@ -21,7 +22,7 @@ class Mp4(AnimatedFormat[Mp4Quality]):
     name = "mp4"
     suffixes = (".mp4", ".m4v", ".mov")
     default_side = 1920
-    sound_options = {"c:a": "aac", "b:a": "160k"}  # noqa: RUF012
+    sound_options: ClassVar[Options] = {"c:a": "aac", "b:a": "160k"}
 
     def ladder(self) -> list[Mp4Quality]:
         """Coarser, then narrower."""
