@@ -95,7 +95,7 @@ def decode(
 
 
 def lossless(stream: Stream, out: Path) -> list[str]:
-    """Keep raw frames in a fast lossless file, for encoders that read their input twice."""
+    """Keep raw frames in a fast lossless file, to encode them more than once."""
     pixels = "bgra" if stream.alpha else "bgr0"
     options: Options = {"c:v": "ffv1", "level": 3, "g": 1, "pix_fmt": pixels, "format": "nut"}
     return arguments([raw_input(stream)], as_file(out), options)

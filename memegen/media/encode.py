@@ -133,21 +133,20 @@ def _animation(
 ) -> None:
     """Write frames at the best quality that a size limit allows.
 
-    An encoder that reads its input twice, and a size limit, need the frames more than once: they
-    are kept in a file.
+    A size limit may need the frames more than once: they are kept in a file.
     """
     ready = (f if stream.alpha else flatten(f) for f in frames)
     ladder, comment, sound = fmt.ladder(), target.comment, target.sound
-    if not fmt.reads_twice and not target.max_bytes:
+    if not target.max_bytes:
         _run(encode(fmt, stream, ladder[0], raw_input(stream), partial, comment, sound), ready)
         return
     with scratch(partial.parent, ".nut") as kept:
         _run(lossless(stream, kept), ready)
         size, again = 0, source(as_file(kept))
-        for quality in ladder if target.max_bytes else ladder[:1]:
+        for quality in ladder:
             _run(encode(fmt, stream, quality, again, partial, comment, sound), None)
             size = partial.stat().st_size + 2 * len(comment) + COMMENT_FRAME
-            if not target.max_bytes or size <= target.max_bytes:
+            if size <= target.max_bytes:
                 return
     raise MemegenError(
         f"the smallest version is {size / 1000:.0f} kB, more than --max-size; "

@@ -99,8 +99,6 @@ class Format(ABC):
 class AnimatedFormat(Format, Generic[QualityT]):
     """A format that moves, written by ffmpeg."""
 
-    reads_twice: ClassVar[bool] = False  # an encoder that needs all frames before the first
-
     @abstractmethod
     def ladder(self) -> list[QualityT]:
         """Ever smaller qualities to try for a size limit; the first trades nothing."""

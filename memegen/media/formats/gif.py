@@ -27,7 +27,6 @@ class Gif(AnimatedFormat[GifQuality]):
     suffixes = (".gif",)
     default_side = 640
     loops = True
-    reads_twice = True
 
     def representable_fps(self, fps: float) -> float:
         """25 -> 25, 30 -> 33.3."""
