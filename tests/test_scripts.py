@@ -156,9 +156,12 @@ def test_files_are_written_beside_what_links_stand_for(tmp_path: Path) -> None:
 
     for name, made in (("a.gif", "b.gif"), ("folder/c.gif", "c.gif")):
         count = len(list(real.iterdir()))
-        write(watched(), 25, True, target_for(str(links / name)))
+        write(watched(), 25, True, target_for(str(links / name), max_bytes=100_000))
         assert (real / made).read_bytes()[:3] == b"GIF"
-        assert places.pop() == (count + 2, 2)  # the file and its lossless source are both there
+        assert places.pop() == (
+            count + 2,
+            2,
+        )  # the file, and the lossless one that a size limit needs
     assert (links / "a.gif").is_symlink()
     assert sorted(p.name for p in real.iterdir()) == ["b.gif", "c.gif"]
 
