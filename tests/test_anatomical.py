@@ -54,7 +54,7 @@ def tiny_file(path: Path, loud: float = 0.1) -> Path:
     """Random weights whose heads do something."""
     network = GeneratorNet(TINY)
     torch.nn.init.normal_(network.mouth.head.weight, std=loud)
-    weights.save(path, network.state_dict(), "anatomical", TINY.sizes(),
+    weights.save(path, network.state_dict(), "anatomical", TINY,
                  au_order=" ".join(aus.CHANNELS))  # fmt: skip
     return path
 
@@ -204,8 +204,8 @@ def test_a_new_network_keeps_the_moved_picture() -> None:
 
 
 def test_config_there_and_back() -> None:
-    assert GeneratorConfig.of(TINY.sizes()) == TINY
-    assert asdict(TINY) == TINY.sizes()
+    assert GeneratorConfig.of(TINY) == TINY
+    assert asdict(TINY) == TINY
     with pytest.raises(TypeError):
         GeneratorConfig.of({"feet": 3})
 
@@ -309,6 +309,6 @@ def test_wrong_weights_are_one_line(tmp_path: Path) -> None:
                  au_order=" ".join(aus.CHANNELS))  # fmt: skip
     with pytest.raises(WeightsError, match="unknown network sizes"):
         generator_named(str(path))
-    weights.save(path, network.state_dict(), "anatomical", TINY.sizes(), au_order="AU1")
+    weights.save(path, network.state_dict(), "anatomical", TINY, au_order="AU1")
     with pytest.raises(WeightsError, match="another list of action units"):
         generator_named(str(path))

@@ -314,7 +314,7 @@ def test_size_limit_is_kept(tmp_path: Path) -> None:
         out = tmp_path / f"a{suffix}"
         write(list(noise), 25, True, target_for(str(out), max_bytes=40_000))
         assert 0 < out.stat().st_size <= 40_000
-    with pytest.raises(MemegenError, match="max-size"):
+    with pytest.raises(MemegenError, match="max_size"):
         write(list(noise), 25, True, target_for(str(tmp_path / "b.gif"), max_bytes=1000))
     assert not (tmp_path / "b.gif").exists()
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from memegen import models
 from memegen.cli.console import result, say, tabulate
 from memegen.errors import UsageError, WeightsError, nearest
 from memegen.files import check_writable
@@ -20,10 +21,6 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 FORMATS = ("onnx", "safetensors")
-FURTHER = (
-    "ganimation",
-    "ganimation-critic",
-)  # architectures of runs, beside those that are shipped
 _LONG = 100  # characters of a value beyond which `info` shows its beginning
 
 
@@ -43,7 +40,7 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
         (
             one.path.stem, one.architecture, f"{one.numbers / 1e6:.2f} M numbers",
             f"{one.bytes / 1e6:.1f} MB",
-            "(the default --model)" if one.path.stem == weights.DEFAULT_MODEL else "",
+            "(the default --model)" if one.path.stem == models.DEFAULT else "",
         )
         for one in found
     ]  # fmt: skip
@@ -60,7 +57,7 @@ def info(
     """What a weights file says of itself: network, sizes, action units, data, licence."""
     from memegen import weights
 
-    path = weights.in_run(name, (*weights.SHIPPED, *FURTHER))
+    path = weights.in_run(name, models.MODELS)
     path = path if path.is_file() else weights.find(str(path))
     one = weights.about(path)
     if as_json:
@@ -111,7 +108,7 @@ def import_(
     found = convert(read_checkpoint(file), size, str(file))
     name = "ganimation" if found.kind == "generator" else "ganimation-critic"
     weights.save(
-        path, found.network.state_dict(), name, found.config.sizes(), half=False,
+        path, found.network.state_dict(), name, found.config, half=False,
         source=file.name,
     )  # fmt: skip
     c = found.config

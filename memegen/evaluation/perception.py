@@ -11,8 +11,8 @@ import torch
 
 from memegen import aus
 from memegen.arrays import Array, Mask, Picture
-from memegen.facedata.labels import action_units, load_basis
-from memegen.facedata.shards import FaceLabels, load_labels, read_crops
+from memegen.facedata.dataset import FaceDataset
+from memegen.facedata.shards import FaceLabels
 from memegen.faces.align import Alignment
 from memegen.geometry.shape import angles_of, iod
 from memegen.geometry.topology import REGIONS
@@ -28,12 +28,11 @@ def evaluate(data: Path, name: str = "perception") -> Report:
     Pearson correlations with the labels, pose figures mean absolute degrees. `several looks` is
     what a photo gets: ten, of five slightly different crops and their mirror images, averaged.
     """
-    labels, basis = load_labels(data), load_basis(data)
-    truth = action_units(labels, basis)
-    held_out = labels.is_val
-    truth, labels = truth[held_out], labels.take(held_out)
+    faces = FaceDataset.load(data)
+    held_out = np.flatnonzero(faces.split(val=True))
+    truth, labels = faces.units[held_out], faces.labels.take(held_out)
     perceiver = Perceiver(name)
-    crops = read_crops(data, labels.ids, perceiver.network.config.size)
+    crops = faces.crops(held_out, perceiver.network.config.size)
     points, units, angles = _predict(perceiver, crops)
     looked = _looked(perceiver, crops)
     miss = (points - labels.landmarks) / iod(labels.landmarks)[:, None, None]

@@ -121,7 +121,7 @@ def _still(frame: Picture, path: Path, target: Target, fmt: StillFormat) -> None
             fmt.save(image, path, quality, target.comment)
             if path.stat().st_size <= limit:
                 return
-    raise MemegenError("the picture does not fit into --max-size")
+    raise MemegenError("the picture does not fit into `max_size`")
 
 
 def _animation(
@@ -149,8 +149,8 @@ def _animation(
             if size <= target.max_bytes:
                 return
     raise MemegenError(
-        f"the smallest version is {size / 1000:.0f} kB, more than --max-size; "
-        "shorten it with --duration or --fps"
+        f"the smallest version is {size / 1000:.0f} kB, more than `max_size`; "
+        "shorten it with `duration` or `fps`"
     )
 
 

@@ -16,7 +16,7 @@ def parse_size(text: str) -> int:
     try:
         size = int(float(number) * _UNITS[unit])
     except (ValueError, KeyError, OverflowError):
-        raise UsageError(f"--max-size '{text}': write for example 8MB or 500kB") from None
+        raise UsageError(f"`max_size` '{text}': write for example 8MB or 500kB") from None
     if size < SMALLEST:
-        raise UsageError(f"--max-size '{text}': no animation fits into less than 1 kB")
+        raise UsageError(f"`max_size` '{text}': no animation fits into less than 1 kB")
     return size
