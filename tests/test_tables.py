@@ -90,6 +90,7 @@ def test_reports_are_tables_of_what_belongs_together(capsys: pytest.CaptureFixtu
         "m": {
             "AU1": {"slope": 0.5, "slope (se)": 0.01, "pairs": 4.0},
             "AU2": {"slope": 0.25, "slope (se)": 0.02, "pairs": 12.0},
+            "AU4": {"slope": 1.0},
             "run": {"faces": 3.0, "seconds": 1.5},
         },
         "aside": {"mesh": {"L1": 0.5}, "other": {"L1": 0.25, "fps": 7.0}, "pairs": {"all": 2.0}},
@@ -100,6 +101,7 @@ def test_reports_are_tables_of_what_belongs_together(capsys: pytest.CaptureFixtu
         ["", "slope", "pairs"],
         ["AU1", "0.5 ±0.01", "4"],
         ["AU2", "0.25 ±0.02", "12"],
+        ["AU4", "1", "-"],
         ["", "run"],
         ["faces", "3"],
         ["seconds", "1.5"],

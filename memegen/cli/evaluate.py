@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import Annotated
 
@@ -349,10 +348,16 @@ def _has_clips(data: Path) -> bool:
 
 
 def _show(report: Report) -> None:
-    """Tables of a report: one for every run of rows that have the same figures."""
-    for _, run in groupby(report, key=lambda name: tuple(report[name])):
-        names = list(run)
-        figures = list(dict.fromkeys(map(_plain, report[names[0]])))
+    """Tables of a report, one for every run of rows of which one has all figures of the others."""
+    runs: list[tuple[list[str], list[str]]] = []  # names of rows, figures
+    for name, row in report.items():
+        own = list(dict.fromkeys(map(_plain, row)))
+        names, figures = runs[-1] if runs else ([], [])
+        if names and (set(own) <= set(figures) or set(own) >= set(figures)):
+            runs[-1] = ([*names, name], max(figures, own, key=len))
+        else:
+            runs.append(([name], own))
+    for names, figures in runs:
         _table({name: report[name] for name in names}, figures, len(figures) > len(names))
 
 

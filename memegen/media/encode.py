@@ -1,4 +1,9 @@
-"""Writing frames to files: streamed through ffmpeg, beside the target and renamed."""
+"""Writing frames to files: streamed through ffmpeg, beside the target and renamed.
+
+The process is our own, not imageio-ffmpeg's, which brings the binary and is as fast: its
+`write_frames` does not look at how ffmpeg ended, so a full disk passes for success, and insists on
+a codec and pixel format of its own; its `read_frames` keeps to itself what ffmpeg says of damage.
+"""
 
 from __future__ import annotations
 
