@@ -26,7 +26,7 @@ from memegen.generators import Scene, generator_named
 from memegen.generators.identity import Identity
 from memegen.generators.tone import TonedPainter, tone_of
 from memegen.geometry.anatomy import load_anatomy
-from memegen.geometry.flow import Box
+from memegen.geometry.box import Box
 from memegen.geometry.head import FACE_MIDDLE, move_head
 from memegen.geometry.motion import FaceMotion
 from memegen.geometry.outline import fill

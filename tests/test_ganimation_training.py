@@ -26,6 +26,7 @@ from memegen.training import ganimation
 from memegen.training.ganimation import SOURCES, GanimationTraining
 from memegen.training.processes import Alone, Team, bare
 from memegen.training.run import Run
+from memegen.training.settings import rules_of
 from memegen.training.wasserstein import gradient_penalty, kept, roughness
 
 TINY = GanimationConfig(size=64, width=2, blocks=1)
@@ -87,7 +88,8 @@ def test_sources_are_those_that_were_published() -> None:
     usual = GanimationTraining()
     assert (usual.batch, usual.generator_every, usual.epochs, usual.lr) == (25, 5, 30, 1e-4)
     assert usual.betas == (0.5, 0.999) and usual.noise == 0.1
-    assert usual.for_size(128).network.blocks == 6 and usual.for_size(256).network.blocks == 9
+    of_size = rules_of(GanimationTraining)["network"].parse
+    assert of_size is not None and of_size(128).blocks == 6 and of_size(256).blocks == 9
 
 
 def test_small_convolutions_are_convolutions() -> None:
@@ -242,6 +244,7 @@ from pathlib import Path
 sys.path.insert(0, {tests!r})
 from test_ganimation_training import SETTINGS
 from memegen.training import ganimation
+from memegen.training.run import Run
 torch.set_num_threads(1)
 ganimation.train(SETTINGS, Run(Path({data!r}), Path({out!r}), torch.device("cpu")))
 """

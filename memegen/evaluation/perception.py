@@ -14,7 +14,7 @@ from memegen.arrays import Array, Mask, Picture
 from memegen.facedata.dataset import FaceDataset
 from memegen.facedata.shards import FaceLabels
 from memegen.faces.align import Alignment
-from memegen.geometry.shape import angles_of, iod
+from memegen.geometry.shape import IRIS_CENTRES, angles_of, iod
 from memegen.geometry.topology import REGIONS
 from memegen.perception.perceive import Perceiver
 
@@ -39,7 +39,7 @@ def evaluate(data: Path, name: str = "perception") -> Report:
     flat, deep = np.linalg.norm(miss[..., :2], axis=-1), np.linalg.norm(miss, axis=-1)
     landmarks = {"all": float(flat.mean()), "all, 3-D": float(deep.mean())}
     landmarks |= {region: float(flat[:, list(rows)].mean()) for region, rows in REGIONS.items()}
-    landmarks |= {"irises": float(flat[:, [468, 473]].mean())}
+    landmarks |= {"irises": float(flat[:, list(IRIS_CENTRES)].mean())}
     pose = np.abs(angles - angles_of(labels.rotation))
     by_axis = dict(zip(("turn", "nod", "tilt"), pose.mean(0).tolist(), strict=True))
     return {

@@ -156,7 +156,7 @@ def put_together(
     """
     for looked in looks:
         box, part = compose_low(picture, looked.affine, looked.seen, looked.painted, peak)
-        if min(box.size) > 0:
+        if min(box.shape) > 0:
             picture = picture if in_place else picture.clone()
             picture[:, :, box.top : box.bottom, box.left : box.right] = part
     return picture

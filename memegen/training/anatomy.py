@@ -19,7 +19,7 @@ from memegen.arrays import Array, Integers
 from memegen.facedata.dataset import FaceDataset, refuse_strangers
 from memegen.facedata.labels import PROJECTED, IctBasis
 from memegen.geometry.anatomy import Anatomy
-from memegen.geometry.shape import mirror_order
+from memegen.geometry.shape import MESH_POINTS, mirror_order
 from memegen.geometry.topology import (
     BROW_LEFT,
     BROW_RIGHT,
@@ -110,7 +110,7 @@ def calibrate(
             for a, b in itertools.combinations_with_replacement(settings.interacting, 2)
         ]
     )
-    mirrored = mirror_order(basis.canonical)[:468]
+    mirrored = mirror_order(basis.canonical)[:MESH_POINTS]
 
     def features(v: Array) -> Array:
         return np.c_[v[:, live], v[:, products[:, 0]] * v[:, products[:, 1]]]
@@ -132,9 +132,9 @@ def calibrate(
     reach += [np.minimum(reach[live.index(a)], reach[live.index(b)]) for a, b in products]
     ridge = settings.ridge / np.maximum(np.stack(reach, 1), 0.01) ** 2  # (468, features)
     gram = (x.T @ x)[None] + ridge[:, :, None] * np.eye(x.shape[1])
-    right = (x.T @ (y - x @ start)).reshape(-1, 468, 3).transpose(1, 0, 2)
+    right = (x.T @ (y - x @ start)).reshape(-1, MESH_POINTS, 3).transpose(1, 0, 2)
     learnt = np.linalg.solve(gram, right).transpose(1, 0, 2)
-    solved = (start.reshape(-1, 468, 3) + learnt).astype(np.float32)
+    solved = (start.reshape(-1, MESH_POINTS, 3) + learnt).astype(np.float32)
     units = prior.copy()
     units[live] = solved[: len(live)]
     for row, channel in enumerate(aus.CHANNELS):  # composed of others, see compose_channels
@@ -201,7 +201,7 @@ def uncalibrated(basis: IctBasis) -> Anatomy:
         if channel.startswith(("AU27", "AU46")):
             units[row] = 0
     none = np.zeros((0, 2), np.int64)
-    empty = np.zeros((0, 468, 3), np.float32)
+    empty = np.zeros((0, MESH_POINTS, 3), np.float32)
     ones = np.ones(len(aus.CHANNELS), np.float32)
     return Anatomy(basis.canonical, basis.triangles, units, empty, none, basis.rigid_weights, ones)
 

@@ -27,7 +27,7 @@ from memegen.facedata.dataset import FaceDataset, refuse_strangers
 from memegen.facedata.labels import IctBasis
 from memegen.generators.inpaint import soften
 from memegen.geometry.appearance import FLOOR, AppearanceBasis
-from memegen.geometry.flow import Box
+from memegen.geometry.box import Box
 from memegen.geometry.outline import fill
 from memegen.geometry.shape import angles_of
 from memegen.geometry.topology import (

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from memegen import weights
 from memegen.errors import MemegenError
+from memegen.faces.align import CROP
 from memegen.training import checkpoint
 from memegen.training.checkpoint import Stateful
 from memegen.training.metrics import MetricsLogger
@@ -223,7 +224,7 @@ class Loop(Generic[B]):
             task.name,
             task.network.config,
             au_order=task.au_order,
-            crop="eyes (0.5, 0.40), IOD 0.27",
+            crop=CROP,
             data=", ".join(sorted({p.stem for p in data.glob("*.zip")})) or "photos",
             settings=json.dumps(asdict(task.settings)),
             steps=str(self.progress.step),

@@ -12,7 +12,7 @@ from memegen.generators.mouth import REDDEST, TOOTHLIKE
 from memegen.generators.mouth_light import LUMA, colourfulness, features, light_samples
 from memegen.geometry.anatomy import load_anatomy
 from memegen.geometry.sampling import sample
-from memegen.geometry.shape import Pose, angles_of, fit_pose
+from memegen.geometry.shape import MESH_POINTS, Pose, angles_of, fit_pose
 from memegen.geometry.topology import LOWER_LIP_EDGE, UPPER_LIP_EDGE
 from memegen.training.settings import setting
 
@@ -70,7 +70,7 @@ def open_mouths(data: FaceDataset, settings: MouthTraining) -> tuple[list[OpenMo
     """Unwrapped mouths of the frontal colour crops that are open, and which are held out."""
     labels, basis = data.labels, data.basis
     pose = fit_pose(labels.landmarks, basis.canonical, basis.rigid_weights)
-    face = pose.to_face(labels.landmarks[:, :468])
+    face = pose.to_face(labels.landmarks[:, :MESH_POINTS])
     rest = face - load_anatomy().displacement(data.units)
     line = rest[:, 13]  # the upper lip's: what moves the lower one is less surely undone
     angle = angles_of(pose.rotation)[:, :2]

@@ -16,6 +16,7 @@ from memegen.devices import ready_to_train
 from memegen.errors import UsageError
 from memegen.facedata.dataset import FaceDataset
 from memegen.facedata.labels import rarity
+from memegen.geometry.shape import IRIS_CENTRES, MESH_POINTS
 from memegen.perception.network import Perceived, PerceptionConfig, PerceptionNet
 from memegen.training import checkpoint
 from memegen.training.augment import (
@@ -111,7 +112,7 @@ def landmark_weights(mean: Tensor) -> Tensor:
     mouth = (mean[:, 0] - 0.5).abs().lt(0.14) & mean[:, 1].gt(0.58) & mean[:, 1].lt(0.75)
     eyes = (mean[:, 1] - 0.4).abs().lt(0.045) & ((mean[:, 0] - 0.5).abs() - 0.125).abs().lt(0.08)
     weight[mouth | eyes] = 2.5
-    weight[468:] = 4.0
+    weight[MESH_POINTS:] = 4.0
     return weight / weight.mean()
 
 
@@ -164,7 +165,9 @@ class PerceptionLoss:
 
     def __call__(self, said: Perceived, true: Faces) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of a batch, and its parts for the log."""
-        scale = (true.landmarks[:, 473, :2] - true.landmarks[:, 468, :2]).norm(dim=-1)
+        scale = (
+            true.landmarks[:, IRIS_CENTRES[1], :2] - true.landmarks[:, IRIS_CENTRES[0], :2]
+        ).norm(dim=-1)
         miss = (said.landmarks - true.landmarks) / scale[:, None, None]
         miss = miss * miss.new_tensor([1, 1, 0.5])
         distance = (miss.square().sum(-1) + 1e-6).sqrt()

@@ -27,7 +27,7 @@ from memegen.facedata.teachers import MediaPipeTeacher
 from memegen.generators import Scene, generator_named
 from memegen.geometry.anatomy import Anatomy, load_anatomy
 from memegen.geometry.motion import FaceMotion
-from memegen.geometry.shape import angles_of, fit_pose, mirror_order
+from memegen.geometry.shape import MESH_POINTS, angles_of, fit_pose, mirror_order
 from memegen.perception.perceive import Perceiver
 from memegen.training import anatomy as calibration
 from memegen.training.run import Run
@@ -127,14 +127,14 @@ class MediaPipeJudge:
         seen = [self._teacher.look(picture, none) for picture in pictures]
         landmarks, units = (np.stack(part) for part in zip(*seen, strict=True))
         pose = fit_pose(landmarks, self._anatomy.canonical, self._anatomy.rigid_weights)
-        for channel, value in marked(pose.to_face(landmarks[:, :468])).items():
+        for channel, value in marked(pose.to_face(landmarks[:, :MESH_POINTS])).items():
             units[:, aus.INDEX[channel]] = value
         return landmarks, np.asarray(units, np.float32)
 
 
 def marked(shapes: Array) -> dict[str, Array]:
     """(T, 468, 3) faces (face coordinates, IOD) to (T,) of each channel that has a marker."""
-    mirrored = shapes[:, mirror_order(shapes[0])[:468]]
+    mirrored = shapes[:, mirror_order(shapes[0])[:MESH_POINTS]]
     found = {}
     for number, marker in MARKERS.items():
         for side, seen in (("L", shapes), ("R", mirrored)):
@@ -174,7 +174,7 @@ def measure(
             except MemegenError:
                 continue
             pose = fit_pose(points, anatomy.canonical, anatomy.rigid_weights)
-            shapes = pose.to_face(points[:, :468])
+            shapes = pose.to_face(points[:, :MESH_POINTS])
             unit = anatomy.units[columns].sum(0)
             asked[number].extend((targets - own)[:, columns].mean(1))
             seen[number].extend((units[1:] - units[0])[:, columns].mean(1))
