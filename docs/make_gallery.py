@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 import memegen
-from memegen import aus, recipes
+from memegen import aus, models, recipes
 from memegen.arrays import Array, Integers, Picture
 from memegen.evaluation.subjects import subject_of
 from memegen.media.comment import xmp_packet
@@ -28,7 +28,6 @@ from memegen.photo import Photo, read_photo
 from memegen.pipeline import Frames
 from memegen.recipes import Recipe
 from memegen.tracks import Track
-from memegen.weights import DEFAULT_MODEL
 
 SIDE = 360  # pixels of a cell: a face of some 300 px from hair to chin
 MARGIN = 1.06  # width of a cell in aligned crops: a chin that drops in a scream stays inside
@@ -186,7 +185,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("photos", nargs="+", type=Path)
     parser.add_argument("--recipes", help="some of the recipes, with commas between: only sheets")
-    parser.add_argument("--model", default=DEFAULT_MODEL)
+    parser.add_argument("--model", default=models.DEFAULT)
     parser.add_argument("--side", type=int, default=SIDE, help="pixels of a cell")
     parser.add_argument("--moments", type=int, default=MOMENTS, help="of a recipe")
     wanted = parser.parse_args()

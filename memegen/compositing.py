@@ -8,7 +8,7 @@ import numpy as np
 
 from memegen.arrays import Array, Picture
 from memegen.generators import Painter
-from memegen.geometry.flow import Box
+from memegen.geometry.box import Box
 from memegen.geometry.head import FACE_MIDDLE
 from memegen.geometry.motion import FaceMotion
 from memegen.tracks import HeadPlace

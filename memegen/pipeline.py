@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from memegen import recipes
+from memegen import models, recipes
 from memegen.arrays import Array, Picture
 from memegen.aus import parse_expression
 from memegen.compositing import Actor, put_back
@@ -26,7 +26,7 @@ from memegen.generators import Scene, generator_named
 from memegen.generators.identity import Identity
 from memegen.generators.tone import TonedPainter, tone_of
 from memegen.geometry.anatomy import load_anatomy
-from memegen.geometry.flow import Box
+from memegen.geometry.box import Box
 from memegen.geometry.head import FACE_MIDDLE, move_head
 from memegen.geometry.motion import FaceMotion
 from memegen.geometry.outline import fill
@@ -41,7 +41,6 @@ from memegen.performance.follow import Follower, Performance, performance_of
 from memegen.performance.table import read_csv
 from memegen.photo import Photo, read_photo
 from memegen.tracks import Track
-from memegen.weights import DEFAULT_MODEL
 
 _LARGEST = Choice()
 MAX_SIDE = 8192  # pixels; nothing plays larger animations
@@ -72,7 +71,7 @@ class Animator:
     device: auto, cpu, cuda or mps.
     """
 
-    def __init__(self, model: str = DEFAULT_MODEL, device: str = "auto") -> None:
+    def __init__(self, model: str = models.DEFAULT, device: str = "auto") -> None:
         torch.set_flush_denormal(True)  # denormals slow CPU convolutions by up to a quarter
         self._device = device_named(device)
         self._generator = generator_named(model, self._device)

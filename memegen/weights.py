@@ -7,14 +7,15 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, get_type_hints
 
 from memegen import aus
 from memegen.errors import WeightsError
 from memegen.files import written_whole
+from memegen.models import MODELS, ChannelAxis, models_with, resolve
 
 if TYPE_CHECKING:
     import torch
@@ -22,16 +23,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 FORMAT = "1"
-SHIPPED = ("anatomical", "anatomy", "appearance", "mouth", "perception")
-# Tensors of each architecture that have a place for every action-unit channel: how a name ends ->
-# axis of the channels, how many times they follow each other there, and what an absent one reads.
-CHANNEL_TENSORS: dict[str, dict[str, tuple[int, int, float]]] = {
-    "perception": {"action_units.2.weight": (0, 1, 0.0), "action_units.2.bias": (0, 1, 0.0)},
-    "anatomical": {"read.0.weight": (1, 2, 0.0)},
-    "anatomy": {"units": (0, 1, 0.0), "gains": (0, 1, 1.0)},
-}
-CHANNEL_NUMBERS = {"anatomy": ("pairs",)}  # tensors that hold numbers of channels
-DEFAULT_MODEL = "anatomical"  # the generator that is used unless another is asked for
+SHIPPED = tuple(model.name for model in models_with("shipped"))
 
 
 @dataclass(frozen=True)
@@ -150,7 +142,7 @@ def load(name: str, architecture: str) -> Weights:
 
     `name` is a name, a file, or the folder of a run that holds such weights.
     Weights made for an older, shorter list of action units fit too: channels are matched by name,
-    and those they do not know read 0 (see `CHANNEL_TENSORS`).
+    and those they do not know read 0 (see `models.Model.channels`).
     Raises WeightsError, in one line, if the file is missing, damaged or for another network.
     """
     from safetensors import SafetensorError, safe_open
@@ -175,8 +167,12 @@ def load(name: str, architecture: str) -> Weights:
 
 def _with_channels(file: Weights) -> Weights:
     """The same weights for today's channels, in today's order."""
-    known = CHANNEL_TENSORS.get(file.architecture)
-    if known is None or file.metadata.get("au_order") == " ".join(aus.CHANNELS):
+    model = MODELS.get(file.architecture)
+    if (
+        model is None
+        or not model.channels
+        or file.metadata.get("au_order") == " ".join(aus.CHANNELS)
+    ):
         return file
     order = file.metadata.get("au_order", "").split()
     if not order or not set(order) <= set(aus.CHANNELS) or len(order) != len(set(order)):
@@ -184,10 +180,10 @@ def _with_channels(file: Weights) -> Weights:
     places = [aus.INDEX[channel] for channel in order]
     tensors = dict(file.tensors)
     for name, tensor in file.tensors.items():
-        for ending, (axis, repeats, absent) in known.items():
+        for ending, place in model.channels.items():
             if name == ending or name.endswith("." + ending):
-                tensors[name] = _spread(file.path, tensor, places, axis, repeats, absent)
-        if name in CHANNEL_NUMBERS.get(file.architecture, ()):
+                tensors[name] = _spread(file.path, tensor, places, place)
+        if name in model.channel_numbers:
             tensors[name] = tensor.new_tensor(places)[tensor.long()]
     config = file.config | ({"channels": len(aus.CHANNELS)} if "channels" in file.config else {})
     metadata = file.metadata | {"au_order": " ".join(aus.CHANNELS)}
@@ -195,14 +191,15 @@ def _with_channels(file: Weights) -> Weights:
 
 
 def _spread(
-    path: Path, tensor: torch.Tensor, places: list[int], axis: int, repeats: int, absent: float
+    path: Path, tensor: torch.Tensor, places: list[int], where: ChannelAxis
 ) -> torch.Tensor:
-    """`tensor` with the channels along `axis` at `places` of today's, the rest `absent`."""
+    """`tensor` with its channels at `places` of today's, the rest absent."""
+    axis, repeats = where.axis, where.repeats
     if tensor.ndim <= axis or tensor.shape[axis] != repeats * len(places):
         raise WeightsError(f"{path}: made for another list of action units")
     count, shape = len(aus.CHANNELS), list(tensor.shape)
     shape[axis] = repeats * count
-    whole = tensor.new_full(shape, absent)
+    whole = tensor.new_full(shape, where.absent)
     for block in range(repeats):
         rows = [block * count + place for place in places]
         start = block * len(places)
@@ -215,12 +212,13 @@ def save(
     path: Path,
     tensors: Mapping[str, torch.Tensor],
     architecture: str,
-    config: Mapping[str, Any],
+    config: Any,
     half: bool = True,
     **metadata: str,
 ) -> None:
     """Write weights, beside and renamed, with what they are and come from.
 
+    config: sizes of the network, a dataclass or the mapping of `Weights.config`.
     In half precision, unless what is written must be exactly what was read.
     """
     import torch
@@ -232,7 +230,10 @@ def save(
     }
     if not all(torch.isfinite(t).all() for t in kept.values() if t.is_floating_point()):
         raise WeightsError(f"{path}: not written, the weights hold infinite or undefined numbers")
-    about = {"format": FORMAT, "architecture": architecture, "config": json.dumps(dict(config))}
+    sizes = (
+        asdict(config) if is_dataclass(config) and not isinstance(config, type) else dict(config)
+    )
+    about = {"format": FORMAT, "architecture": architecture, "config": json.dumps(sizes)}
     with written_whole(path) as partial:
         save_file(kept, partial, about | metadata)
 
@@ -271,3 +272,32 @@ def load_state(network: torch.nn.Module, weights: Weights) -> None:
         if name not in weights.tensors or weights.tensors[name].shape != target.shape:
             raise WeightsError(f"{weights.path}: tensor '{name}' is missing or has another shape")
         target.copy_(weights.tensors[name])
+
+
+def load_network(name: str, architecture: str) -> tuple[Any, Weights]:
+    """The network of some weights, ready to be used, and the weights themselves.
+
+    Raises what `load` raises, and WeightsError for sizes or tensors that do not fit.
+    """
+    found, model = load(name, architecture), MODELS[architecture]
+    try:
+        network = resolve(model.network)(config_from(resolve(model.config), found.config))
+    except (TypeError, KeyError) as error:
+        raise WeightsError(f"{found.path}: unknown network sizes ({error})") from None
+    load_state(network, found)
+    return network.eval(), found
+
+
+def config_from(kind: type[T], sizes: Mapping[str, Any]) -> T:
+    """A config, and configs in it, from the JSON of a weights file.
+
+    Raises TypeError or KeyError where it has other fields.
+    """
+    hints = get_type_hints(kind)
+
+    def value(name: str, stored: Any) -> Any:
+        if isinstance(stored, Mapping) and is_dataclass(hints[name]):
+            return config_from(hints[name], stored)
+        return tuple(stored) if isinstance(stored, list) else stored
+
+    return kind(**{name: value(name, stored) for name, stored in sizes.items()})

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
+from memegen.training.run import Run
+
 CPU = torch.device("cpu")
 
 
@@ -31,7 +33,7 @@ def killed_and_resumed(
     checkpoint = out / "checkpoint.pt"
     while kills < 10 or not resumed:
         resumed += checkpoint.exists()
-        args = (data, out, settings, CPU, checkpoint.exists(), None, str)
+        args = (settings, Run(data, out, CPU, checkpoint.exists(), log=str))
         child = context.Process(target=train, args=args)
         child.start()
         child.join(random.uniform(0.05, longest))
@@ -44,4 +46,4 @@ def killed_and_resumed(
         if child.exitcode == 0:  # it was done already: the next begins anew
             assert same_weights(whole, out / whole.name)
             checkpoint.unlink()
-    return train(data, out, settings, CPU, checkpoint.exists(), None, str)
+    return train(settings, Run(data, out, CPU, checkpoint.exists(), log=str))

@@ -37,7 +37,8 @@ def test_outside_the_mask_every_byte_is_the_photos(
 ) -> None:
     memegen.write(animator.animate(photo, name, fps=6), tmp_path / "a.png")
     seen = animator.see(photo)[0].perception
-    from memegen.geometry.flow import Box, ring_points
+    from memegen.geometry.box import Box
+    from memegen.geometry.flow import ring_points
     from memegen.geometry.outline import fill
 
     ring = seen.alignment.to_photo(ring_points(seen.landmarks)[-36:])

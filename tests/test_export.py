@@ -25,7 +25,7 @@ ORDER = " ".join(aus.CHANNELS)
 def tiny_ganimation(tmp_path: Path) -> Path:
     network = GanimationNet(GanimationConfig(size=64, width=4, blocks=1))
     path = tmp_path / "ganimation.safetensors"
-    weights.save(path, network.state_dict(), "ganimation", network.config.sizes())
+    weights.save(path, network.state_dict(), "ganimation", network.config)
     return path
 
 
@@ -35,7 +35,7 @@ def tiny_anatomical(tmp_path: Path) -> Path:
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, 0, 0.2)
     path = tmp_path / "tiny.safetensors"
-    weights.save(path, network.state_dict(), "anatomical", TINY.sizes(), au_order=ORDER)
+    weights.save(path, network.state_dict(), "anatomical", TINY, au_order=ORDER)
     return path
 
 

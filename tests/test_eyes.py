@@ -10,7 +10,7 @@ from memegen.generators.eyes import EyeLayer
 from memegen.generators.inpaint import blur_of, pixel_grid, soften
 from memegen.generators.lashes import draw_lashes
 from memegen.generators.lids import LUMA, LidLayer
-from memegen.geometry.flow import Box
+from memegen.geometry.box import Box
 from memegen.geometry.lids import EyeAxes, LidCurves
 from memegen.geometry.motion import BROW_ROOM, CLOSED_LINE, WHITE_SHOWN, FaceMotion
 from memegen.geometry.outline import fill, smooth_ring

@@ -240,7 +240,7 @@ def test_an_imported_checkpoint_animates(
     twelve = tmp_path / "twelve.pth"
     torch.save(checkpoint("img_reg", units=12), twelve)
     found = convert(read_checkpoint(twelve))
-    weights.save(out, found.network.state_dict(), "ganimation", found.config.sizes())
+    weights.save(out, found.network.state_dict(), "ganimation", found.config)
     with pytest.raises(WeightsError, match="drives 12 action units"):
         generator_named(str(out))
 

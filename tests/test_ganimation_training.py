@@ -25,6 +25,8 @@ from memegen.prefetch import prefetch
 from memegen.training import ganimation
 from memegen.training.ganimation import SOURCES, GanimationTraining
 from memegen.training.processes import Alone, Team, bare
+from memegen.training.run import Run
+from memegen.training.settings import rules_of
 from memegen.training.wasserstein import gradient_penalty, kept, roughness
 
 TINY = GanimationConfig(size=64, width=2, blocks=1)
@@ -40,7 +42,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def train(data: Path, out: Path, settings: GanimationTraining = SETTINGS, **how: bool) -> Path:
-    return ganimation.train(data, out, settings, CPU, log=lambda _: None, **how)
+    return ganimation.train(settings, Run(data, out, CPU, log=lambda _: None, **how))
 
 
 def test_the_penalty_is_how_far_a_slope_is_from_one() -> None:
@@ -86,7 +88,8 @@ def test_sources_are_those_that_were_published() -> None:
     usual = GanimationTraining()
     assert (usual.batch, usual.generator_every, usual.epochs, usual.lr) == (25, 5, 30, 1e-4)
     assert usual.betas == (0.5, 0.999) and usual.noise == 0.1
-    assert usual.for_size(128).network.blocks == 6 and usual.for_size(256).network.blocks == 9
+    of_size = rules_of(GanimationTraining)["network"].parse
+    assert of_size is not None and of_size(128).blocks == 6 and of_size(256).blocks == 9
 
 
 def test_small_convolutions_are_convolutions() -> None:
@@ -149,7 +152,8 @@ def test_training_writes_weights_log_and_sheets(tmp_path: Path, data: Path) -> N
 
 
 def test_both_networks_learn_and_the_rate_falls(data: Path) -> None:
-    run = ganimation.Run.new(replace(SETTINGS, lr=3e-3), Alone(CPU), None)
+    settings = replace(SETTINGS, lr=3e-3)
+    run = ganimation.GanimationTask(settings, Alone(CPU), load_rated(data))
     batch = SETTINGS.draws(load_rated(data).train, slice(4))(0)
     kept_aside = {n: t.clone() for n, t in run.critic.state_dict().items()}
     attention, colour = run.generator(batch.photo, batch.wanted)
@@ -157,9 +161,9 @@ def test_both_networks_learn_and_the_rate_falls(data: Path) -> None:
     assert all(torch.equal(t, kept_aside[n]) for n, t in run.critic.state_dict().items())
     before = [run.learn(batch, both=False)["units of real"].item() for _ in range(30)]
     assert before[-1] < 0.5 * before[0]
-    run.set_rates(0.5)
+    run.set_learning_rates(3)
     assert run.optimizer.param_groups[0]["lr"] == pytest.approx(3e-3)
-    run.set_rates(5 / 6)
+    run.set_learning_rates(5)
     assert run.optimizer.param_groups[0]["lr"] == pytest.approx(1.5e-3)
 
 
@@ -186,15 +190,15 @@ def test_max_minutes_ends_a_run_that_can_go_on(tmp_path: Path, data: Path) -> No
 def test_numbers_that_are_not_finite_keep_the_last_good(
     tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    learn = ganimation.Run.learn_generator
+    learn = ganimation.GanimationTask.learn_generator
 
-    def later(run: ganimation.Run, *given: object) -> dict[str, Tensor]:
+    def later(run: ganimation.GanimationTask, *given: object) -> dict[str, Tensor]:
         found = learn(run, *given)  # type: ignore[arg-type]
         with torch.no_grad():
             next(run.generator.parameters()).fill_(float("nan"))
         return found
 
-    monkeypatch.setattr(ganimation.Run, "learn_generator", later)
+    monkeypatch.setattr(ganimation.GanimationTask, "learn_generator", later)
     settings = replace(SETTINGS, save_minutes=0.0)
     out = tmp_path / "run"
     with pytest.raises(MemegenError, match="generator is not finite any more"):
@@ -208,7 +212,7 @@ def test_numbers_that_are_not_finite_keep_the_last_good(
 
 @pytest.mark.parametrize(("attention", "says"), [(0.99, "returned as it is"), (0.01, "nothing of")])
 def test_collapse_is_said_with_what_helps(attention: float, says: str) -> None:
-    with pytest.raises(MemegenError, match=f"{says}.*--source"):
+    with pytest.raises(MemegenError, match=f"{says}.*`source`"):
         ganimation.refuse_collapse({"attention": attention}, 500)
     ganimation.refuse_collapse({"attention": 0.6}, 500)
 
@@ -217,13 +221,13 @@ def test_settings_that_change_on_the_way_are_named(tmp_path: Path, data: Path) -
     train(data, tmp_path)
     said: list[str] = []
     longer = replace(SETTINGS, steps=(SETTINGS.steps or 0) + 1, lr=SETTINGS.lr / 2)
-    ganimation.train(data, tmp_path, longer, CPU, resume=True, log=said.append)
-    named = [line for line in said if line.startswith("--resume: ")]
+    ganimation.train(longer, Run(data, tmp_path, CPU, resume=True, log=said.append))
+    named = [line for line in said if line.startswith("`resume`: ")]
     assert [line.split()[1] for line in named] == ["steps", "lr"]
     assert f"lr is {SETTINGS.lr / 2!r} from here on, was {SETTINGS.lr!r}" in named[1]
     said.clear()
-    ganimation.train(data, tmp_path, longer, CPU, resume=True, log=said.append)
-    assert not any(line.startswith("--resume: ") for line in said)
+    ganimation.train(longer, Run(data, tmp_path, CPU, resume=True, log=said.append))
+    assert not any(line.startswith("`resume`: ") for line in said)
 
 
 def test_resuming_nothing_or_something_else_is_said(tmp_path: Path, data: Path) -> None:
@@ -240,8 +244,9 @@ from pathlib import Path
 sys.path.insert(0, {tests!r})
 from test_ganimation_training import SETTINGS
 from memegen.training import ganimation
+from memegen.training.run import Run
 torch.set_num_threads(1)
-ganimation.train(Path({data!r}), Path({out!r}), SETTINGS, torch.device("cpu"))
+ganimation.train(SETTINGS, Run(Path({data!r}), Path({out!r}), torch.device("cpu")))
 """
 
 
@@ -264,7 +269,7 @@ def test_two_processes_learn_what_one_does(tmp_path: Path, data: Path) -> None:
     ]
     for one, two in zip(*curves, strict=True):
         assert one.keys() == two.keys()
-        for figure in one.keys() - {"rate", "starved"}:
+        for figure in one.keys() - {"rate", "data_wait"}:
             assert two[figure] == pytest.approx(one[figure], rel=1e-3, abs=2e-4)
     wanted, found = load_file(alone), load_file(tmp_path / "two" / "ganimation.safetensors")
     assert all(torch.allclose(found[n], wanted[n], atol=2e-3) for n in wanted)
@@ -279,11 +284,12 @@ def test_a_wrapped_network_is_found_again() -> None:
     ("arguments", "says"),
     [
         (["--size", "100"], "must be 128 or 256"),
-        (["--batch", "0"], "must be at least 1"),
+        (["--batch", "0"], "--batch 0: must be at least 1"),
         (["--source", "nobody"], "known: paper, authors, replicate"),
-        (["--critic-from", "3"], "means nothing for --model ganimation"),
-        (["--model", "anatomical", "--batch", "4"], "means nothing for --model anatomical"),
-        (["--seed", "-1"], "--seed must be at least 0"),
+        (["--critic-from", "3"], "No such option: --critic-from"),
+        (["--model", "anatomical", "--size", "128"], "No such option: --size"),
+        (["--model", "reach", "--resume"], "No such option: --resume"),
+        (["--seed", "-1"], "--seed -1: must be at least 0"),
         (["--lr", "nan"], "must be more than 0"),
         (["--model", "anatomical", "--resume", "--init", "anatomical"], "--init begins anew"),
         (["--resume"], "no checkpoint to resume from"),
@@ -307,6 +313,6 @@ def test_several_processes_train_ganimation_only(
 ) -> None:  # fmt: skip
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert run_cli("train", str(data)) == 2
-    assert "several processes train --model ganimation" in capsys.readouterr().err
+    assert "several processes train ganimation" in capsys.readouterr().err
     with pytest.raises(UsageError, match="not to be shared by 3"):
         Team.share(SimpleNamespace(count=3, rank=0), 4)  # type: ignore[arg-type]

@@ -22,6 +22,7 @@ from memegen.training.crops import Crops, load_crops
 from memegen.training.judge import View, judged
 from memegen.training.painting import paint, samples_of
 from memegen.training.pairs import PairConfig, PairMaker, Pool, PoolConfig
+from memegen.training.run import Run
 
 SOURCES = dict(PairConfig().sources)
 SETTINGS = generator.GeneratorTraining(
@@ -192,7 +193,7 @@ def test_collapsed_attention_is_reported() -> None:
 
 def test_training_writes_weights_log_and_sheets(tmp_path: Path, data: Path) -> None:
     out = tmp_path / "run"
-    path = generator.train(data, out, SETTINGS, CPU, log=lambda _: None)
+    path = generator.train(SETTINGS, Run(data, out, CPU, log=lambda _: None))
     assert generator_named(str(out)).name == "anatomical"
     assert path == out / "anatomical.safetensors"
     assert weights.load(str(out), "anatomical").path == path  # --init names runs as --model does
@@ -207,12 +208,12 @@ def test_training_writes_weights_log_and_sheets(tmp_path: Path, data: Path) -> N
 def test_a_resumed_run_ends_where_an_unbroken_one_does(
     tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = generator.train(data, tmp_path / "whole", SETTINGS, CPU, log=lambda _: None)
+    whole = generator.train(SETTINGS, Run(data, tmp_path / "whole", CPU, log=lambda _: None))
     broken = tmp_path / "broken"
     often = replace(SETTINGS, save_minutes=0.0)
     calls = []
 
-    def stop(history: object, step: int) -> None:
+    def stop(figures: object, step: int) -> None:
         calls.append(step)
         if len(calls) == 2:  # in the fourth step, after the third was saved
             raise KeyboardInterrupt
@@ -220,8 +221,8 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(
     with monkeypatch.context() as patched:
         patched.setattr(generator, "refuse_collapse", stop)
         with pytest.raises(KeyboardInterrupt):
-            generator.train(data, broken, often, CPU, log=lambda _: None)
-    again = generator.train(data, broken, often, CPU, resume=True, log=lambda _: None)
+            generator.train(often, Run(data, broken, CPU, log=lambda _: None))
+    again = generator.train(often, Run(data, broken, CPU, resume=True, log=lambda _: None))
     assert same_weights(whole, again)
 
 
@@ -229,7 +230,7 @@ def test_a_run_that_is_killed_ten_times_ends_where_an_unbroken_one_does(
     tmp_path: Path, data: Path
 ) -> None:
     often = replace(SETTINGS, save_minutes=0.0)
-    whole = generator.train(data, tmp_path / "whole", often, CPU, log=lambda _: None)
+    whole = generator.train(often, Run(data, tmp_path / "whole", CPU, log=lambda _: None))
     out = tmp_path / "killed"
     assert same_weights(whole, killed_and_resumed(generator.train, data, out, often, whole, 1.5))
 
@@ -242,16 +243,16 @@ def test_a_loss_that_is_not_finite_stops_the_run(
 
     monkeypatch.setattr(losses, "reconstruction", broken)
     with pytest.raises(MemegenError, match="not finite at step 0"):
-        generator.train(data, tmp_path / "run", SETTINGS, CPU, log=lambda _: None)
+        generator.train(SETTINGS, Run(data, tmp_path / "run", CPU, log=lambda _: None))
 
 
 def test_a_run_goes_on_as_it_began(tmp_path: Path, data: Path) -> None:
-    generator.train(data, tmp_path, SETTINGS, CPU, log=lambda _: None)
-    with pytest.raises(UsageError, match="this run began with --seed 0; --resume goes on"):
-        generator.train(data, tmp_path, replace(SETTINGS, seed=3), CPU, resume=True)
+    generator.train(SETTINGS, Run(data, tmp_path, CPU, log=lambda _: None))
+    with pytest.raises(UsageError, match="this run began with `seed` 0; `resume` goes on"):
+        generator.train(replace(SETTINGS, seed=3), Run(data, tmp_path, CPU, resume=True))
     (tmp_path / "checkpoint.pt").write_bytes(b"")
     with pytest.raises(MemegenError, match="no checkpoint of such a run"):
-        generator.train(data, tmp_path, SETTINGS, CPU, resume=True)
+        generator.train(SETTINGS, Run(data, tmp_path, CPU, resume=True))
 
 
 def test_crops_that_are_not_there_are_said(tmp_path: Path, data: Path) -> None:
@@ -264,4 +265,4 @@ def test_crops_that_are_not_there_are_said(tmp_path: Path, data: Path) -> None:
 
 def test_resuming_nothing_is_said(tmp_path: Path, data: Path) -> None:
     with pytest.raises(UsageError, match="no checkpoint to resume from"):
-        generator.train(data, tmp_path, SETTINGS, CPU, resume=True)
+        generator.train(SETTINGS, Run(data, tmp_path, CPU, resume=True))

@@ -6,7 +6,8 @@ from conftest import vector
 from memegen import aus
 from memegen.faces.align import Alignment, align, five_points
 from memegen.geometry.anatomy import Anatomy
-from memegen.geometry.flow import Box, DenseFlow, ring_points, warp
+from memegen.geometry.box import Box
+from memegen.geometry.flow import DenseFlow, ring_points, warp
 from memegen.geometry.motion import FaceMotion, within_reach
 from memegen.geometry.outline import fill, smooth_ring
 from memegen.geometry.raster import rasterize, source_positions

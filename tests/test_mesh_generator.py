@@ -58,7 +58,7 @@ def eye(face: np.ndarray) -> tuple[EyeLayer, np.ndarray, np.ndarray, np.ndarray]
     points = face[:, :2] * SIDE
     ring, iris = points[list(EYE_RIGHT)], points[468:473]
     x, y = pixel_grid(0, 0, SIDE, SIDE)
-    from memegen.geometry.flow import Box
+    from memegen.geometry.box import Box
     from memegen.geometry.outline import fill, smooth_ring
 
     opening = fill(smooth_ring(ring, (0, 8)), Box(0, 0, SIDE, SIDE))[..., None]

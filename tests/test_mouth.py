@@ -35,7 +35,7 @@ from memegen.generators.mouth_model import (
     load_mouth,
 )
 from memegen.geometry.anatomy import Anatomy
-from memegen.geometry.flow import Box
+from memegen.geometry.box import Box
 from memegen.geometry.motion import FaceMotion
 from memegen.geometry.outline import fill, smooth_ring
 from memegen.geometry.topology import LIP_CORNERS, LIPS_INNER
@@ -180,7 +180,7 @@ def test_an_open_mouth_that_stays_is_the_photos_and_its_teeth_are_kept(
     picture: np.ndarray, shut: np.ndarray
 ) -> None:
     ring = opened(shut, 6, 10)
-    from memegen.geometry.flow import Box
+    from memegen.geometry.box import Box
     from memegen.geometry.outline import fill, smooth_ring
 
     inside = fill(smooth_ring(ring, (0, 10)), Box(0, 0, SIDE, SIDE)) > 0.5

@@ -27,6 +27,7 @@ from memegen.facedata.teachers import MediaPipeTeacher
 from memegen.training import generator
 from memegen.training.crops import load_crops
 from memegen.training.pairs import PairConfig, PoolConfig
+from memegen.training.run import Run
 
 CPU = torch.device("cpu")
 FACES = 8
@@ -146,29 +147,33 @@ def test_fine_tuning_keeps_the_best(folder: Path, tmp_path: Path) -> None:
 
     begin = tiny_file(tmp_path / "begin.safetensors")
     settings = replace(
-        generator.fine_tuning(), steps=12, batch=4, unpaired=2, warmup=1, network=TINY, lr=2e-2,
+        generator.GeneratorTraining.for_photos(), steps=12, batch=4, unpaired=2, warmup=1, network=TINY, lr=2e-2,
         check_steps=3, patience=2, log_steps=1, pairs=PairConfig(canvas=48),
         pool=PoolConfig(size=8, first=6, fresh=2, workers=0),
     )  # fmt: skip
     said: list[str] = []
     path = generator.train(
-        folder, tmp_path / "run", settings, CPU, init=str(begin), log=said.append
+        settings, Run(folder, tmp_path / "run", CPU, init=str(begin), log=said.append)
     )
-    before, after = (float(line.split()[-1]) for line in said if line.startswith("held out, "))
+    before, after = (
+        float(line.split()[-1]) for line in said if line.startswith("validation loss ")
+    )
     assert after <= before
     lines = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
-    assert "held out" not in lines[0] and all("held out" in line for line in lines[2:])
+    assert "validation loss" not in lines[0] and all(
+        "validation loss" in line for line in lines[2:]
+    )
     with safe_open(path, "pt") as file:
         assert file.metadata()["data"] == "photos"
     assert {"before.png", "after.png"} <= {p.name for p in (tmp_path / "run/sheets").iterdir()}
     report = evaluation.evaluate(folder, ["mesh", str(tmp_path / "run")], 3)
     assert "identity distance" not in report["mesh"]
     quick = replace(settings, max_minutes=1e-9, check_steps=0)
-    generator.train(folder, tmp_path / "quick", quick, CPU, init=str(begin), log=said.append)
+    generator.train(quick, Run(folder, tmp_path / "quick", CPU, init=str(begin), log=said.append))
     assert any("minutes are over" in line for line in said)
     with pytest.raises(MemegenError, match="no checkpoint of such a run"):
         (tmp_path / "run/checkpoint.pt").write_bytes(b"PK broken")
-        generator.train(folder, tmp_path / "run", settings, CPU, resume=True, log=said.append)
+        generator.train(settings, Run(folder, tmp_path / "run", CPU, resume=True, log=said.append))
 
 
 class FakeMediaPipe:

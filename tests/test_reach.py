@@ -15,6 +15,7 @@ from memegen.geometry.shape import mirror_order
 from memegen.geometry.topology import BROW_LEFT, FACE_OVAL
 from memegen.training import anatomy as calibration
 from memegen.training import reach
+from memegen.training.run import Run
 
 OLD = tuple(c for c in aus.CHANNELS if not c.startswith(("AU16", "AU24")))
 
@@ -71,7 +72,9 @@ def test_reach_is_measured_by_perception_without_a_judge(
         patch.setattr(reach, "MOST_GAIN", {12: 1.2})
         patch.setattr(reach, "SHUT", {"jawOpen": 2.0})
         patch.setattr(reach, "FRONTAL", 180.0)
-        path = reach.train(tmp_path, tmp_path / "out", 1, said.append)
+        path = reach.train(
+            reach.ReachTraining(steps=1), Run(tmp_path, tmp_path / "out", log=said.append)
+        )
     assert len(said) == reach.ROUNDS and "AU12" in said[0]
     gains = load_anatomy(str(path)).gains
     assert reach.LEAST_GAIN <= gains[aus.INDEX["AU12L"]] <= 1.2 + 1e-3

@@ -9,6 +9,7 @@ from shards import make_shards
 
 from memegen import aus, weights
 from memegen.errors import UsageError
+from memegen.facedata.dataset import FaceDataset
 from memegen.facedata.labels import action_units, load_basis
 from memegen.facedata.shards import load_labels, read_crops
 from memegen.geometry.anatomy import Anatomy, load_anatomy
@@ -24,6 +25,7 @@ from memegen.training.augment import (
     warp_crops,
     warp_points,
 )
+from memegen.training.run import Run
 
 TINY = perception.PerceptionTraining(
     steps=6, batch=4, warmup=2, save_minutes=99,
@@ -102,7 +104,11 @@ def test_disturbed_crops_stay_pictures() -> None:
 
 
 def test_mirrored_faces_have_mirrored_labels(data: Path, anatomy: Anatomy) -> None:
-    faces, _, _, order = perception.load_faces(data, 48, torch.device("cpu"))
+    dataset = FaceDataset.load(data)
+    faces, order = (
+        perception.load_faces(dataset, 48, torch.device("cpu")),
+        torch.from_numpy(dataset.mirrored),
+    )
     assert (order.numpy() == mirror_order(anatomy.canonical)).all()
     still = AugmentConfig(
         rotation=0,
@@ -129,7 +135,9 @@ def test_mirrored_faces_have_mirrored_labels(data: Path, anatomy: Anatomy) -> No
 def test_training_learns_writes_and_loads(data: Path, tmp_path: Path) -> None:
     said: list[str] = []
     longer = replace(TINY, steps=120, lr=5e-3, batch=8, augment=AugmentConfig(rough=0, cover=0))
-    path = perception.train(data, tmp_path / "run", longer, torch.device("cpu"), log=said.append)
+    path = perception.train(
+        longer, Run(data, tmp_path / "run", torch.device("cpu"), log=said.append)
+    )
     journal = [
         json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()
     ]
@@ -141,7 +149,7 @@ def test_training_learns_writes_and_loads(data: Path, tmp_path: Path) -> None:
 
 def test_resume_gives_the_weights_of_an_unbroken_run(data: Path, tmp_path: Path) -> None:
     cpu = torch.device("cpu")
-    whole = perception.train(data, tmp_path / "whole", TINY, cpu, log=lambda _: None)
+    whole = perception.train(TINY, Run(data, tmp_path / "whole", cpu, log=lambda _: None))
 
     class StopError(Exception):
         pass
@@ -162,16 +170,16 @@ def test_resume_gives_the_weights_of_an_unbroken_run(data: Path, tmp_path: Path)
     with pytest.MonkeyPatch.context() as patch, pytest.raises(StopError):
         patch.setattr(perception, "draw", stop_at(3))
         eager = replace(TINY, save_minutes=0)
-        perception.train(data, tmp_path / "broken", eager, cpu, log=lambda _: None)
+        perception.train(eager, Run(data, tmp_path / "broken", cpu, log=lambda _: None))
     resumed = perception.train(
-        data, tmp_path / "broken", TINY, cpu, resume=True, log=lambda _: None
+        TINY, Run(data, tmp_path / "broken", cpu, resume=True, log=lambda _: None)
     )
     first, second = (weights.load(str(p), "perception").tensors for p in (whole, resumed))
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_emphasis_weighs_its_channels_alone(data: Path) -> None:
-    faces, *_ = perception.load_faces(data, 48, torch.device("cpu"))
+    faces = perception.load_faces(FaceDataset.load(data), 48, torch.device("cpu"))
     plain = perception.au_weights(faces.action_units, {})
     more = perception.au_weights(faces.action_units, aus.parse_factors("AU45L=4", "--emphasis"))
     ratio = torch.nan_to_num(more / plain, nan=1.0)
@@ -184,12 +192,12 @@ def test_emphasis_weighs_its_channels_alone(data: Path) -> None:
 
 def test_init_takes_what_fits(data: Path, tmp_path: Path) -> None:
     path = perception.train(
-        data, tmp_path / "a", replace(TINY, steps=1), torch.device("cpu"), log=lambda _: None
+        replace(TINY, steps=1), Run(data, tmp_path / "a", torch.device("cpu"), log=lambda _: None)
     )
     said: list[str] = []
     other = replace(TINY, steps=1, network=replace(TINY.network, hidden=24))
     perception.train(
-        data, tmp_path / "b", other, torch.device("cpu"), init=str(path), log=said.append
+        other, Run(data, tmp_path / "b", torch.device("cpu"), init=str(path), log=said.append)
     )
     taken = int(said[0].split()[0])
     assert 0 < taken < int(said[0].split()[2])
@@ -208,7 +216,7 @@ def test_calibration_recovers_known_displacements(data: Path) -> None:
     symmetric = (true + true[list(aus.MIRROR)][:, order] * [-1, 1, 1]) / 2
     shapes = np.tensordot(vectors, symmetric, 1).astype(np.float32)
     pairs = np.stack([np.arange(0, 399), np.arange(1, 400)], 1)
-    settings = calibration.Calibration(ridge=1e-3, interacting=("AU12L", "AU12R"))
+    settings = calibration.AnatomyTraining(ridge=1e-3, interacting=("AU12L", "AU12R"))
     shapes -= np.tensordot(
         vectors[:, [i for i in range(len(aus.CHANNELS)) if i not in live]],
         symmetric[[i for i in range(len(aus.CHANNELS)) if i not in live]],
@@ -228,15 +236,17 @@ def test_calibration_without_data_keeps_the_prior(data: Path) -> None:
         np.zeros((4, 468, 3), np.float32),
     )
     pairs = np.array([[0, 1], [2, 3]])
-    fitted = calibration.calibrate(vectors, shapes, pairs, basis, calibration.Calibration())
+    fitted = calibration.calibrate(vectors, shapes, pairs, basis, calibration.AnatomyTraining())
     live = calibration.calibrated_channels()
     assert np.allclose(fitted.units[live], basis.action_units()[live], atol=1e-5)
 
 
 def test_calibration_writes_what_loads(data: Path, tmp_path: Path) -> None:
-    report = calibration.train(data, tmp_path / "out")
-    assert set(report) == {"static", "uncalibrated", "calibrated"}
-    loaded = load_anatomy(str(tmp_path / "out" / "anatomy.safetensors"))
+    said: list[str] = []
+    run = Run(data, tmp_path / "out", log=said.append)
+    path = calibration.train(calibration.AnatomyTraining(), run)
+    assert [line.split()[0] for line in said] == ["static", "uncalibrated", "calibrated"]
+    loaded = load_anatomy(str(path))
     assert loaded.units.shape == (len(aus.CHANNELS), 468, 3)
 
 

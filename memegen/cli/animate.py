@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from memegen import models
 from memegen.cli import options
 from memegen.cli.clips import (
     Changes,
@@ -21,7 +22,6 @@ from memegen.cli.clips import (
 from memegen.cli.console import fail, in_one_line, photo_at, progress, result, say
 from memegen.errors import UsageError
 from memegen.files import fitting
-from memegen.weights import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from memegen.media.formats import Format
@@ -76,7 +76,7 @@ def animate(
     ] = True,
     mute: Annotated[bool, typer.Option("--mute", help="Leave a video's sound out.")] = False,
     fmt: options.Format = None,
-    model: options.Model = DEFAULT_MODEL,
+    model: options.Model = models.DEFAULT,
     device: options.Device = "auto",
 ) -> None:
     """Animate photos by a recipe or by action units; change the expression in videos."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from memegen.photo import Photo
 
 T = TypeVar("T")
+_PARAMETER = re.compile(r"`([a-z][a-z_]*)`")
 
 
 @dataclass
@@ -68,10 +70,15 @@ def _print_to(stream: TextIO | None, *lines: str) -> None:
             os.close(nowhere)
 
 
+def as_options(text: str) -> str:
+    """Names of parameters, which the library writes `so_or_so`, as the options they have here."""
+    return _PARAMETER.sub(lambda found: f"--{found[1].replace('_', '-')}", text)
+
+
 def say(text: str) -> None:
     """A message for the person watching, on standard error; silent with --quiet."""
     if not talk.quiet:
-        _print_to(sys.stderr, text)
+        _print_to(sys.stderr, as_options(text))
 
 
 def photo_at(path: str) -> Photo:
@@ -86,7 +93,7 @@ def photo_at(path: str) -> Photo:
 
 def fail(text: str) -> None:
     """One line about an error, on standard error, whatever its cause wrote."""
-    _print_to(sys.stderr, f"memegen: {' '.join(text.split())}")
+    _print_to(sys.stderr, f"memegen: {' '.join(as_options(text).split())}")
 
 
 def in_one_line(error: Exception, about: str = "") -> str:

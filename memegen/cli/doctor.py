@@ -58,15 +58,15 @@ def _ffmpeg() -> str:
 
 
 def _weights() -> str:
+    from memegen import models
     from memegen.generators import generator_named
     from memegen.geometry.anatomy import load_anatomy
     from memegen.perception.perceive import Perceiver
-    from memegen.weights import DEFAULT_MODEL
 
     load_anatomy()
     Perceiver()
-    generator_named(DEFAULT_MODEL)
-    return f"anatomy, perception, {DEFAULT_MODEL}"
+    generator_named(models.DEFAULT)
+    return f"anatomy, perception, {models.DEFAULT}"
 
 
 def _detector() -> str:

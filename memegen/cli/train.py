@@ -1,211 +1,204 @@
-"""`memegen train`: make the weights that memegen ships, or your own."""
+"""`memegen train`: make the weights that memegen ships, or your own.
+
+One command a model; its options are the fields of the model's settings.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, Field, fields, replace
+from inspect import Parameter, Signature
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
+from typer.core import TyperGroup
 
-from memegen import aus, weights
+from memegen import models, weights
 from memegen.cli import options
 from memegen.cli.console import result, say
-from memegen.errors import UsageError, nearest
+from memegen.errors import UsageError
 from memegen.files import check_writable
-from memegen.weights import DEFAULT_MODEL
+from memegen.models import MODELS, Model, models_with, resolve
 
-_RUN = {"--steps", "--lr", "--init", "--resume", "--tensorboard", "--max-minutes"}
-# Options that a model has a use for, beside those that all have.
-USED = {
-    "anatomical": _RUN | {"--critic-from"},
-    "anatomy": set[str](),
-    "appearance": set[str](),
-    "ganimation": _RUN | {"--size", "--batch", "--source", "--compile"},
-    "mouth": set[str](),
-    "perception": _RUN | {"--au-weight", "--augment", "--emphasis"},
-    "reach": {"--steps", "--judge"},
-}
-FROM_PHOTOS = ("anatomical", "ganimation")  # models that need no shards
-SIZES = (128, 256)  # of GANimation's crops
+if TYPE_CHECKING:
+    from memegen.training.run import Run
+    from memegen.training.settings import Rule
+
+Data = Annotated[
+    Path, typer.Argument(help="Folder of photos, or a clip; or a folder of face-data shards.")
+]
+Out = Annotated[Path, typer.Option("--out", help="Folder for weights, log and checkpoint.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")]
+Init = Annotated[str | None, typer.Option("--init", help="Weights to begin with.")]
+TensorBoard = Annotated[
+    bool, typer.Option("--tensorboard", help="Write TensorBoard's files beside the log.")
+]
 
 
-def train(
-    data: Annotated[
-        Path, typer.Argument(help="Folder of photos, or a clip; or a folder of face-data shards.")
-    ],
-    model: Annotated[
-        str, typer.Option("--model", help=f"What to train: {', '.join(USED)}.")
-    ] = DEFAULT_MODEL,
-    out: Annotated[
-        Path, typer.Option("--out", help="Folder for weights, log and checkpoint.")
-    ] = Path("run"),
-    steps: Annotated[
-        int | None, typer.Option("--steps", help="Optimiser steps; for reach, faces.")
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of all randomness.")] = 0,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")
-    ] = False,
-    init: Annotated[str | None, typer.Option("--init", help="Weights to begin with.")] = None,
-    lr: Annotated[float | None, typer.Option("--lr", help="Peak learning rate.")] = None,
-    au_weight: Annotated[
-        float | None, typer.Option("--au-weight", help="Weight of the action units in the loss.")
-    ] = None,
-    emphasis: Annotated[
-        str | None, typer.Option("--emphasis", help='More weight on some: "AU45=4"; perception.')
-    ] = None,
-    augment: Annotated[
-        float | None, typer.Option("--augment", help="Strength of the augmentation; 1 is usual.")
-    ] = None,
-    critic_from: Annotated[
-        int | None, typer.Option("--critic-from", help="Step at which the critics join.")
-    ] = None,
-    max_minutes: Annotated[
-        float | None, typer.Option("--max-minutes", help="Stop in time, with what was learnt.")
-    ] = None,
-    size: Annotated[
-        int | None, typer.Option("--size", help="Side of ganimation's crops: 128 or 256.")
-    ] = None,
-    batch: Annotated[int | None, typer.Option("--batch", help="Crops a step; ganimation.")] = None,
-    source: Annotated[
-        str | None,
-        typer.Option("--source", help="Whose loss weights: authors, paper, replicate; ganimation."),
-    ] = None,
-    compiled: Annotated[
-        bool, typer.Option("--compile", help="Compile the generator first; ganimation.")
-    ] = False,
-    tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Write TensorBoard's files beside the log.")
-    ] = False,
-    judge: Annotated[
-        Path | None,
-        typer.Option("--judge", help="MediaPipe's face_landmarker.task, to measure reach with."),
-    ] = None,
-    device: options.Device = "auto",
-) -> None:
-    """Fine-tune the generator on photos of a person, or train any model on labelled face data."""
-    if model not in USED:
-        raise UsageError(
-            f"unknown model '{model}'{nearest(model, USED)} (known: {', '.join(USED)})"
-        )
+class TrainGroup(TyperGroup):
+    """Commands that are made when they are asked for, because settings import torch.
+
+    `memegen train DATA` trains the default model; `--model NAME` names it after DATA, too.
+    """
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names of all models that can be trained."""
+        return [model.name for model in models_with("trainer")]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """A model's name and line of help; what it does is known to `resolve_command`."""
+        return _command(MODELS[cmd_name], _nothing)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that is to run, and its arguments."""
+        model = models.model_named(args[0], "trainer")
+        return model.name, _command(model, _trainer(model)), args[1:]
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the model's name first."""
+        return super().parse_args(ctx, model_first(args, self.list_commands(ctx)))
+
+
+app = typer.Typer(
+    cls=TrainGroup,
+    help="Fine-tune the generator on photos of a person, or train any model on face data.",
+    no_args_is_help=True,
+)
+
+
+@app.callback()
+def _train() -> None:
+    """Fine-tune the generator on photos of a person, or train any model on face data."""
+
+
+def model_first(args: list[str], known: list[str]) -> list[str]:
+    """Arguments with the model's name in front: that of `--model`, else the default's."""
+    if not args or args[0] in known or args[0] in ("-h", "--help"):
+        return args
+    left, name = [], models.DEFAULT
+    rest = iter(args)
+    for word in rest:
+        if word == "--model":
+            name = next(rest, "")
+        elif word.startswith("--model="):
+            name = word.removeprefix("--model=")
+        else:
+            left.append(word)
+    return [models.model_named(name, "trainer").name, *left]
+
+
+def _command(model: Model, function: Callable[..., None]) -> Any:
+    own = typer.Typer(add_completion=False)
+    about = f"{model.summary[0].upper()}{model.summary[1:]}."
+    settings = {"help_option_names": ["-h", "--help"]}
+    own.command(model.name, help=about, context_settings=settings)(function)
+    return typer.main.get_command(own)
+
+
+def _nothing() -> None:
+    """Stands where only a name and a line of help are shown."""
+
+
+def _trainer(model: Model) -> Callable[..., None]:
+    """The function behind a model's command, its parameters being the model's settings."""
+    kind = resolve(model.settings)
+    parameters = list(_parameters(kind))
+
+    def train(data: Path, out: Path, device: str = "auto", **given: Any) -> None:
+        run = _run(model, data, out, device, given)
+        result(str(models.trainer_of(model.name)(_settings(model, kind, run, given), run)))
+
+    fixed: dict[str, tuple[Any, Any]] = {"data": (Data, Parameter.empty), "out": (Out, Path("run"))}
+    if model.network:
+        fixed |= {
+            "resume": (Resume, False), "init": (Init, None), "tensorboard": (TensorBoard, False),
+            "device": (options.Device, "auto"),
+        }  # fmt: skip
+    signature = [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        for name, (annotation, default) in fixed.items()
+    ]
+    train.__signature__ = Signature([*signature, *parameters])  # type: ignore[attr-defined]
+    train.__annotations__ = {p.name: p.annotation for p in [*signature, *parameters]}
+    return train
+
+
+def _parameters(kind: type) -> Iterator[Parameter]:
+    """An option for every field of a settings class that has a rule."""
+    from memegen.training.settings import rules_of
+
+    hints, by_name = get_type_hints(kind), {f.name: f for f in fields(kind)}
+    for name, rule in rules_of(kind).items():
+        typed = rule.kind or hints[name]
+        flag = _flag(name, rule)
+        about = rule.about[0].upper() + rule.about[1:] + _usual(by_name[name])
+        if typed is bool:
+            yes_no = f"{flag}/--no-{flag.removeprefix('--')}"
+            option = typer.Option(yes_no, help=f"{about}.", show_default=False)
+        else:
+            option = typer.Option(flag, help=f"{about}.", show_default=False)
+        annotation = Annotated[typed | None, option]  # type: ignore[valid-type]
+        yield Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+def _flag(name: str, rule: Rule) -> str:
+    return "--" + (rule.option or name).replace("_", "-")
+
+
+def _usual(field: Field[Any]) -> str:
+    """What a help text says of a default."""
+    usual = field.default
+    if usual is MISSING or usual in (None, "", math.inf):
+        return ""
+    if isinstance(usual, bool):
+        return f" ({'on' if usual else 'off'})"
+    return f" ({usual:g})" if isinstance(usual, float) else f" ({usual})"
+
+
+def _run(model: Model, data: Path, out: Path, device: str, given: Mapping[str, Any]) -> Run:
+    """Where to read and write; whatever can be refused before all data is read is refused."""
+    from memegen.facedata.shards import is_shards
+    from memegen.training.processes import started
+    from memegen.training.run import Run
+
     if not data.exists():
         raise UsageError(f"{data}: no such folder or clip")
-    check_writable(out / "log.jsonl")  # now, not after all data is read
-    from memegen.facedata.shards import is_shards
-
-    photos = not is_shards(data)
-    if photos and model not in FROM_PHOTOS:
-        raise UsageError(f"{data}: no labels.npz in this folder; --model {model} needs shards")
-    if max_minutes is not None and not max_minutes > 0:
-        raise UsageError(f"--max-minutes {max_minutes:g}: must be more than 0")
-    for name, least, count in (("--steps", 1, steps), ("--batch", 1, batch), ("--seed", 0, seed)):
-        if count is not None and count < least:
-            raise UsageError(f"{name} must be at least {least}")
-    if seed >= 2**63:
-        raise UsageError("--seed must be less than 2 to the power of 63")
-    if lr is not None and not 0 < lr < math.inf:
-        raise UsageError(f"--lr {lr:g}: must be more than 0")
-    for name, share in {"--au-weight": au_weight, "--augment": augment}.items():
-        if share is not None and not 0 <= share < math.inf:
-            raise UsageError(f"{name} {share:g}: must be 0 or more")
-    if size is not None and size not in SIZES:
-        raise UsageError(f"--size {size}: must be {' or '.join(map(str, SIZES))}")
-    given = {
-        "--steps": steps,
-        "--init": init,
-        "--lr": lr,
-        "--au-weight": au_weight,
-        "--emphasis": emphasis,
-        "--augment": augment,
-        "--resume": resume or None,
-        "--critic-from": critic_from,
-        "--max-minutes": max_minutes,
-        "--size": size,
-        "--batch": batch,
-        "--source": source,
-        "--compile": compiled or None,
-        "--tensorboard": tensorboard or None,
-        "--judge": judge,
-    }
-    for option, value in given.items():
-        if value is not None and option not in USED[model]:
-            raise UsageError(f"{option} means nothing for --model {model}")
+    check_writable(out / "log.jsonl")
+    if not is_shards(data) and not model.from_photos:
+        raise UsageError(f"{data}: no labels.npz in this folder; {model.name} needs shards")
+    resume, init = bool(given.get("resume")), given.get("init")
     if resume and init is not None:
         raise UsageError("--resume goes on from the checkpoint in --out; --init begins anew")
-    if init is not None:
-        weights.load(init, model)  # now, not after all data is read
-    from memegen.training.processes import started
-
-    if model != "ganimation" and started() > 1:
-        raise UsageError(f"several processes train --model ganimation; --model {model} takes one")
-    if model == "anatomy":
-        from memegen.training import anatomy
-
-        for name, errors in anatomy.train(data, out).items():
-            line = "  ".join(f"{region} {value:.4f}" for region, value in errors.items())
-            say(f"{name:14}{line}")
-        result(str(out / "anatomy.safetensors"))
-        return
-    if model == "appearance":
-        from memegen.training import appearance
-
-        for name, figures in appearance.train(data, out, log=say).items():
-            line = "  ".join(f"{figure} {value:.3f}" for figure, value in figures.items())
-            say(f"{name:18}{line}")
-        result(str(out / "appearance.safetensors"))
-        return
-    if model == "mouth":
-        from memegen.training import mouth
-
-        for name, value in mouth.train(data, out).items():
-            say(f"{name:18}{value:.3f}")
-        result(str(out / "mouth.safetensors"))
-        return
-    if model == "reach":
-        from memegen.training import reach
-
-        result(str(reach.train(data, out, steps or 60, say, judge)))
-        return
+    if init is None and model.shipped and model.from_photos and not resume and not is_shards(data):
+        init = model.name  # tens of photos mend weights, they make none
+    elif init is not None:
+        weights.load(init, model.name)
+    if started() > 1 and not model.distributed:
+        able = " or ".join(m.name for m in models_with("distributed"))
+        raise UsageError(f"several processes train {able}; {model.name} takes one")
+    if not model.network:
+        return Run(data, out, log=say)
     import torch
 
     from memegen.devices import device_named
 
     where = torch.device(device_named(device))
-    chosen: dict[str, Any] = {
-        "seed": seed,
-        "steps": steps,
-        "lr": lr,
-        "au_weight": au_weight,
-        "batch": batch,
-    }
-    chosen |= {"critic_from": critic_from, "max_minutes": max_minutes, "source": source}
-    changed = {n: value for n, value in chosen.items() if value is not None}
-    if model == "anatomical":
-        from memegen.training import generator
+    return Run(data, out, where, resume, init, bool(given.get("tensorboard")), say)
 
-        usual = generator.fine_tuning() if photos else generator.GeneratorTraining()
-        begin = init or (DEFAULT_MODEL if photos and not resume else None)
-        settings = replace(usual, **changed)
-        path = generator.train(data, out, settings, where, resume, begin, say, tensorboard)
-    elif model == "ganimation":
-        from memegen.training import ganimation
 
-        if source is not None and source not in ganimation.SOURCES:
-            known = ", ".join(ganimation.SOURCES)
-            raise UsageError(f"--source {source}: unknown (known: {known})")
-        plan = ganimation.GanimationTraining(compile=compiled).for_size(size or SIZES[0])
-        plan = replace(plan, **changed)
-        path = ganimation.train(data, out, plan, where, resume, init, say, tensorboard)
-    else:
-        from memegen.training import perception
+def _settings(model: Model, kind: type, run: Run, given: Mapping[str, Any]) -> Any:
+    """The model's settings with what was given on the command line."""
+    from memegen.facedata.shards import is_shards
+    from memegen.training.settings import checked, rules_of
 
-        wanted = replace(perception.PerceptionTraining(), **changed)
-        if emphasis is not None:
-            more = aus.parse_factors(emphasis, "--emphasis", 20)
-            wanted = replace(wanted, emphasis=more)
-        if augment is not None:
-            wanted = replace(wanted, augment=wanted.augment.scaled(augment))
-        path = perception.train(data, out, wanted, where, resume, init, say, tensorboard)
-    result(str(path))
+    usual = kind() if is_shards(run.data) else getattr(kind, "for_photos", kind)()
+    changed = {}
+    for name, rule in rules_of(kind).items():
+        if given.get(name) is not None:
+            value = given[name]
+            changed[name] = rule.parse(value) if rule.parse else value
+    settings = replace(usual, **changed)
+    checked(settings)
+    return settings

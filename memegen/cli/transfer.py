@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from memegen import aus
+from memegen import aus, models
 from memegen.cli import options
 from memegen.cli.clips import Changes, face_number, is_clip, job_of, suffix_of, write_clip
 from memegen.cli.console import photo_at, progress, result, say
 from memegen.errors import UsageError
 from memegen.files import check_writable, fitting, write_text
-from memegen.weights import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from memegen.arrays import Array
@@ -99,7 +98,7 @@ def transfer(
         Path | None, typer.Option("--save-recipe", help="Also write it as a recipe, a .yaml.")
     ] = None,
     fmt: options.Format = None,
-    model: options.Model = DEFAULT_MODEL,
+    model: options.Model = models.DEFAULT,
     device: options.Device = "auto",
     verbose: Annotated[
         bool, typer.Option("--verbose", help="Say which frames changes are counted from.")

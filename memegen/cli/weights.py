@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from memegen import models
 from memegen.cli.console import result, say
 from memegen.errors import UsageError, WeightsError, nearest
 from memegen.files import check_writable
@@ -20,10 +21,6 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 FORMATS = ("onnx", "safetensors")
-FURTHER = (
-    "ganimation",
-    "ganimation-critic",
-)  # architectures of runs, beside those that are shipped
 _LONG = 100  # characters of a value beyond which `info` shows its beginning
 
 
@@ -41,7 +38,7 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
         raise WeightsError(f"{folder}: no weights in this folder (reinstall memegen)")
     for one in found:
         size = f"{one.numbers / 1e6:.2f} M numbers, {one.bytes / 1e6:.1f} MB"
-        default = "  (the default --model)" if one.path.stem == weights.DEFAULT_MODEL else ""
+        default = "  (the default --model)" if one.path.stem == models.DEFAULT else ""
         result(f"{one.path.stem:14}{one.architecture:14}{size}{default}")
 
 
@@ -55,7 +52,7 @@ def info(
     """What a weights file says of itself: network, sizes, action units, data, licence."""
     from memegen import weights
 
-    path = weights.in_run(name, (*weights.SHIPPED, *FURTHER))
+    path = weights.in_run(name, models.MODELS)
     path = path if path.is_file() else weights.find(str(path))
     one = weights.about(path)
     if as_json:
@@ -104,7 +101,7 @@ def import_(
     found = convert(read_checkpoint(file), size, str(file))
     name = "ganimation" if found.kind == "generator" else "ganimation-critic"
     weights.save(
-        path, found.network.state_dict(), name, found.config.sizes(), half=False,
+        path, found.network.state_dict(), name, found.config, half=False,
         source=file.name,
     )  # fmt: skip
     c = found.config

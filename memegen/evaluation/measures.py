@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from memegen.arrays import LUMA, Array
-from memegen.geometry.flow import Box
+from memegen.geometry.box import Box
 from memegen.geometry.outline import fill, smooth_ring
 from memegen.geometry.topology import (
     EYE_CORNERS,

@@ -11,10 +11,10 @@ import torch
 
 from memegen import aus
 from memegen.arrays import Array, Mask, Picture
-from memegen.facedata.labels import action_units, load_basis
-from memegen.facedata.shards import FaceLabels, load_labels, read_crops
+from memegen.facedata.dataset import FaceDataset
+from memegen.facedata.shards import FaceLabels
 from memegen.faces.align import Alignment
-from memegen.geometry.shape import angles_of, iod
+from memegen.geometry.shape import IRIS_CENTRES, angles_of, iod
 from memegen.geometry.topology import REGIONS
 from memegen.perception.perceive import Perceiver
 
@@ -28,19 +28,18 @@ def evaluate(data: Path, name: str = "perception") -> Report:
     Pearson correlations with the labels, pose figures mean absolute degrees. `several looks` is
     what a photo gets: ten, of five slightly different crops and their mirror images, averaged.
     """
-    labels, basis = load_labels(data), load_basis(data)
-    truth = action_units(labels, basis)
-    held_out = labels.is_val
-    truth, labels = truth[held_out], labels.take(held_out)
+    faces = FaceDataset.load(data)
+    held_out = np.flatnonzero(faces.split(val=True))
+    truth, labels = faces.units[held_out], faces.labels.take(held_out)
     perceiver = Perceiver(name)
-    crops = read_crops(data, labels.ids, perceiver.network.config.size)
+    crops = faces.crops(held_out, perceiver.network.config.size)
     points, units, angles = _predict(perceiver, crops)
     looked = _looked(perceiver, crops)
     miss = (points - labels.landmarks) / iod(labels.landmarks)[:, None, None]
     flat, deep = np.linalg.norm(miss[..., :2], axis=-1), np.linalg.norm(miss, axis=-1)
     landmarks = {"all": float(flat.mean()), "all, 3-D": float(deep.mean())}
     landmarks |= {region: float(flat[:, list(rows)].mean()) for region, rows in REGIONS.items()}
-    landmarks |= {"irises": float(flat[:, [468, 473]].mean())}
+    landmarks |= {"irises": float(flat[:, list(IRIS_CENTRES)].mean())}
     pose = np.abs(angles - angles_of(labels.rotation))
     by_axis = dict(zip(("turn", "nod", "tilt"), pose.mean(0).tolist(), strict=True))
     return {

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from memegen import aus
 from memegen.arrays import Array
@@ -14,7 +13,6 @@ from memegen.facedata.shards import load_labels, read_crops
 from memegen.generators import Scene, generator_named
 from memegen.geometry.anatomy import Anatomy, load_anatomy
 from memegen.geometry.motion import FaceMotion
-from memegen.perception.network import Perceived
 from memegen.perception.perceive import Perceiver
 
 SIDE = 256  # pixels of the crops that are animated
@@ -45,7 +43,7 @@ def evaluate(
     reached: dict[str, list[float]] = {}
     drift: dict[str, list[float]] = {}
     for crop in crops:
-        landmarks, own = _look(perceiver, crop[None].astype(np.float32))
+        landmarks, own = perceiver.of_crops(crop[None])
         scene = Scene(
             crop,
             np.array([[SIDE, 0, 0], [0, SIDE, 0]], np.float32),
@@ -59,7 +57,7 @@ def evaluate(
             columns = [aus.INDEX[c] for c in names]
             targets = _asked(own[0], columns)
             painted = np.stack(list(painter.paint(targets)))
-            _, seen = _look(perceiver, painted)
+            _, seen = perceiver.of_crops(painted)
             change = seen - own
             asked.setdefault(au.name, []).extend((targets - own)[:, columns].mean(1) * 5)
             reached.setdefault(au.name, []).extend(_signed(change, names) * 5)
@@ -90,18 +88,6 @@ def _signed(change: Array, names: tuple[str, ...]) -> Array:
     if names == ("AU27",):  # labels call a jaw AU26 up to 0.6 open, and AU27 what goes beyond
         return values + change[:, aus.INDEX["AU26"]] * JAW_AT_AU26
     return values
-
-
-def _look(perceiver: Perceiver, pictures: Array) -> tuple[Array, Array]:
-    """(T, H, W, 3) 0..255 aligned crops to landmarks (T, 478, 3) and channels (T, K)."""
-    size = perceiver.network.config.size
-    crops = torch.from_numpy(pictures[..., :3]).permute(0, 3, 1, 2).float() / 255
-    crops = torch.nn.functional.interpolate(crops, (size, size), mode="bilinear", antialias=True)
-    with torch.inference_mode():
-        said: Perceived = perceiver.network(crops)
-    units = np.clip(said.action_units.numpy(), 0, 1)
-    aus.set_head_and_gaze(units, said.angles.numpy(), aus.gaze_degrees(units))
-    return said.landmarks.numpy(), units
 
 
 def _fit(asked: list[float], reached: list[float], drift: list[float]) -> dict[str, float]:

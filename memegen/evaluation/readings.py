@@ -16,7 +16,7 @@ from memegen.arrays import Array
 from memegen.facedata.labels import JAW_AT_AU26
 from memegen.facedata.teachers import Sighting
 from memegen.geometry.anatomy import Anatomy
-from memegen.geometry.shape import fit_pose
+from memegen.geometry.shape import MESH_POINTS, fit_pose
 from memegen.geometry.topology import EYE_CORNERS, EYE_LEFT, EYE_RIGHT, LIPS_INNER, LIPS_OUTER
 
 LIPS = list(LIPS_OUTER + LIPS_INNER)
@@ -114,7 +114,7 @@ LANDMARKS: dict[int, Callable[[Array], Array]] = {
 def face_shape(landmarks: Array, anatomy: Anatomy) -> Array:
     """(..., 478, 3) landmarks to (..., 468, 3) in the head's frame, IOD: pose and size gone."""
     pose = fit_pose(landmarks, anatomy.canonical, anatomy.rigid_weights)
-    return pose.to_face(landmarks[..., :468, :])
+    return pose.to_face(landmarks[..., :MESH_POINTS, :])
 
 
 def raw_values(scores: Mapping[str, Array], shape: Array) -> dict[int, Array]:

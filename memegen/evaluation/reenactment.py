@@ -15,6 +15,7 @@ from memegen.errors import MemegenError, UsageError
 from memegen.evaluation.measures import absolute, mean_over, regions, structure
 from memegen.evaluation.subjects import looked_at
 from memegen.faces.align import Alignment
+from memegen.geometry.shape import MESH_POINTS, iod
 from memegen.perception.perceive import Perceiver, read_crop
 from memegen.performance.clip import open_clip, read_clip
 from memegen.performance.drive import Driving, track_of
@@ -135,8 +136,8 @@ def _compared(
     said = [
         perceiver.see(frame, place)[0] for frame, place in zip((picture, real), places, strict=True)
     ]
-    gap = np.linalg.norm(said[1][473, :2] - said[1][468, :2])
-    distance = float(np.linalg.norm((said[0] - said[1])[:468, :2], axis=1).mean() / gap)
+    gap = float(iod(said[1]))
+    distance = float(np.linalg.norm((said[0] - said[1])[:MESH_POINTS, :2], axis=1).mean() / gap)
     mine, true = (_crop(frame, place) for frame, place in zip((picture, real), places, strict=True))
     face = 1 - regions(said[1], CROP)["background"]
     return (

@@ -10,7 +10,7 @@ import torch
 from memegen.arrays import LUMA, Array
 from memegen.generators.inpaint import gaussian
 from memegen.geometry.anatomy import load_anatomy
-from memegen.geometry.flow import Box
+from memegen.geometry.box import Box
 from memegen.geometry.outline import fill, smooth_ring
 from memegen.geometry.topology import (
     BROW_LEFT,

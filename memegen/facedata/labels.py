@@ -13,7 +13,7 @@ from memegen.arrays import Array, Integers
 from memegen.errors import UsageError
 from memegen.facedata.shards import FaceLabels
 from memegen.geometry.blendshapes import AU_TO_SHAPES, mixing_matrix
-from memegen.geometry.shape import angles_of, fit_pose
+from memegen.geometry.shape import MESH_POINTS, angles_of, fit_pose
 
 # AUs whose blendshape score is near zero on every face: read from the landmarks instead.
 PROJECTED = (5, 6, 9, 15, 34)
@@ -67,7 +67,7 @@ def load_basis(folder: Path) -> IctBasis:
 def face_shapes(labels: FaceLabels, basis: IctBasis) -> Array:
     """(N, 468, 3) landmarks freed of pose and scale, in face coordinates (IOD)."""
     pose = fit_pose(labels.landmarks, basis.canonical, basis.rigid_weights)
-    return pose.to_face(labels.landmarks[:, :468])
+    return pose.to_face(labels.landmarks[:, :MESH_POINTS])
 
 
 def action_units(labels: FaceLabels, basis: IctBasis) -> Array:

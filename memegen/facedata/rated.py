@@ -20,9 +20,9 @@ from PIL import Image
 from memegen import aus
 from memegen.arrays import Array, Picture
 from memegen.errors import MemegenError, UsageError
-from memegen.facedata.labels import action_units, load_basis
+from memegen.facedata.dataset import FaceDataset
 from memegen.facedata.photos import FEWEST, held_out_of, label, pictures_under
-from memegen.facedata.shards import is_shards, load_labels, read_jpegs
+from memegen.facedata.shards import is_shards
 from memegen.photo import picture_suffixes
 
 SMALLEST = 32  # pixels
@@ -114,13 +114,13 @@ def _cut_out(
 
 
 def _of_shards(data: Path) -> Rated:
-    labels = load_labels(data)
-    units = aus.to_openface(action_units(labels, load_basis(data))) / aus.MAX_INTENSITY
+    faces = FaceDataset.load(data)
+    units = aus.to_openface(faces.units) / aus.MAX_INTENSITY
     parts = []
-    for kept in (~labels.is_val, labels.is_val):
-        part = labels.take(kept)
-        names, files = [str(i) for i in part.ids], list(read_jpegs(data, part))
-        parts.append(RatedPictures(names, [*files], units[kept].astype(np.float32)))
+    for val in (False, True):
+        rows = np.flatnonzero(faces.split(val))
+        names = [str(i) for i in faces.labels.ids[rows]]
+        parts.append(RatedPictures(names, [*faces.jpegs(rows)], units[rows].astype(np.float32)))
     return Rated(*parts)
 
 

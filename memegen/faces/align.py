@@ -17,6 +17,8 @@ from memegen.geometry.shape import LEFT_IRIS, RIGHT_IRIS
 EYE_CENTRE = np.array([0.5, 0.40], np.float32)
 IOD_IN_CROP = 0.27
 EYE_TO_MOUTH_SHARE = 0.95
+# What weights files say of the crops that they take.
+CROP = f"eyes ({EYE_CENTRE[0]:.1f}, {EYE_CENTRE[1]:.2f}), IOD {IOD_IN_CROP}"
 _MOUTH_CORNERS = (61, 291)
 TILTED = 60.0  # degrees: heads that are turned farther in the picture lie, others are tilted
 _QUARTER = np.array([[0, 1], [-1, 0]], np.float32)  # anticlockwise, y down

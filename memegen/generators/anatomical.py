@@ -12,12 +12,10 @@ from torch import Tensor
 from memegen import weights
 from memegen.arrays import Array
 from memegen.devices import has_halves
-from memegen.errors import WeightsError
 from memegen.generators.base import Scene
 from memegen.generators.compose import compose_low, enlarge
 from memegen.generators.mesh import MeshGenerator, MeshPainter, Moved
 from memegen.generators.network import (
-    GeneratorConfig,
     GeneratorNet,
     Painted,
     condition_of,
@@ -47,13 +45,8 @@ class AnatomicalGenerator:
     def __init__(self, device: str = "cpu", file: str = "anatomical") -> None:
         self._device = torch.device(device)
         self._mesh = MeshGenerator(device)
-        found = weights.load(file, "anatomical")
-        try:
-            self.network = GeneratorNet(GeneratorConfig.of(found.config))
-        except (TypeError, KeyError) as error:
-            raise WeightsError(f"{found.path}: unknown network sizes ({error})") from None
-        weights.load_state(self.network, found)
-        self.network.eval().to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network: GeneratorNet = weights.load_network(file, self.name)[0]
+        self.network.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def prepare(self, scene: Scene) -> AnatomicalPainter:
         """See Generator.prepare."""
@@ -163,7 +156,7 @@ def put_together(
     """
     for looked in looks:
         box, part = compose_low(picture, looked.affine, looked.seen, looked.painted, peak)
-        if min(box.size) > 0:
+        if min(box.shape) > 0:
             picture = picture if in_place else picture.clone()
             picture[:, :, box.top : box.bottom, box.left : box.right] = part
     return picture

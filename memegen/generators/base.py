@@ -10,7 +10,8 @@ import numpy as np
 
 from memegen.arrays import Array, Picture
 from memegen.faces.align import Alignment
-from memegen.geometry.flow import Box, ring_points
+from memegen.geometry.box import Box
+from memegen.geometry.flow import ring_points
 from memegen.geometry.motion import FaceMotion
 from memegen.tracks import Detail
 

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from memegen.generators.network import Painted
 from memegen.generators.windows import pixel_positions, spacing_of, window_box
-from memegen.geometry.flow import Box
+from memegen.geometry.box import Box
 from memegen.geometry.sampling import magnify, sample_images
 
 
@@ -69,7 +69,7 @@ def enlarge(window: Tensor, affine: Tensor, box: Box) -> Tensor:
     """
     step = max(1, int(spacing_of(affine, window.shape[-1])))
     where = (pixel_positions(affine, box, step) + 1) * (window.shape[-1] / 2)
-    return magnify(sample_images(window, where, "zeros"), step, *box.size)
+    return magnify(sample_images(window, where, "zeros"), step, *box.shape)
 
 
 def shift(window: Tensor, residual: Tensor) -> Tensor:

@@ -20,11 +20,13 @@ from memegen.arrays import LUMA, Array, Integers
 from memegen.generators.furrows import FOREHEAD, draw_furrows, fold_share, raised
 from memegen.geometry.anatomy import Anatomy
 from memegen.geometry.appearance import FLOOR, AppearanceBasis
-from memegen.geometry.flow import Box, ring_points, ring_triangles
+from memegen.geometry.box import Box
+from memegen.geometry.flow import ring_points, ring_triangles
 from memegen.geometry.motion import FaceMotion
 from memegen.geometry.raster import barycentric_planes, rasterize, source_positions
 from memegen.geometry.sampling import magnify, sample_images
 from memegen.geometry.shape import MESH_POINTS
+from memegen.geometry.shape import iod as iod_of
 from memegen.geometry.topology import LIP_CORNERS, LIPS_OUTER
 from memegen.geometry.unwrap import HEIGHT, WIDTH, sides, texture_points
 
@@ -71,11 +73,11 @@ class CreaseLayer:
     ) -> None:
         self._picture, self._basis, self._motion = picture, basis, motion
         self._box = Box.around(points[:MESH_POINTS, :2], 1, *picture.shape[2:])
-        self._visible = min(self._box.size) > 3
+        self._visible = min(self._box.shape) > 3
         if not self._visible:
             return
         self._skin(points, motion.anatomy, cell)
-        iod = float(np.linalg.norm(points[473, :2] - points[468, :2]))
+        iod = float(iod_of(points))
         rows, columns = self._box.slices
         view = picture[:, :3, rows, columns]
         lines = lines_of(view, LINES * iod)[0]
@@ -107,7 +109,7 @@ class CreaseLayer:
 
         Rings around face and texture carry positions on beyond: the face's edge must not be a jump.
         """
-        rows, columns = (-(-length // cell) for length in self._box.size)
+        rows, columns = (-(-length // cell) for length in self._box.shape)
         texture = texture_points(anatomy.canonical)
         source = torch.from_numpy(np.concatenate([texture, ring_points(texture)]))[None]
         corner = np.array([self._box.left, self._box.top], np.float32)
@@ -125,7 +127,7 @@ class CreaseLayer:
         outside = (index < 0)[..., None]
         where = torch.where(outside, (4 * away.sign() + 1) * size / 2, where).float()
         device = self._picture.device
-        at_pixels = magnify(where.permute(0, 3, 1, 2), cell, *self._box.size)
+        at_pixels = magnify(where.permute(0, 3, 1, 2), cell, *self._box.shape)
         self._at = at_pixels.permute(0, 2, 3, 1).contiguous().to(device)
         steady = torch.from_numpy(eroded(self._basis.skin, OFF_BROWS))[None, None]
         steady = sample_images(steady, where, "zeros")[0, 0]
@@ -146,7 +148,7 @@ class CreaseLayer:
         anatomy = self._motion.anatomy
         moves = anatomy.displacement(np.concatenate([own[None], targets]))
         strain = self._strained.read(self._strain(moves[1:] - moves[0]).to(device))
-        strain = magnify(strain, self._cell, *self._box.size)
+        strain = magnify(strain, self._cell, *self._box.shape)
         opened = torch.from_numpy(self._opened(targets, moves[0])).to(device)
         creased = self._picture.repeat(frames, 1, 1, 1)
         # Frame by frame: what follows is bound by memory, and one frame fits into a cache.

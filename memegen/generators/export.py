@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from memegen import aus, weights
 from memegen.errors import UsageError, WeightsError
 from memegen.files import written_whole
-from memegen.generators.ganimation import UNITS, GanimationConfig, GanimationNet
-from memegen.generators.network import FLOW, GeneratorConfig, GeneratorNet, WindowNet
-from memegen.perception.network import PerceptionConfig, PerceptionNet
+from memegen.generators.ganimation import UNITS, GanimationNet
+from memegen.generators.network import FLOW, GeneratorNet, WindowNet
+from memegen.models import MODELS, resolve
+from memegen.perception.network import PerceptionNet
 
 OPSET = 18
 _CHANNELS = " ".join(aus.CHANNELS)
@@ -61,20 +62,17 @@ class Seen(nn.Module):
 def networks_of(file: Path) -> list[Exported]:
     """What a weights file holds. Raises WeightsError for one that cannot be exported."""
     architecture = weights.architecture_of(file)
-    make = {"ganimation": _ganimation, "anatomical": _anatomical, "perception": _perception}
-    if architecture not in make:
+    model = MODELS.get(architecture)
+    if model is None or not model.exporter:
         raise WeightsError(f"{file}: weights for '{architecture}' are no network")
-    found = weights.load(str(file), architecture)
-    try:
-        return make[architecture](found)
-    except TypeError as error:
-        raise WeightsError(f"{file}: unknown network sizes ({error})") from None
+    network, _ = weights.load_network(str(file), architecture)
+    found: list[Exported] = resolve(model.exporter)(network)
+    return found
 
 
-def _ganimation(found: weights.Weights) -> list[Exported]:
-    config = GanimationConfig(**found.config)
-    network = GanimationNet(config)
-    weights.load_state(network, found)
+def ganimation_networks(network: GanimationNet) -> list[Exported]:
+    """The generator."""
+    config = network.config
     side = config.size
     inputs = {"photo": torch.rand(2, 3, side, side) * 2 - 1, "units": torch.rand(2, config.units)}
     named = config.units == len(aus.OPENFACE)
@@ -86,10 +84,8 @@ def _ganimation(found: weights.Weights) -> list[Exported]:
     return [Exported("", network, inputs, ("attention", "colour"), about)]
 
 
-def _anatomical(found: weights.Weights) -> list[Exported]:
-    config = GeneratorConfig.of(found.config)
-    network = GeneratorNet(config)
-    weights.load_state(network, found)
+def anatomical_networks(network: GeneratorNet) -> list[Exported]:
+    """One network for each kind of window."""
     net = network.mouth
     side, seen = net.config.side, 3 + net.config.masks
     inputs = {
@@ -108,11 +104,10 @@ def _anatomical(found: weights.Weights) -> list[Exported]:
     return [Exported("mouth", OneWindow(net), inputs, outputs, about)]
 
 
-def _perception(found: weights.Weights) -> list[Exported]:
-    config = PerceptionConfig(**found.config)
-    network = PerceptionNet(config)
-    weights.load_state(network, found)
-    inputs = {"crops": torch.rand(2, 3, config.size, config.size)}
+def perception_networks(network: PerceptionNet) -> list[Exported]:
+    """The whole of it."""
+    size = network.config.size
+    inputs = {"crops": torch.rand(2, 3, size, size)}
     about = {
         "crops": "RGB 0..1; eyes at (0.5, 0.40), their distance 0.27 of the side",
         "landmarks": "MediaPipe's 478 points in crop units",

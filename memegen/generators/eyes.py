@@ -8,7 +8,7 @@ from memegen.arrays import Array, Mask
 from memegen.curves import smoothstep
 from memegen.generators.inpaint import fill_unknown, pixel_grid, soften
 from memegen.generators.lids import LUMA, LidLayer
-from memegen.geometry.flow import Box
+from memegen.geometry.box import Box
 from memegen.geometry.lids import LidCurves
 from memegen.geometry.outline import fill, opening, smooth_ring
 from memegen.geometry.sampling import sample
@@ -46,12 +46,12 @@ class EyeLayer:
         self.radius = float(
             np.clip(np.linalg.norm(iris[1:] - iris[0], axis=1).mean() / iod, *IRIS_RADIUS) * iod
         )
-        self.visible = min(self._box.size) > 3
+        self.visible = min(self._box.shape) > 3
         if not self.visible:
             return
         self._lid = LidLayer(picture, ring, lid, iod)
         patch = picture[self._box.slices]
-        x, y = pixel_grid(self._box.left, self._box.top, *self._box.size)
+        x, y = pixel_grid(self._box.left, self._box.top, *self._box.shape)
         seen = fill(smooth_ring(ring, EYE_CORNERS), self._box)
         clean = self._within(LASHES) > 0.9
         distance = np.hypot(x - self._iris[0], y - self._iris[1]) / self.radius
@@ -170,7 +170,7 @@ class EyeLayer:
         if not self.visible:
             return
         box = Box.around(ring, 2, *image.shape[:2])
-        if min(box.size) < 1:
+        if min(box.shape) < 1:
             return
         matrix, offset = head
         inverse = np.linalg.inv(matrix)
@@ -179,7 +179,7 @@ class EyeLayer:
         mask = fill(smooth_ring(ring, EYE_CORNERS), box)
         closing = self.closing(ring)
         if mask.max() > 0 and closing < 0.97:
-            x, y = pixel_grid(box.left, box.top, *box.size)
+            x, y = pixel_grid(box.left, box.top, *box.shape)
             px, py = x - offset[0], y - offset[1]
             u = inverse[0, 0] * px + inverse[0, 1] * py
             v = inverse[1, 0] * px + inverse[1, 1] * py

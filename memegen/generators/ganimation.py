@@ -7,8 +7,7 @@ attention A and colour C: `out = A * photo + (1 - A) * C`. It knows neither head
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -24,6 +23,7 @@ from memegen.generators.network import Painted
 from memegen.generators.windows import FACE, fade, place, read, to_pixels
 from memegen.tracks import Detail
 
+CRITIC_LAYERS = 6  # halvings of the critic, down to 2 px at 128 and 4 px at 256
 UNITS = "OpenFace's 17"  # order of the action units, as weights files name it
 _TOGETHER = 4  # frames painted at once
 _PEAK = 255.0
@@ -39,15 +39,6 @@ class GanimationConfig:
     blocks: int = 6  # residual blocks: 6 at 128 px, 9 at 256 px
     affine: bool = True  # whether instance norms have a gain and a shift
     biased: bool = False  # whether the convolutions before them have a bias
-
-    @property
-    def layers(self) -> int:
-        """Halvings of the critic, down to 2 px at 128 and 4 px at 256."""
-        return 6
-
-    def sizes(self) -> dict[str, Any]:
-        """JSON for a weights file."""
-        return asdict(self)
 
 
 class Residual(nn.Module):
@@ -130,12 +121,12 @@ class GanimationCritic(nn.Module):
         self.config = c = config or GanimationConfig()
         layers: list[nn.Module] = []
         before, width = 3, c.width
-        for _ in range(c.layers):
+        for _ in range(CRITIC_LAYERS):
             layers += [PatchConv2d(before, width, 4, 2, 1), nn.LeakyReLU(0.01)]
             before, width = width, 2 * width
         self.main = nn.Sequential(*layers)
         self.verdict = nn.Conv2d(before, 1, 3, padding=1, bias=False)
-        self.units = nn.Conv2d(before, c.units, c.size // 2**c.layers, bias=False)
+        self.units = nn.Conv2d(before, c.units, c.size // 2**CRITIC_LAYERS, bias=False)
 
     def forward(self, photo: Tensor) -> tuple[Tensor, Tensor]:
         """(B, 3, S, S) in -1..1 -> verdicts (B, 1, P, P), units (B, U)."""
@@ -155,18 +146,14 @@ class GanimationGenerator:
 
     def __init__(self, device: str = "cpu", file: str = "ganimation") -> None:
         self._device = torch.device(device)
-        found = weights.load(file, "ganimation")
-        try:
-            self.network = GanimationNet(GanimationConfig(**found.config))
-        except TypeError as error:
-            raise WeightsError(f"{found.path}: unknown network sizes ({error})") from None
+        self.network: GanimationNet
+        self.network, found = weights.load_network(file, self.name)
         if self.network.config.units != len(aus.OPENFACE):
             raise WeightsError(
                 f"{found.path}: drives {self.network.config.units} action units; "
                 f"only the {len(aus.OPENFACE)} of OpenFace can be asked for by name"
             )
-        weights.load_state(self.network, found)
-        self.network.eval().to(self._device)
+        self.network.to(self._device)
 
     def prepare(self, scene: Scene) -> GanimationPainter:
         """See Generator.prepare."""

@@ -21,7 +21,7 @@ from memegen.generators.mouth_light import LightSamples, MouthLight, light_of, l
 from memegen.generators.mouth_model import load_mouth
 from memegen.generators.mouth_poses import MouthPoses
 from memegen.generators.tone import Tone, tone_of
-from memegen.geometry.flow import Box
+from memegen.geometry.box import Box
 from memegen.geometry.topology import EYE_LEFT, EYE_RIGHT, LIPS_INNER
 
 # What is drawn into a mouth is so much softer than the edges of the eyes say (blur_of): with it,

@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from memegen.arrays import Array
 from memegen.curves import smoothstep
-from memegen.geometry.flow import Box
+from memegen.geometry.box import Box
 from memegen.geometry.lids import LidCurves
 
 # Lengths in IOD.
@@ -26,7 +26,7 @@ def draw_lashes(eye: LidCurves, box: Box, iod: float, fullness: float, blur: flo
     `eye` at rest; `iod` in pixels; `fullness` 0..1; `blur` the photo's own, standard deviation in
     pixels: a soft photo has soft lashes.
     """
-    height, width = box.size
+    height, width = box.shape
     size = (width * _SUPERSAMPLE, height * _SUPERSAMPLE)
     line, hairs = Image.new("L", size, 0), Image.new("L", size, 0)
     along = np.linspace(-0.05, 1, 40, dtype=np.float32)

@@ -16,7 +16,7 @@ from memegen.arrays import Array
 from memegen.curves import smoothstep
 from memegen.generators.inpaint import blur_of, fill_unknown, pixel_grid, soften
 from memegen.generators.lashes import draw_lashes
-from memegen.geometry.flow import Box
+from memegen.geometry.box import Box
 from memegen.geometry.lids import LidCurves
 from memegen.geometry.motion import CLOSED_LINE
 from memegen.geometry.outline import fill, smooth_ring
@@ -84,7 +84,7 @@ class LidLayer:
         )
         self._rest = LidCurves.of(ring, lid)
         self._room = self._fall(ring)
-        self.visible = min(self._box.size) > 3
+        self.visible = min(self._box.shape) > 3
         self._patch = picture[self._box.slices]
 
     @cached_property
@@ -94,7 +94,7 @@ class LidLayer:
         Colour, opacity of the skin and of the lashes (h, w, 5), and the lashes' colour (3,).
         """
         patch, ring, iod = self._patch, self._ring, self._iod
-        x, y = pixel_grid(self._box.left, self._box.top, *self._box.size)
+        x, y = pixel_grid(self._box.left, self._box.top, *self._box.shape)
         along, above = self._rest.axes.place(x, y)
         known = self._skin(patch, ring, along, above)
         skin = self._continue_skin(patch, known, along, above)
@@ -276,9 +276,9 @@ class LidLayer:
         )  # fmt: skip
         corners = corners + (ring - self._ring)[list(EYE_CORNERS)].mean(0)
         box = Box.around(corners @ matrix.T + offset, 0, *image.shape[:2])
-        if min(box.size) < 1:
+        if min(box.shape) < 1:
             return
-        x, y = pixel_grid(box.left, box.top, *box.size)
+        x, y = pixel_grid(box.left, box.top, *box.shape)
         px, py = x - offset[0], y - offset[1]
         u = inverse[0, 0] * px + inverse[0, 1] * py
         v = inverse[1, 0] * px + inverse[1, 1] * py

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from memegen import aus
 from memegen.arrays import Array
+from memegen.faces.align import IOD_IN_CROP
 from memegen.generators.base import Scene
 from memegen.generators.creases import CreaseLayer
 from memegen.generators.eyes import EyeLayer
@@ -21,7 +22,7 @@ from memegen.geometry.anatomy import compose_channels
 from memegen.geometry.appearance import load_appearance
 from memegen.geometry.flow import COARSE, DenseFlow, warp
 from memegen.geometry.outline import opening
-from memegen.geometry.shape import LEFT_IRIS, RIGHT_IRIS
+from memegen.geometry.shape import LEFT_IRIS, MESH_POINTS, RIGHT_IRIS
 from memegen.geometry.topology import (
     EYE_LEFT,
     EYE_RIGHT,
@@ -154,7 +155,7 @@ class MeshPainter:
         The skin of a closed lid is what lies between lashes and crease; were the lid's edge to
         take its own pixels along, lashes and liner would be smeared down over the eye.
         """
-        texture = np.repeat(self._rest_points[None, :468, :2], len(moved), 0)
+        texture = np.repeat(self._rest_points[None, :MESH_POINTS, :2], len(moved), 0)
         for side, ring, _, skin in _EYES:
             if side not in self._eyes:
                 continue
@@ -166,7 +167,7 @@ class MeshPainter:
         # Likewise lips that close over teeth: the very edge of a lip is partly tooth.
         inner, outer = list(LIPS_INNER), list(LIPS_OUTER)
         own_gap = opening(self._rest_points[inner, :2])
-        if own_gap > 0.02 * self._scene.unit * 0.27:  # an IOD is 0.27 of the crop
+        if own_gap > 0.02 * self._scene.unit * IOD_IN_CROP:
             outward = self._rest_points[outer, :2] - self._rest_points[inner, :2]
             for frame in range(len(moved)):
                 closing = np.clip(1 - opening(moved[frame][inner, :2]) / own_gap, 0, 1)

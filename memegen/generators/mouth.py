@@ -15,6 +15,7 @@ from memegen.generators.inpaint import (
     pixel_grid,
     soften,
 )
+from memegen.generators.mouth_dimensions import MOUTH
 from memegen.generators.mouth_layers import FRONT, Layer, jaw_shift, light_at, render
 from memegen.generators.mouth_light import LUMA, MouthLight
 from memegen.generators.mouth_model import (
@@ -25,7 +26,7 @@ from memegen.generators.mouth_model import (
     load_mouth,
 )
 from memegen.generators.mouth_poses import MouthPoses
-from memegen.geometry.flow import Box
+from memegen.geometry.box import Box
 from memegen.geometry.outline import fill, smooth_ring
 from memegen.geometry.sampling import sample
 from memegen.geometry.topology import LIP_CORNERS
@@ -64,6 +65,11 @@ TURNED, CORRIDOR, WIDER = (0.09, 0.27), 0.035, 0.4
 FRONT_MOST = 0.02  # between the depths of two surfaces: over which the nearer one wins
 
 
+# What is kept of the photo's own opening, channel by channel: its colours, continued beyond what
+# is sure; how sure they are; its colours as they are; where the opening is.
+CONTINUED, SURE, SHOWN, SEEN = slice(0, 3), slice(3, 4), slice(4, 7), slice(7, 8)
+
+
 @dataclass(frozen=True)
 class MouthFrame:
     """Where the mouth is: the middle of the closed lips, and how face axes lie in the photo."""
@@ -97,7 +103,7 @@ class MouthLayer:
     ) -> None:
         self._frame, self._light, self._ring = frame, light, ring
         self._more_blur = float(np.sqrt(max(blur**2 - SHARP**2, 0)))
-        self._box = Box.around(ring, 0.1 * frame.iod, *picture.shape[:2])
+        self._box = Box.around(ring, MOUTH.margin * frame.iod, *picture.shape[:2])
         self._patch = picture[self._box.slices]
         self._shared = shared
         seed = zlib.crc32(np.ascontiguousarray(self._patch, np.uint8).tobytes())
@@ -109,7 +115,7 @@ class MouthLayer:
         # IOD below the line of the closed lips
         self._edge = shared.edge if shared else self.model.fit.upper_edge
         self._like_own: Array | None = None
-        if min(self._box.size) > 3:
+        if min(self._box.shape) > 3:
             self._take_own()
 
     @property
@@ -121,14 +127,14 @@ class MouthLayer:
         """Keep what the photo itself shows in its opening, if it is open."""
         iod, ring, gap = self._frame.iod, self._ring, self._gap
         seen = fill(smooth_ring(ring, LIP_CORNERS), self._box)
-        least = max(1.5, OWN_GAP * iod)
+        least = max(MOUTH.least_gap, OWN_GAP * iod)
         is_open = smoothstep(least * (1 - OPENS), least * (1 + OPENS), np.array(gap))
         # Not the very edge, where the photo's lips shade its teeth: other lips will be elsewhere.
         inside = soften(seen, min(OWN_MARGIN * iod, OWN_SHARE * gap))
-        inside = smoothstep(0.6, 1.0, inside)
+        inside = smoothstep(*MOUTH.inside, inside)
         sure = inside * is_open
         self._shows_own = bool(sure.max() > 0)
-        patch = fill_unknown(self._patch, (inside > 0.4).astype(np.float32))
+        patch = fill_unknown(self._patch, (inside > MOUTH.known).astype(np.float32))
         self._own = np.concatenate(
             [patch, sure[..., None], self._patch, np.float32(seen[..., None] > 0)], -1
         )
@@ -139,24 +145,24 @@ class MouthLayer:
         if gap <= COLOUR_GAP[0] * iod:
             return
         # What is drawn beside it takes its colours on: the ratio of the two, smooth, continued.
-        x, y = pixel_grid(self._box.left, self._box.top, *self._box.size)
+        x, y = pixel_grid(self._box.left, self._box.top, *self._box.shape)
         drawn = self._drawn(
             x - self._frame.origin[0],
             y - self._frame.origin[1],
             np.zeros(2, np.float32),
             ring - self._frame.origin,
         )
-        known = sure * ((drawn.min(-1) > 12) & (self._patch @ LUMA > 12))
-        redder = np.log((self._patch[..., 0] + 4) / (self._patch[..., 1] + 4))
-        redder -= np.log((drawn[..., 0] + 4) / (drawn[..., 1] + 4))
+        known = sure * ((drawn.min(-1) > MOUTH.dark) & (self._patch @ LUMA > MOUTH.dark))
+        shown, made = self._patch + MOUTH.lift, drawn + MOUTH.lift
+        redder = np.log(shown[..., 0] / shown[..., 1]) - np.log(made[..., 0] / made[..., 1])
         known *= redder < ALIKE
         if known.max() <= 0:
             return
-        ratio = np.clip((self._patch + 4) / (drawn + 4), *LIKENESS)
-        weight = soften(known, 0.05 * iod)
-        even = np.stack([soften(ratio[..., k] * known, 0.05 * iod) for k in range(3)], -1)
+        ratio = np.clip(shown / made, *LIKENESS)
+        weight = soften(known, MOUTH.even * iod)
+        even = np.stack([soften(ratio[..., k] * known, MOUTH.even * iod) for k in range(3)], -1)
         even /= np.maximum(weight, 1e-3)[..., None]
-        near = np.clip(soften(known, 0.1 * iod) * 4, 0, 1)[..., None]
+        near = np.clip(soften(known, MOUTH.near * iod) * 4, 0, 1)[..., None]
         near *= smoothstep(*COLOUR_GAP, np.array(gap / iod))
         self._like_own = 1 + (fill_unknown(even, np.clip(weight * 4, 0, 1)) - 1) * near
 
@@ -168,16 +174,16 @@ class MouthLayer:
         """
         ring = self._ring
         top, bottom = ring[4:7].mean(0), ring[14:17].mean(0)
-        along = np.linspace(0.12, 0.95, max(6, round(2 * gap)))[:, None]
-        across = ring[6] - ring[4]
-        at = top + along[:, None] * (bottom - top) + np.linspace(-0.8, 0.8, 9)[:, None] * across
+        along = np.linspace(*MOUTH.fan, max(6, round(2 * gap)))[:, None]
+        aside = np.linspace(-MOUTH.fan_width, MOUTH.fan_width, MOUTH.fan_lines)[:, None]
+        at = top + along[:, None] * (bottom - top) + aside * (ring[6] - ring[4])
         x, y = (at[..., k].astype(np.float32) - (self._box.left, self._box.top)[k] for k in (0, 1))
         colour = np.median(sample(self._patch, x, y), 1)
         luma = colour @ LUMA
         pale = (luma > TOOTHLIKE * np.percentile(luma, 95)) & (
             colour[:, 0] < REDDEST * colour[:, 1]
         )
-        pale &= luma > 0.5 * float(self._light.tooth @ LUMA)
+        pale &= luma > MOUTH.pale * float(self._light.tooth @ LUMA)
         begun = np.flatnonzero(pale[: max(1, len(pale) // 3)])
         if not len(begun):
             return self.model.fit.upper_edge
@@ -194,7 +200,7 @@ class MouthLayer:
         the jaw has moved, in IOD (right, down).
         """
         box = Box.around(ring, 2, *image.shape[:2])
-        if min(box.size) < 1:
+        if min(box.shape) < 1:
             return
         mask = fill(smooth_ring(ring, LIP_CORNERS), box)
         drawn = mask.copy()
@@ -202,19 +208,19 @@ class MouthLayer:
             return
         matrix, offset = head
         inverse = np.linalg.inv(matrix).astype(np.float32)
-        x, y = pixel_grid(box.left, box.top, *box.size)
+        x, y = pixel_grid(box.left, box.top, *box.shape)
         rest_x = inverse[0, 0] * (x - offset[0]) + inverse[0, 1] * (y - offset[1])
         rest_y = inverse[1, 0] * (x - offset[0]) + inverse[1, 1] * (y - offset[1])
         sharp: Array | None = None
         kept: Array | None = None  # how far what the photo shows stays
         moved = float(np.abs(ring - self._ring).max())
-        loose = np.float32(min(1.0, moved / max(1.5, 0.01 * self._frame.iod)))
+        loose = np.float32(min(1.0, moved / max(MOUTH.least_gap, MOUTH.loose * self._frame.iod)))
         if self._own is not None and (self._shows_own or loose < 1):
             own = sample(self._own, rest_x - self._box.left, rest_y - self._box.top)
             kept = smoothstep(*self._strip, np.array(self._gap / max(_widest(ring), 1e-3)))
-            sharp = own[..., 7:] * (1 - loose) + own[..., 3:4] * loose
+            sharp = own[..., SEEN] * (1 - loose) + own[..., SURE] * loose
             sharp *= np.maximum(kept, 1 - loose)
-            pixels = own[..., 4:7] * (1 - loose) + own[..., :3] * loose
+            pixels = own[..., SHOWN] * (1 - loose) + own[..., CONTINUED] * loose
         if sharp is None or bool((sharp[..., 0] < 1)[mask > 0].any()):
             edges = (ring - offset) @ inverse.T - self._frame.origin
             colour = self._drawn(

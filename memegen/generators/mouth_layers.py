@@ -11,6 +11,7 @@ import torch
 from memegen.arrays import Array, Integers, Mask
 from memegen.curves import smoothstep
 from memegen.generators.inpaint import soften
+from memegen.generators.mouth_dimensions import MOUTH
 from memegen.generators.mouth_light import MouthLight
 from memegen.generators.mouth_model import (
     ANCHOR,
@@ -45,6 +46,10 @@ LOWER_MOLARS = 0.35  # share of light that cheeks and tongue keep from the lower
 LOWER_SHADE = 0.9  # light on lower teeth beside upper ones: lip and upper teeth shade them
 CREVICE, CREVICE_REACH = 6.5, 0.014  # darkening an IOD below the surroundings, their radius in IOD
 LIP_GUARD = 0.75  # least diffuse light: the mouth's walls throw light about
+
+
+# What a raster of the mouth holds at each pixel, channel by channel.
+NORMAL, FACE, SHADE, IS_TONGUE = slice(0, 3), slice(3, 6), slice(6, 7), slice(7, 8)
 
 
 @dataclass(frozen=True)
@@ -99,12 +104,13 @@ def render(
     seen = index.numpy() >= 0
     values, nearest = _interpolate(points, index, torch.from_numpy(triangles), attributes)
     colour, behind = _shade(model, values, nearest, seen, light, fine * iod)
+    is_tongue = values[..., IS_TONGUE][..., 0]
     # Gums end behind the last teeth: further back there is only the throat.
     # So do the last lower teeth, which a mouth wide open would show as a block with a square end.
-    is_gum = np.where(model.tooth[nearest] < 0, 1 - values[..., 7], 0)
-    cover = seen * (1 - is_gum * smoothstep(GUM_END, GUM_END + 0.2, behind))
+    is_gum = np.where(model.tooth[nearest] < 0, 1 - is_tongue, 0)
+    cover = seen * (1 - is_gum * smoothstep(GUM_END, GUM_END + MOUTH.gum_fade, behind))
     if not upper:
-        cover *= 1 - (1 - values[..., 7]) * smoothstep(*LOWER_END, behind)
+        cover *= 1 - (1 - is_tongue) * smoothstep(*LOWER_END, behind)
     flat = np.concatenate(
         [colour, np.ones_like(behind)[..., None], behind[..., None] ** FALLOFF], -1
     )
@@ -145,19 +151,21 @@ def _shade(
 ) -> tuple[Array, Array]:
     """Colour (H, W, 3) 0..255 in full light and depth behind the incisors (H, W), IOD.
 
-    values (H, W, 8): normal, face position, shade, tongue; iod: raster pixels.
+    values (H, W, 8): NORMAL, FACE, SHADE, IS_TONGUE; iod: raster pixels.
     """
-    normal = values[..., :3] / np.maximum(np.linalg.norm(values[..., :3], axis=-1), 1e-6)[..., None]
-    face, part = values[..., 3:6], model.part[nearest]
+    normal = values[..., NORMAL]
+    normal = normal / np.maximum(np.linalg.norm(normal, axis=-1), 1e-6)[..., None]
+    face, part = values[..., FACE], model.part[nearest]
     behind = np.maximum(FRONT - face[..., 2], 0)
-    colour = _albedo(model, part, model.tooth[nearest], face, values[..., 6:], light)
+    colour = _albedo(model, part, model.tooth[nearest], face, values, light)
     facing = np.clip((normal @ light.key + WRAP) / (1 + WRAP), 0, 1)
     diffuse = LIP_GUARD + (1 - LIP_GUARD) * facing / float((light.key[2] + WRAP) / (1 + WRAP))
-    rim = 0.72 + 0.28 * smoothstep(0.15, 0.75, normal[..., 2])  # what turns away sees teeth, no sky
+    least, more = MOUTH.rim_light
+    rim = least + more * smoothstep(*MOUTH.rim, normal[..., 2])
     # Crevices: deeper than the surroundings, within a radius.
     cover = np.maximum(soften(seen.astype(np.float32), CREVICE_REACH * iod), 1e-3)
     around = soften(face[..., 2] * seen, CREVICE_REACH * iod) / cover
-    crevice = np.exp(-CREVICE * np.clip(around - face[..., 2], 0, 0.08))
+    crevice = np.exp(-CREVICE * np.clip(around - face[..., 2], 0, MOUTH.deepest_crevice))
     half = light.key + np.array([0, 0, 1], np.float32)
     half /= np.linalg.norm(half)
     is_tooth = np.isin(part, (UPPER_TEETH, LOWER_TEETH))
@@ -171,11 +179,16 @@ def _shade(
 
 
 def _albedo(
-    model: MouthModel, part: Integers, tooth: Integers, face: Array, own: Array, light: MouthLight
+    model: MouthModel,
+    part: Integers,
+    tooth: Integers,
+    face: Array,
+    values: Array,
+    light: MouthLight,
 ) -> Array:
     """(H, W, 3) colours of enamel, gum and tongue in the face's light, 0..255.
 
-    own (H, W, 2): the tooth's own shade, and how far it is tongue.
+    values (H, W, 8): of which SHADE is the tooth's own.
     """
     grey = light.colour < 1
 
@@ -189,23 +202,25 @@ def _albedo(
     table[[UPPER_GUM, LOWER_GUM]] = tinted(GUM)
     table[TONGUE] = table[LOWER_GUM]
     table[UPPER_TEETH], table[LOWER_TEETH] = light.tooth, light.tooth * LOWER_SHADE
-    tongue = own[..., 1:]
-    colour = table[part] * own[..., :1]
+    tongue = values[..., IS_TONGUE]
+    colour = table[part] * values[..., SHADE]
     colour = colour + (tinted(model.fit.tongue) - colour) * tongue
     is_tooth = np.isin(part, (UPPER_TEETH, LOWER_TEETH))
     # Teeth are darker and yellower toward the gum, and canines all over.
     edge = np.where(part == UPPER_TEETH, ANCHOR[1] - model.fit.upper_edge, 0)
-    high = np.where(part == UPPER_TEETH, face[..., 1] - edge, 0.08)
-    neck = smoothstep(0.05, 0.19, high)[..., None]
+    high = np.where(part == UPPER_TEETH, face[..., 1] - edge, MOUTH.lower_neck)
+    neck = smoothstep(*MOUTH.neck, high)[..., None]
     enamel = 1 + (tinted(NECK) / light.tooth - 1) * neck
-    canine = np.isin(tooth, (5, 10, 21, 26))[..., None]
+    canine = np.isin(tooth, MOUTH.canines)[..., None]
     enamel = enamel * np.where(canine, tinted(CANINE) / light.tooth, 1)
-    aside = smoothstep(0.15, 0.5, FRONT - face[..., 2]) * (part == LOWER_TEETH)
+    aside = smoothstep(*MOUTH.molars, FRONT - face[..., 2]) * (part == LOWER_TEETH)
     enamel = enamel * (1 - LOWER_MOLARS * aside[..., None])
     colour = np.where(is_tooth[..., None], colour * enamel, colour)
     # The tongue: a groove along the middle, a matt, uneven back.
-    groove = 1 - 0.16 * np.exp(-((face[..., 0] / 0.022) ** 2))
-    bumps = 1 + 0.05 * np.sin(face[..., 0] * 173) * np.sin(face[..., 2] * 151 + face[..., 0] * 67)
+    groove = 1 - MOUTH.groove * np.exp(-((face[..., 0] / MOUTH.groove_width) ** 2))
+    across, back, skew = MOUTH.bump_waves
+    rows = np.sin(face[..., 2] * back + face[..., 0] * skew)
+    bumps = 1 + MOUTH.bumps * np.sin(face[..., 0] * across) * rows
     return (colour * (1 + ((groove * bumps)[..., None] - 1) * tongue)).astype(np.float32)
 
 

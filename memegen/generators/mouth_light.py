@@ -8,7 +8,7 @@ import numpy as np
 
 from memegen.arrays import Array, Mask
 from memegen.generators.mouth_model import MouthFit
-from memegen.geometry.flow import Box
+from memegen.geometry.box import Box
 from memegen.geometry.outline import fill
 from memegen.geometry.shape import LEFT_IRIS, RIGHT_IRIS
 from memegen.geometry.topology import EYE_LEFT, EYE_RIGHT, FACE_OVAL, LIPS_OUTER
@@ -45,7 +45,7 @@ def light_samples(picture: Array, points: Array) -> LightSamples:
     """What landmarks (478, 2) in pixels say are eye whites and skin in picture (H, W, 3)."""
     height, width = picture.shape[:2]
     box = Box.around(points[list(FACE_OVAL)], 0, height, width)
-    if min(box.size) < 2:
+    if min(box.shape) < 2:
         return LightSamples(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.float32), (0.0, 0.0))
     face = picture[box.slices]
     skin = fill(points[list(FACE_OVAL)], box) > 0.9

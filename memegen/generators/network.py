@@ -8,8 +8,8 @@ painted.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -40,24 +40,10 @@ class GeneratorConfig:
     mouth: WindowConfig = field(default_factory=lambda: WindowConfig(128, (24, 48, 96), 2))
     condition: int = 96  # width of the layer that reads the action units
 
-    @classmethod
-    def of(cls, sizes: dict[str, Any]) -> GeneratorConfig:
-        """From the JSON of a weights file. Raises TypeError for unknown sizes."""
-        windows = {
-            name: WindowConfig(**{**part, "widths": tuple(part["widths"])})
-            for name, part in sizes.items()
-            if isinstance(part, dict)
-        }
-        return cls(**{**sizes, **windows})
-
     @property
     def sides(self) -> dict[str, int]:
         """Pixels of each kind of window."""
         return {"mouth": self.mouth.side}
-
-    def sizes(self) -> dict[str, Any]:
-        """JSON for a weights file."""
-        return asdict(self)
 
 
 class Painted(NamedTuple):

@@ -1,31 +1,18 @@
-"""Generators by name."""
+"""Generators by name, as the table of models knows them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from memegen import weights
-from memegen.errors import UsageError, WeightsError, nearest
-from memegen.generators.anatomical import AnatomicalGenerator
+from memegen.errors import WeightsError
 from memegen.generators.base import Generator
-from memegen.generators.ganimation import GanimationGenerator
-from memegen.generators.mesh import MeshGenerator
-
-_REGISTRY: dict[str, Callable[[str], Generator]] = {
-    "anatomical": AnatomicalGenerator,
-    "ganimation": GanimationGenerator,
-    "mesh": MeshGenerator,
-}
-_WITH_WEIGHTS: dict[str, Callable[[str, str], Generator]] = {
-    "anatomical": AnatomicalGenerator,
-    "ganimation": GanimationGenerator,
-}
+from memegen.models import MODELS, Model, model_named, models_with, resolve
 
 
 def generator_names() -> list[str]:
     """Names that `--model` takes."""
-    return sorted(_REGISTRY)
+    return sorted(model.name for model in models_with("generator"))
 
 
 def generator_named(name: str, device: str = "cpu") -> Generator:
@@ -35,17 +22,13 @@ def generator_named(name: str, device: str = "cpu") -> Generator:
     the nearest registered name, WeightsError for a file that is none.
     """
     path = _file_of(name)
-    if path.suffix == ".safetensors":
-        architecture = weights.architecture_of(path)
-        if architecture not in _WITH_WEIGHTS:
-            raise WeightsError(f"{path}: these weights are for '{architecture}', no generator")
-        return _WITH_WEIGHTS[architecture](device, str(path))
-    if name not in _REGISTRY:
-        raise UsageError(
-            f"unknown model '{name}'{nearest(name, _REGISTRY)} "
-            f"(known: {', '.join(generator_names())}, or what memegen train made)"
-        )
-    return _REGISTRY[name](device)
+    if path.suffix != ".safetensors":
+        return _made(model_named(name, "generator"), device)
+    architecture = weights.architecture_of(path)
+    model = MODELS.get(architecture)
+    if model is None or not model.generator:
+        raise WeightsError(f"{path}: these weights are for '{architecture}', no generator")
+    return _made(model, device, str(path))
 
 
 def weights_named(name: str) -> Path:
@@ -54,5 +37,12 @@ def weights_named(name: str) -> Path:
     return path if path.suffix == ".safetensors" or path.exists() else weights.find(name)
 
 
+def _made(model: Model, device: str, *file: str) -> Generator:
+    generator: Generator = resolve(model.generator)(device, *file)
+    return generator
+
+
 def _file_of(name: str) -> Path:
-    return Path(name) if name in _REGISTRY else weights.in_run(name, _WITH_WEIGHTS)
+    registered = name in MODELS and MODELS[name].generator
+    with_weights = [model.name for model in models_with("generator") if model.network]
+    return Path(name) if registered else weights.in_run(name, with_weights)

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from memegen.arrays import Array
-from memegen.geometry.flow import Box
+from memegen.geometry.box import Box
 from memegen.geometry.outline import fill, smooth_ring
 from memegen.geometry.sampling import sample_images
 from memegen.geometry.topology import (
@@ -96,7 +96,7 @@ def read(image: Tensor, affine: Tensor, side: int) -> Tensor:
     """
     factor = max(1, int(spacing_of(affine, side)))
     box = window_box(affine.cpu().numpy(), *image.shape[2:])
-    if min(box.size) < 1:
+    if min(box.shape) < 1:
         return image.new_zeros(len(affine), image.shape[1], side, side)
     part = image[:, :, box.top : box.bottom, box.left : box.right]
     if factor > 1:
@@ -127,7 +127,7 @@ def pixel_positions(affine: Tensor, box: Box, step: int = 1) -> Tensor:
     affine (T, 2, 3) is window units to pixels.
     """
     inverse = torch.linalg.inv(affine[:, :, :2])
-    rows, columns = (-(-length // step) for length in box.size)
+    rows, columns = (-(-length // step) for length in box.shape)
     x = (torch.arange(columns, device=affine.device) + 0.5) * step + box.left
     y = (torch.arange(rows, device=affine.device) + 0.5) * step + box.top
     dx, dy = x - affine[:, 0, 2, None], y - affine[:, 1, 2, None]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from memegen.arrays import Array, Integers
+from memegen.geometry.box import Box
 from memegen.geometry.raster import rasterize, source_positions
 from memegen.geometry.sampling import magnify, sample_images
 from memegen.geometry.shape import MESH_POINTS
@@ -25,35 +25,6 @@ from memegen.geometry.topology import EYE_LEFT, EYE_RIGHT, FACE_OVAL, LIPS_INNER
 RINGS: tuple[tuple[float, float], ...] = ((1.14, 0.82), (1.34, 0.32), (1.55, 0.0))
 JUMP = (1.2, 2.2)  # cells of difference between neighbours' flows: smooth below, a fold above
 COARSE = 150  # flow samples across a crop's width; between them the flow is smooth
-
-
-@dataclass(frozen=True)
-class Box:
-    """Half-open pixel box of a picture."""
-
-    left: int
-    top: int
-    right: int
-    bottom: int
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Height and width."""
-        return self.bottom - self.top, self.right - self.left
-
-    @property
-    def slices(self) -> tuple[slice, slice]:
-        """Rows and columns, to index an image."""
-        return slice(self.top, self.bottom), slice(self.left, self.right)
-
-    @classmethod
-    def around(cls, points: Array, margin: float, height: int, width: int) -> Box:
-        """The smallest box around (..., 2) points plus a margin in pixels, inside a picture."""
-        flat = points.reshape(-1, 2)
-        low, high = np.floor(flat.min(0) - margin), np.ceil(flat.max(0) + margin)
-        left, right = np.clip([low[0], high[0]], 0, width).astype(int)
-        top, bottom = np.clip([low[1], high[1]], 0, height).astype(int)
-        return cls(int(left), int(top), int(right), int(bottom))
 
 
 def ring_points(points: Array) -> Array:
@@ -155,7 +126,7 @@ class DenseFlow:
         """Overwrite `flow` at full resolution where lips or lids make it jump."""
         used = points[:, triangles.unique()].cpu().numpy()
         box = Box.around(used, 1, self.height, self.width)
-        rows, columns = box.size
+        rows, columns = box.shape
         if rows < 1 or columns < 1:
             return
         corner = torch.tensor([box.left, box.top], dtype=torch.float32, device=self.device)

@@ -11,7 +11,7 @@ import numpy as np
 
 from memegen.arrays import Array, Picture
 from memegen.curves import smoothstep, soft_limit
-from memegen.geometry.flow import Box
+from memegen.geometry.box import Box
 from memegen.geometry.sampling import sample_picture
 from memegen.tracks import HeadPlace
 
@@ -50,7 +50,7 @@ def move_head(picture: Picture, middle: Array, iod: float, place: HeadPlace) -> 
         return None
     height, width = picture.shape[:2]
     box = Box.around((middle + shift)[None], arm + 1, height, width)
-    rows, columns = box.size
+    rows, columns = box.shape
     if rows < 2 or columns < 2:
         return None
     y, x = (np.arange(-(-n // STEP) + 1, dtype=np.float32) * STEP for n in (rows, columns))

@@ -11,7 +11,7 @@ from memegen.arrays import Array, Mask
 from memegen.curves import soft_limit
 from memegen.geometry.anatomy import Anatomy, compose_channels
 from memegen.geometry.lips import LipLine
-from memegen.geometry.shape import LEFT_IRIS, RIGHT_IRIS, Pose, fit_pose, rotation_of
+from memegen.geometry.shape import LEFT_IRIS, MESH_POINTS, RIGHT_IRIS, Pose, fit_pose, rotation_of
 from memegen.geometry.silhouette import edge_shares
 from memegen.geometry.topology import (
     BROW_LEFT,
@@ -109,7 +109,7 @@ class FaceMotion:
             free = 1 - self.edge.sum(1, keepdims=True)
             shift = free * shift + self.edge @ shift[:, list(FACE_OVAL)]
         points = np.repeat(face[None], len(targets), 0)
-        points[:, :468] += shift
+        points[:, :MESH_POINTS] += shift
         self._turn_eyes(points, targets)
         self._hold_brows(points, face)
         self._widen_lids(points, face, targets)
@@ -132,7 +132,7 @@ class FaceMotion:
 
     def rest_landmarks(self) -> Array:
         """(468, 3) crop units: the face as it would be at rest, in its own pose."""
-        face = self.pose.to_face(self.landmarks[:468])
+        face = self.pose.to_face(self.landmarks[:MESH_POINTS])
         return self.pose.to_crop(face - self.anatomy.displacement(self.own))
 
     def _turn_head(self, points: Array, targets: Array) -> Array:
@@ -160,7 +160,7 @@ class FaceMotion:
     def _lift_upper_lid(self, points: Array, side: str, ring: tuple[int, ...], lift: Array) -> None:
         """Raise the middle of an upper lid by `lift` (T, 1) IOD, its corners not at all."""
         share = self.lid_spread[side][:, 1:8] @ np.sin(np.pi * np.arange(1, 8) / 8)
-        points[:, :468, 1] += lift * share.astype(np.float32)
+        points[:, :MESH_POINTS, 1] += lift * share.astype(np.float32)
 
     def _widen_lids(self, points: Array, face: Array, targets: Array) -> None:
         """Wide eyes show white above the iris: raise upper lids as far as that takes with AU5."""
@@ -192,7 +192,7 @@ class FaceMotion:
             height = _above_lids(points, brow, ring)
             least = LEAST_BROW * _above_lids(face[None], brow, ring)
             lift = np.clip(least - height, 0, None)  # 0 where nothing is asked of the brow
-            points[:, :468, 1] += lift @ spread.T
+            points[:, :MESH_POINTS, 1] += lift @ spread.T
 
     def _close_lids(self, points: Array, face: Array, targets: Array) -> None:
         """Bring the lids exactly together as the blink channels near BLINK_CLOSED."""
@@ -216,7 +216,7 @@ class FaceMotion:
             own_crossing = _uncross(face[None, list(ring)]) - face[list(ring)]
             parted = _uncross(ring_points) - ring_points - own_crossing
             correction = np.where(closing > 0, wanted - ring_points, parted)
-            points[:, :468] += np.einsum("vr,trc->tvc", self.lid_spread[side], correction)
+            points[:, :MESH_POINTS] += np.einsum("vr,trc->tvc", self.lid_spread[side], correction)
 
     def _open_lids(self, points: Array, targets: Array, ring: tuple[int, ...]) -> Array:
         """(T, 16, 3) lids as all action units but the blink move them."""
@@ -247,7 +247,7 @@ class FaceMotion:
         half = np.where(crossed[..., None], np.float32(0), half)
         top = np.einsum("vr,trc->tvc", self.lip_spread[0], middle + half - points[:, upper])
         bottom = np.einsum("vr,trc->tvc", self.lip_spread[1], middle - half - points[:, lower])
-        points[:, :468] += top + bottom
+        points[:, :MESH_POINTS] += top + bottom
 
     def _opening(self, vectors: Array) -> Array:
         """(T,) how far (IOD) the basis parts the middle of the lips from rest."""

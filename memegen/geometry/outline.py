@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from memegen.arrays import Array
-from memegen.geometry.flow import Box
+from memegen.geometry.box import Box
 
 _OVERSAMPLE = 4
 
@@ -34,7 +34,7 @@ def smooth_ring(points: Array, corners: tuple[int, ...] = (), steps: int = 6) ->
 
 def fill(ring: Array, box: Box) -> Array:
     """(N, 2) ring in pixels to its coverage (H, W) in 0..1 inside a box."""
-    height, width = box.size
+    height, width = box.shape
     canvas = Image.new("L", (width * _OVERSAMPLE, height * _OVERSAMPLE), 0)
     # PIL counts pixel centres as integers; ours are at halves.
     corner = np.array([box.left, box.top], np.float32)

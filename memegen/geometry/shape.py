@@ -17,6 +17,7 @@ MESH_POINTS = 468  # MediaPipe face mesh; landmarks add five points for each iri
 LANDMARKS = 478
 RIGHT_IRIS = slice(468, 473)  # the person's right, left in the image: centre, then four on the rim
 LEFT_IRIS = slice(473, 478)
+IRIS_CENTRES = (RIGHT_IRIS.start, LEFT_IRIS.start)
 _FLIP = np.array([1.0, -1.0, -1.0], np.float32)  # crop axes <-> face axes
 
 

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
 from memegen import aus, weights
 from memegen.arrays import Array, Picture
-from memegen.errors import WeightsError
 from memegen.faces.align import Alignment, align, five_points
 from memegen.geometry.shape import MESH_POINTS, angles_of, iod, mirror_order, rotation_of
-from memegen.perception.network import PerceptionConfig, PerceptionNet
+from memegen.perception.network import PerceptionNet
 
 REALIGNMENTS = 2  # times the crop is laid anew on the landmarks found in it
 OVERSAMPLE = 2  # pixels read per pixel of the network's crop and side
@@ -45,14 +45,8 @@ class Perceiver:
     """The perception network with its weights, ready to look at photos."""
 
     def __init__(self, name: str = "perception", device: str = "cpu") -> None:
-        file = weights.load(name, "perception")
-        try:
-            config = PerceptionConfig(**_tuples(file.config))
-        except TypeError as error:
-            raise WeightsError(f"{file.path}: unknown network sizes ({error})") from None
-        self.network = PerceptionNet(config)
-        weights.load_state(self.network, file)
-        self.network.eval().to(device)
+        self.network: PerceptionNet = weights.load_network(name, "perception")[0]
+        self.network.to(device)
         self._device = device
         mean = self.network.mean[:MESH_POINTS].cpu().numpy()
         self._mirrored = mirror_order(mean - mean.mean(0) * np.array([1, 0, 0], np.float32))
@@ -111,6 +105,19 @@ class Perceiver:
             # A look turned by `look[0]` sees the head tilted by as much; undo it.
             rotations[index] = rotation_of(np.array([0, 0, look[0]], np.float32)) @ rotations[index]
         return points, units, angles_of(rotations)
+
+    def of_crops(self, pictures: NDArray[Any]) -> tuple[Array, Array]:
+        """(T, S, S, 3 or 4) aligned crops, 0..255, to landmarks (T, 478, 3) and channels (T, K).
+
+        From one look each, head and gaze included.
+        """
+        size = (self.network.config.size,) * 2
+        crops = torch.from_numpy(pictures[..., :3].astype(np.float32)).permute(0, 3, 1, 2) / 255
+        crops = F.interpolate(crops, size, mode="bilinear", antialias=True)
+        landmarks, units, angles = self.said(crops, mirrored=False)
+        units = np.clip(units, 0, 1)
+        aus.set_head_and_gaze(units, angles, aus.gaze_degrees(units))
+        return landmarks, units
 
     def said(self, crops: Tensor, mirrored: bool) -> tuple[Array, Array, Array]:
         """What the network says of (B, 3, S, S) crops, or the mean with what it says mirrored.
@@ -178,8 +185,3 @@ def read_crop(rgb: Picture, alignment: Alignment, size: int) -> Tensor:
     grid = (where / extent * 2 - 1).view(1, fine, fine, 2)
     sampled = F.grid_sample(tensor, grid, padding_mode="border", align_corners=False)
     return F.avg_pool2d(sampled, OVERSAMPLE) / 255
-
-
-def _tuples(config: dict[str, Any]) -> dict[str, Any]:
-    """JSON lists back to the tuples of a frozen dataclass."""
-    return {key: tuple(v) if isinstance(v, list) else v for key, v in config.items()}

@@ -1,4 +1,4 @@
-"""Calibration of the anatomical basis on real people: `memegen train DATA --model anatomy`.
+"""Calibration of the anatomical basis on real people: `memegen train anatomy DATA`.
 
 For two near-frontal crops of one person, the change of the pose-free shape is regressed on the
 change of the action units, mirrored pairs included so that left and right agree. The prior is the
@@ -15,12 +15,11 @@ import numpy as np
 import torch
 
 from memegen import aus, weights
-from memegen.arrays import Array, Integers, Mask
-from memegen.errors import MemegenError
-from memegen.facedata.labels import PROJECTED, IctBasis, action_units, face_shapes, load_basis
-from memegen.facedata.shards import FaceLabels, load_labels
+from memegen.arrays import Array, Integers
+from memegen.facedata.dataset import FaceDataset, refuse_strangers
+from memegen.facedata.labels import PROJECTED, IctBasis
 from memegen.geometry.anatomy import Anatomy
-from memegen.geometry.shape import angles_of, mirror_order
+from memegen.geometry.shape import MESH_POINTS, mirror_order
 from memegen.geometry.topology import (
     BROW_LEFT,
     BROW_RIGHT,
@@ -30,6 +29,9 @@ from memegen.geometry.topology import (
     LIPS_OUTER,
     REGIONS,
 )
+from memegen.models import MODELS
+from memegen.training.run import Run
+from memegen.training.settings import checked, setting
 
 JAW = ("AU26",)  # a chin follows its bone, which landmarks lag behind: half ICT's, half theirs
 CHIN_TOP = -1.3  # IOD: height of the canonical mesh under the lower lip
@@ -41,26 +43,17 @@ OUTLINE_BELIEF = {"AU12": 0.1, "AU26": 0.055}
 
 
 @dataclass(frozen=True)
-class Calibration:
+class AnatomyTraining:
     """Every setting of a calibration."""
 
-    ridge: float = 20.0  # strength of the prior, in pairs
-    max_angle: float = 15.0  # degrees of head turn and nod about the average, beyond: no pair
+    ridge: float = setting(20.0, "strength of the prior, in pairs", above=0.0)
+    max_angle: float = setting(
+        15.0, "degrees of head turn and nod about the average, beyond: no pair", above=0.0
+    )
     interacting: tuple[str, ...] = (  # channels whose products are learnt too
         "AU12L", "AU12R", "AU26", "AU25", "AU10L", "AU10R", "AU18", "AU17", "AU23",
         "AU20L", "AU20R", "AU22", "AU28",
     )  # fmt: skip
-
-
-def person_pairs(labels: FaceLabels, rows: Mask, max_angle: float) -> Integers:
-    """(P, 2) all pairs of rows that show one person near-frontally."""
-    angle = angles_of(labels.rotation)[:, :2]
-    frontal = (np.abs(angle - np.median(angle, 0)) < max_angle).all(1)
-    chosen = np.flatnonzero(rows & frontal & (labels.identity >= 0))
-    chosen = chosen[np.argsort(labels.identity[chosen], kind="stable")]
-    people = np.split(chosen, np.flatnonzero(np.diff(labels.identity[chosen])) + 1)
-    pairs = [pair for rows_ in people for pair in itertools.combinations(rows_, 2)]
-    return np.array(pairs, np.int64).reshape(-1, 2)
 
 
 def calibrated_channels() -> list[int]:
@@ -106,7 +99,7 @@ def _near(canonical: Array, rows: tuple[int, ...], full: float, none: float) -> 
 
 
 def calibrate(
-    vectors: Array, shapes: Array, pairs: Integers, basis: IctBasis, settings: Calibration
+    vectors: Array, shapes: Array, pairs: Integers, basis: IctBasis, settings: AnatomyTraining
 ) -> Anatomy:
     """Fit units and products on pairs of rows of vectors (N, K) and shapes (N, 468, 3)."""
     prior = basis.action_units()
@@ -117,7 +110,7 @@ def calibrate(
             for a, b in itertools.combinations_with_replacement(settings.interacting, 2)
         ]
     )
-    mirrored = mirror_order(basis.canonical)[:468]
+    mirrored = mirror_order(basis.canonical)[:MESH_POINTS]
 
     def features(v: Array) -> Array:
         return np.c_[v[:, live], v[:, products[:, 0]] * v[:, products[:, 1]]]
@@ -139,9 +132,9 @@ def calibrate(
     reach += [np.minimum(reach[live.index(a)], reach[live.index(b)]) for a, b in products]
     ridge = settings.ridge / np.maximum(np.stack(reach, 1), 0.01) ** 2  # (468, features)
     gram = (x.T @ x)[None] + ridge[:, :, None] * np.eye(x.shape[1])
-    right = (x.T @ (y - x @ start)).reshape(-1, 468, 3).transpose(1, 0, 2)
+    right = (x.T @ (y - x @ start)).reshape(-1, MESH_POINTS, 3).transpose(1, 0, 2)
     learnt = np.linalg.solve(gram, right).transpose(1, 0, 2)
-    solved = (start.reshape(-1, 468, 3) + learnt).astype(np.float32)
+    solved = (start.reshape(-1, MESH_POINTS, 3) + learnt).astype(np.float32)
     units = prior.copy()
     units[live] = solved[: len(live)]
     for row, channel in enumerate(aus.CHANNELS):  # composed of others, see compose_channels
@@ -208,7 +201,7 @@ def uncalibrated(basis: IctBasis) -> Anatomy:
         if channel.startswith(("AU27", "AU46")):
             units[row] = 0
     none = np.zeros((0, 2), np.int64)
-    empty = np.zeros((0, 468, 3), np.float32)
+    empty = np.zeros((0, MESH_POINTS, 3), np.float32)
     ones = np.ones(len(aus.CHANNELS), np.float32)
     return Anatomy(basis.canonical, basis.triangles, units, empty, none, basis.rigid_weights, ones)
 
@@ -228,29 +221,32 @@ def region_errors(
     return regions | {"all": float(distance.mean())}
 
 
-def train(
-    data: Path, out: Path, settings: Calibration | None = None
-) -> dict[str, dict[str, float]]:
-    """Calibrate on a shard folder, write `out/anatomy.safetensors`, return the errors on `val`.
+def train(settings: AnatomyTraining, run: Run) -> Path:
+    """Calibrate on a shard folder, write `out/anatomy.safetensors`, log the errors on `val`.
 
     Raises MemegenError where a split shows nobody twice.
     """
-    settings = settings or Calibration()
-    labels, basis = load_labels(data), load_basis(data)
-    vectors, shapes = action_units(labels, basis), face_shapes(labels, basis)
-    pairs = person_pairs(labels, ~labels.is_val, settings.max_angle)
-    held_out = person_pairs(labels, labels.is_val, settings.max_angle)
-    for split, found in (("train", pairs), ("val", held_out)):
-        if not len(found):
-            raise MemegenError(f"{data}: nobody is seen twice from the front in the {split} split")
-    anatomy = evened(calibrate(vectors, shapes, pairs, basis, settings))
-    out.mkdir(parents=True, exist_ok=True)
-    save(out / "anatomy.safetensors", anatomy)
-    return {
-        "static": region_errors(_still(anatomy), vectors, shapes, held_out),
-        "uncalibrated": region_errors(uncalibrated(basis), vectors, shapes, held_out),
-        "calibrated": region_errors(anatomy, vectors, shapes, held_out),
+    checked(settings)
+    data = FaceDataset.load(run.data)
+    pairs, held_out = (data.person_pairs(val, settings.max_angle) for val in (False, True))
+    refuse_strangers(data, train=pairs, val=held_out)
+    anatomy = evened(calibrate(data.units, data.shapes, pairs, data.basis, settings))
+    run.out.mkdir(parents=True, exist_ok=True)
+    save(path := run.out / "anatomy.safetensors", anatomy)
+    for name, errors in validate(anatomy, data, held_out).items():
+        line = "  ".join(f"{region} {value:.4f}" for region, value in errors.items())
+        run.log(f"{name:14}{line}")
+    return path
+
+
+def validate(anatomy: Anatomy, data: FaceDataset, pairs: Integers) -> dict[str, dict[str, float]]:
+    """`region_errors` of pairs of rows, beside those of no motion and of the prior."""
+    known = {
+        "static": _still(anatomy),
+        "uncalibrated": uncalibrated(data.basis),
+        "calibrated": anatomy,
     }
+    return {name: region_errors(one, data.units, data.shapes, pairs) for name, one in known.items()}
 
 
 def save(path: Path, anatomy: Anatomy) -> None:
@@ -263,7 +259,7 @@ def save(path: Path, anatomy: Anatomy) -> None:
         "anatomy",
         {},
         au_order=" ".join(aus.CHANNELS),
-        licence="ICT-FaceKit (MIT, Copyright USC ICT), calibrated on CelebA landmarks",
+        licence=MODELS["anatomy"].licence,
     )
 
 

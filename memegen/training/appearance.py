@@ -1,4 +1,4 @@
-"""The appearance basis, learnt from real people: `memegen train DATA --model appearance`.
+"""The appearance basis, learnt from real people: `memegen train appearance DATA`.
 
 Crops are unwrapped to the canonical face and band-limited. For two crops of one person, the change
 of the log of skin's luma is regressed on the change of the action units, mirrored copies included;
@@ -9,7 +9,7 @@ equations, pooled over the sources.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,12 +23,11 @@ from torch import Tensor
 from memegen import aus, weights
 from memegen.arrays import LUMA, Array, Integers, Mask
 from memegen.curves import smoothstep
-from memegen.errors import MemegenError
-from memegen.facedata.labels import IctBasis, action_units, load_basis
-from memegen.facedata.shards import FaceLabels, load_labels, read_jpegs
+from memegen.facedata.dataset import FaceDataset, refuse_strangers
+from memegen.facedata.labels import IctBasis
 from memegen.generators.inpaint import soften
 from memegen.geometry.appearance import FLOOR, AppearanceBasis
-from memegen.geometry.flow import Box
+from memegen.geometry.box import Box
 from memegen.geometry.outline import fill
 from memegen.geometry.shape import angles_of
 from memegen.geometry.topology import (
@@ -40,7 +39,9 @@ from memegen.geometry.topology import (
     LIPS_OUTER,
 )
 from memegen.geometry.unwrap import HEIGHT, SCALE, WIDTH, Unwrapping, texture_points
-from memegen.training.anatomy import person_pairs
+from memegen.models import MODELS
+from memegen.training.run import Run
+from memegen.training.settings import checked, setting
 
 # Composed of others, or no skin's, or with labels too rare and weak to tell what skin does.
 _SILENT = (16, 24, 27, 30, 34, 46, 51, 52, 53, 54, 55, 56, 61, 62, 63, 64)
@@ -65,19 +66,25 @@ _TURN = 30.0  # degrees that count as one, where head angles are regressed out
 class AppearanceTraining:
     """Every setting of the fit."""
 
-    band: float = 0.30  # IOD: shading broader than this is the lamp's, not the muscles'
-    ridge: float = 10.0  # in pairs; twice as much on products
-    max_angle: float = 18.0  # degrees of head turn and nod about the average
-    person: float = 1.0  # weight of pairs of one person in everyday photos
-    laboratory: float = 6.0  # of pairs in grey laboratory pictures: even light, strong expressions
-    people: float = 0.5  # of large colour faces of different people
-    brows: float = 1.0  # share of the maps taken away at brows, which move against the mesh
-    judged: int = 150  # held-out pairs with the largest change, per action unit
-    judged_band: float = 0.14  # IOD: fine enough for folds and no shading
+    band: float = setting(
+        0.30, "IOD: shading broader than this is the lamp's, not the muscles'", above=0.0
+    )
+    ridge: float = setting(10.0, "in pairs; twice as much on products", above=0.0)
+    max_angle: float = setting(18.0, "degrees of head turn and nod about the average", above=0.0)
+    person: float = setting(1.0, "weight of pairs of one person in everyday photos", least=0.0)
+    laboratory: float = setting(
+        6.0, "of pairs in grey laboratory pictures: even light, strong expressions", least=0.0
+    )
+    people: float = setting(0.5, "of large colour faces of different people", least=0.0)
+    brows: float = setting(
+        1.0, "share of the maps taken away at brows, which move against the mesh", least=0.0
+    )
+    judged: int = setting(150, "validation pairs with the largest change, per action unit", least=1)
+    judged_band: float = setting(0.14, "IOD: fine enough for folds and no shading", above=0.0)
 
 
 @dataclass(frozen=True)
-class Plan:
+class NormalEquations:
     """Normal equations, whose right side is the sum of coefficient times picture over crops."""
 
     gram: Array  # (F, F)
@@ -86,36 +93,33 @@ class Plan:
     coloured: Mask  # (N,) crops that tell how colours follow luma
 
 
-def train(
-    data: Path,
-    out: Path,
-    settings: AppearanceTraining | None = None,
-    log: Callable[[str], None] = print,
-) -> dict[str, dict[str, float]]:
-    """Fit on a shard folder, write `out/appearance.safetensors`, return figures on `val`.
+def train(settings: AppearanceTraining, run: Run) -> Path:
+    """Fit on a shard folder, write `out/appearance.safetensors`, log figures on `val`.
 
     Raises MemegenError where a split shows nobody twice.
     """
-    settings = settings or AppearanceTraining()
-    labels, basis = load_labels(data), load_basis(data)
+    checked(settings)
+    data = FaceDataset.load(run.data)
     features = feature_table()
-    vectors = action_units(labels, basis)
-    plan = pool_sources(labels, vectors, features, settings)
-    held_out = person_pairs(labels, labels.is_val, settings.max_angle)
-    if not plan.plain.any() or not len(held_out):
-        raise MemegenError(f"{data}: nobody is seen twice from the front in one of the splits")
+    equations = pool_sources(data, features, settings)
+    held_out = data.person_pairs(True, settings.max_angle)
+    refuse_strangers(data, train=np.flatnonzero(equations.plain.any(1)), val=held_out)
+    basis = data.basis
     unwrapping = Unwrapping.of(basis.canonical, basis.triangles)
-    log("unwrapping faces: some minutes")
-    solved, coloured = solve(data, labels, plan, unwrapping, settings)
+    run.log("unwrapping faces: some minutes")
+    solved, coloured = solve(data, equations, unwrapping, settings)
     kept = skin(basis, settings.brows)
     tint = tint_of(coloured[:, : len(features)], kept > 0.5)
     maps, left = one_side(solved, features, kept)
     maps = without_ghosts(maps, left, basis)
-    most = np.quantile(design(vectors, left), SEEN, axis=0).astype(np.float32)
+    most = np.quantile(design(data.units, left), SEEN, axis=0).astype(np.float32)
     fitted = AppearanceBasis(maps, left, most, kept, tint)
-    out.mkdir(parents=True, exist_ok=True)
-    save(out / "appearance.safetensors", fitted)
-    return judge(data, labels, vectors, held_out, fitted, unwrapping, basis, settings)
+    run.out.mkdir(parents=True, exist_ok=True)
+    save(path := run.out / "appearance.safetensors", fitted)
+    for name, figures in validate(data, held_out, fitted, unwrapping, settings).items():
+        line = "  ".join(f"{figure} {value:.3f}" for figure, value in figures.items())
+        run.log(f"{name:18}{line}")
+    return path
 
 
 def feature_table() -> Integers:
@@ -140,16 +144,17 @@ def design(vectors: Array, features: Integers) -> Array:
 
 
 def pool_sources(
-    labels: FaceLabels, vectors: Array, features: Integers, settings: AppearanceTraining
-) -> Plan:
+    data: FaceDataset, features: Integers, settings: AppearanceTraining
+) -> NormalEquations:
     """The normal equations of all training crops."""
+    labels, vectors = data.labels, data.units
     angles = angles_of(labels.rotation)
     turns = angles / _TURN  # regressed out
     plain = np.c_[design(vectors, features), turns]
     mirrored = np.c_[design(aus.mirror(vectors), features), turns * np.array([-1, 1, -1])]
     gram = np.zeros((plain.shape[1],) * 2)
     shares = [np.zeros(plain.shape, np.float32) for _ in range(2)]
-    pairs = person_pairs(labels, ~labels.is_val, settings.max_angle)
+    pairs = data.person_pairs(False, settings.max_angle)
     count = np.maximum(np.bincount(pairs.ravel(), minlength=len(labels)), 1)
     laboratory = labels.kind == "grey"
     weight = np.where(laboratory[pairs[:, 0]], settings.laboratory, settings.person)
@@ -165,18 +170,21 @@ def pool_sources(
         centred = rows[colour] - mean
         gram += settings.people * centred.T @ centred
         shares[side][colour] += settings.people * centred
-    return Plan(gram, shares[0], shares[1], colour)
+    return NormalEquations(gram, shares[0], shares[1], colour)
 
 
 def solve(
-    data: Path, labels: FaceLabels, plan: Plan, unwrapping: Unwrapping, settings: AppearanceTraining
+    data: FaceDataset,
+    plan: NormalEquations,
+    unwrapping: Unwrapping,
+    settings: AppearanceTraining,
 ) -> tuple[Array, Array]:
     """(F + 3, H, W) maps of luma, and (3, F + 3, H, W) of colours, from colour faces alone."""
     size, features = plan.gram.shape[0], len(feature_table())
     used = np.flatnonzero(np.abs(plan.plain).sum(1) + np.abs(plan.mirrored).sum(1))
     right = {mode: np.zeros((len(mode), size, HEIGHT, WIDTH), np.float32) for mode in ("L", "RGB")}
     for mode, chosen in (("L", used), ("RGB", np.flatnonzero(plan.coloured))):
-        for rows, bands in read_bands(data, labels.take(chosen), unwrapping, settings.band, mode):
+        for rows, bands in read_bands(data, chosen, unwrapping, settings.band, mode):
             for share, seen in ((plan.plain, bands), (plan.mirrored, bands[..., ::-1])):
                 weight = share[chosen[rows]].T
                 for channel in range(len(mode)):
@@ -189,22 +197,22 @@ def solve(
 
 
 def read_bands(
-    data: Path, labels: FaceLabels, unwrapping: Unwrapping, band: float, mode: str = "L"
+    data: FaceDataset, chosen: Integers, unwrapping: Unwrapping, band: float, mode: str = "L"
 ) -> Iterator[tuple[Integers, Array]]:
-    """Blocks of crops: their rows, and (B, C, H, W) band-limited logs of luma, or of colours.
+    """Blocks of the chosen crops: which of them, and their band-limited logs (B, C, H, W).
 
-    mode: L or RGB.
+    mode: L for luma, or RGB.
     """
-    jpegs = read_jpegs(data, labels)
+    jpegs, landmarks = data.jpegs(chosen), data.labels.landmarks[chosen]
     inside = torch.from_numpy(unwrapping.inside.astype(np.float32))[None, None]
-    for start in range(0, len(labels), _BLOCK):
-        rows = np.arange(start, min(start + _BLOCK, len(labels)))
+    for start in range(0, len(chosen), _BLOCK):
+        rows = np.arange(start, min(start + _BLOCK, len(chosen)))
         unwrapped = []
         for row in rows:
             with Image.open(io.BytesIO(jpegs[row])) as image:
                 picture = np.asarray(image.convert(mode), np.float32)
             planes = torch.from_numpy(np.atleast_3d(picture)).permute(2, 0, 1)[None]
-            unwrapped.append(unwrapping.read(planes, labels.landmarks[row] * len(picture)))
+            unwrapped.append(unwrapping.read(planes, landmarks[row] * len(picture)))
         logs = torch.log(torch.cat(unwrapped) + FLOOR)
         yield rows, band_limited(logs, inside, band * SCALE).numpy()
 
@@ -327,24 +335,28 @@ def save(path: Path, basis: AppearanceBasis) -> None:
         "appearance",
         {},
         features=" ".join("*".join(pair) for pair in feature_names(basis.features)),
-        licence="fitted on CelebA (non-commercial research) and other face crops; holds no picture",
+        licence=MODELS["appearance"].licence,
     )
 
 
-def judge(
-    data: Path, labels: FaceLabels, vectors: Array, pairs: Integers, basis: AppearanceBasis,
-    unwrapping: Unwrapping, ict: IctBasis, settings: AppearanceTraining,
-) -> dict[str, dict[str, float]]:  # fmt: skip
+def validate(
+    data: FaceDataset,
+    pairs: Integers,
+    basis: AppearanceBasis,
+    unwrapping: Unwrapping,
+    settings: AppearanceTraining,
+) -> dict[str, dict[str, float]]:
     """Correlation, pixel by pixel of skin, of predicted and real change in held-out pairs.
 
     {source: {action units that change most: correlation}}, and the amplitude as `gain`: real on
     predicted change.
     """
+    labels, vectors = data.labels, data.units
     bands = np.zeros((len(labels), HEIGHT, WIDTH), np.float16)
     seen = np.unique(pairs)
-    for rows, found in read_bands(data, labels.take(seen), unwrapping, settings.judged_band):
+    for rows, found in read_bands(data, seen, unwrapping, settings.judged_band):
         bands[seen[rows]] = found[:, 0]
-    kept = skin(ict, 1.0) > 0.9
+    kept = skin(data.basis, 1.0) > 0.9
     inside = torch.from_numpy(unwrapping.inside.astype(np.float32))[None, None]
     report: dict[str, dict[str, float]] = {}
     laboratory = labels.kind[pairs[:, 0]] == "grey"

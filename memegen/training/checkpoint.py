@@ -52,7 +52,7 @@ def save(
         if not all(bool(torch.isfinite(tensor).all()) for tensor in _tensors(state[name])):
             raise MemegenError(
                 f"{out / NAME}: not written, the {name} is not finite any more; what was saved "
-                "last is kept, --resume from it with a lower --lr"
+                "last is kept, `resume` from it with a lower `lr`"
             )
     state |= {"random": _random_state(), "progress": dict(progress), "begun": dict(begun_with)}
     state["settings"] = dict(settings or {})
@@ -126,7 +126,7 @@ def restore(
         _set_random_state(saved["random"])
         for name, was in saved.get("settings", {}).items():
             if name in (settings or {}) and (now := (settings or {})[name]) != was:
-                log(f"--resume: {name} is {now} from here on, was {was}")
+                log(f"`resume`: {name} is {now} from here on, was {was}")
         return dict(saved["progress"])
     except UsageError:
         raise
@@ -140,5 +140,5 @@ def restore(
 def _refuse_others(path: Path, begun: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
     for option, value in wanted.items():
         if option in begun and begun[option] != value:
-            was = f"{option} {begun[option]}"
-            raise UsageError(f"{path}: this run began with {was}; --resume goes on as it began")
+            was = f"`{option}` {begun[option]}"
+            raise UsageError(f"{path}: this run began with {was}; `resume` goes on as it began")

@@ -12,9 +12,10 @@ import numpy as np
 from memegen import aus, weights
 from memegen.arrays import Array, Integers
 from memegen.errors import MemegenError
-from memegen.facedata.labels import action_units, load_basis, rarity
+from memegen.facedata.dataset import FaceDataset
+from memegen.facedata.labels import rarity
 from memegen.facedata.photos import FEWEST, held_out_of, label
-from memegen.facedata.shards import is_shards, load_labels, read_jpegs
+from memegen.facedata.shards import is_shards
 from memegen.geometry.anatomy import load_anatomy
 from memegen.geometry.shape import mirror_order
 
@@ -50,25 +51,23 @@ def load_crops(
 
 
 def _of_shards(data: Path, sources: Mapping[str, float], split: Split) -> Crops:
-    labels = load_labels(data)
-    basis = load_basis(data)
-    units = action_units(labels, basis)
-    wanted = np.isin(labels.source, [name for name, share in sources.items() if share > 0])
+    faces = FaceDataset.load(data)
+    wanted = faces.of_sources([name for name, share in sources.items() if share > 0])
     if split != "all":
-        wanted &= labels.is_val == (split == "held out")
+        wanted &= faces.split(val=split == "held out")
     kept = np.flatnonzero(wanted)
     if not len(kept):
         known = ", ".join(sources)
         raise MemegenError(f"{data}: no {split} crops of the kinds that are learnt from ({known})")
-    labels, units = labels.take(kept), units[kept]
+    labels, units = faces.labels.take(kept), faces.units[kept]
     weight = _rarity(units) * np.array([sources[name] for name in labels.source])
     return Crops(
-        read_jpegs(data, labels),
+        faces.jpegs(kept),
         labels.landmarks,
         units,
         (weight / weight.sum()).astype(np.float32),
         labels.landmark_components,
-        mirror_order(basis.canonical),
+        faces.mirrored,
     )
 
 

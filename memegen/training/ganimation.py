@@ -1,12 +1,11 @@
-"""Training of GANimation as it was published: `memegen train DATA --model ganimation`."""
+"""Training of GANimation as it was published: `memegen train ganimation DATA`."""
 
 from __future__ import annotations
 
-import json
 import math
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Generator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,8 @@ from torch import Tensor, nn
 
 from memegen import weights
 from memegen.devices import has_halves, ready_to_train
-from memegen.errors import MemegenError
-from memegen.facedata.rated import RatedPictures, load_rated
+from memegen.errors import MemegenError, UsageError
+from memegen.facedata.rated import Rated, RatedPictures, load_rated
 from memegen.generators.ganimation import (
     UNITS,
     GanimationConfig,
@@ -27,12 +26,14 @@ from memegen.generators.ganimation import (
 from memegen.prefetch import prefetch
 from memegen.training import checkpoint
 from memegen.training.draws import Batch, Draws, for_sheet
-from memegen.training.journal import Journal
+from memegen.training.loop import Loop, Task, set_rate
 from memegen.training.processes import Processes, bare, processes
+from memegen.training.run import Run
+from memegen.training.settings import LoopSettings, Rule, checked, setting
 from memegen.training.sheets import write_columns
 from memegen.training.wasserstein import expression_miss, gradient_penalty, kept, roughness
 
-WEIGHTS = "ganimation.safetensors"  # what a run makes, in its folder
+SIZES = (128, 256)  # pixels of the crops of the published networks
 COLLAPSED = 0.98  # mean attention above which the photo is returned as it is
 FLOODED = 0.02  # mean attention below which nothing of the photo is kept
 SHOWN = 6  # rows of a sample sheet
@@ -60,28 +61,43 @@ SOURCES = {
 }
 
 
+def _network_of(size: int) -> GanimationConfig:
+    """The published network for crops of that many pixels: 6 residual blocks, 9 from 256 on."""
+    if size not in SIZES:
+        raise UsageError(f"`size` {size}: must be {' or '.join(map(str, SIZES))}")
+    return GanimationConfig(size=size, blocks=9 if size >= 256 else 6)
+
+
 @dataclass(frozen=True)
-class GanimationTraining:
+class GanimationTraining(LoopSettings):
     """Every setting of a run. A step is a batch: the critic learns from each."""
 
-    steps: int | None = None  # of them; as many as `epochs` takes unless given
-    epochs: int = 30  # times through the data
-    decay: float = 1 / 3  # last share of the steps, over which the rate falls to zero: 10 epochs
-    batch: int = 25
-    generator_every: int = 5  # critic steps to one of the generator
-    lr: float = 1e-4  # Adam, for both
+    steps: int | None = setting(None, "optimiser steps; as many as `epochs` take", least=1)
+    epochs: int = setting(30, "times through the data", least=1)
+    decay: float = setting(
+        1 / 3, "last share of the steps, over which the rate falls to zero: 10 epochs", above=0.0
+    )
+    batch: int = setting(25, "crops a step", least=1)
+    generator_every: int = setting(5, "critic steps to one of the generator", least=1)
+    lr: float = setting(1e-4, "learning rate of Adam, for both networks", above=0.0)
     betas: tuple[float, float] = (0.5, 0.999)
-    noise: float = 0.1  # uniform, to either side, on the action units of targets
-    source: str = "authors"  # which weights of SOURCES
-    half: bool = True  # bfloat16 where safe and fast; the gradient penalty stays float32
-    compile: bool = False  # the generator through torch.compile
-    save_minutes: float = 3.0  # between checkpoints
-    sheet_steps: int = 500  # between sample sheets
-    log_steps: int = 25  # between lines of the log
-    watch_from: int = 250  # step from which a collapsed attention ends the run
-    max_minutes: float = math.inf  # then the run stops as if it were done
-    seed: int = 0
-    network: GanimationConfig = field(default_factory=GanimationConfig)
+    noise: float = setting(
+        0.1, "uniform, to either side, on the action units of targets", least=0.0
+    )
+    source: str = setting("authors", "whose loss weights", choices=tuple(SOURCES))
+    half: bool = setting(True, "bfloat16 where safe and fast; the gradient penalty stays float32")
+    compile: bool = setting(False, "the generator through torch.compile")
+    log_steps: int = setting(25, "steps between lines of the log", least=1)
+    sheet_steps: int = setting(500, "steps between sample sheets", least=1)
+    watch_from: int = setting(250, "step from which a collapsed attention ends the run", least=0)
+    network: GanimationConfig = field(
+        default_factory=GanimationConfig,
+        metadata={
+            "rule": Rule(
+                "side of the crops: 128 or 256", option="size", parse=_network_of, kind=int
+            )
+        },
+    )
 
     def draws(self, pictures: RatedPictures, rows: slice) -> Draws:
         """Batches of such pictures; rows: those of this process."""
@@ -92,114 +108,47 @@ class GanimationTraining:
         """How much each term counts."""
         return SOURCES[self.source]
 
-    def for_size(self, size: int) -> GanimationTraining:
-        """The published network for crops of that many pixels: 6 residual blocks, 9 from 256 on."""
-        config = replace(self.network, size=size, blocks=9 if size >= 256 else 6)
-        return replace(self, network=config)
 
-
-def train(
-    data: Path,
-    out: Path,
-    settings: GanimationTraining,
-    device: torch.device,
-    resume: bool = False,
-    init: str | None = None,
-    log: Callable[[str], None] = print,
-    tensorboard: bool = False,
-) -> Path:
+def train(settings: GanimationTraining, run: Run) -> Path:
     """Train on any rated pictures; returns the path of the weights, `out/ganimation.safetensors`.
 
-    Writes `out/log.jsonl`, `out/sheets/*.png` and `out/checkpoint.pt` while it runs; `resume` goes
-    on from there exactly, `init` begins with other weights (a name or a file). Under torchrun all
-    processes share each batch, and the first writes.
-    Raises MemegenError where the loss is not finite or the attention collapses.
+    Writes `out/log.jsonl`, `out/sheets/*.png` and `out/checkpoint.pt` while it runs; to resume is
+    to go on from there exactly. Under torchrun all processes share each batch, and the first
+    writes. Raises MemegenError where the loss is not finite or the attention collapses.
     """
-    if resume:
-        checkpoint.required(out)
+    checked(settings)
+    if run.resume:
+        checkpoint.required(run.out)
     ready_to_train(settings.seed)
-    with processes(device) as team:
-        first = team.rank == 0
-        say = log if first else _silent
-        pictures, held_out = load_rated(data, say)
-        shown = for_sheet(held_out, settings.network.size, SHOWN).to(team.device)
-        if first:
-            out.mkdir(parents=True, exist_ok=True)
-        run = Run.new(settings, team, init)
-        start = run.restore(out, data, say) if resume else 0
-        steps = settings.steps or math.ceil(settings.epochs * len(pictures) / settings.batch)
-        draw = settings.draws(pictures, team.share(settings.batch))
-        saved_at = begun = time.monotonic()
-        waited, done = 0.0, start
-        history: dict[str, float] = {}
-        with Journal(out if first else None, start, tensorboard) as journal:
-            batches = prefetch(draw, range(start, steps), workers=2, depth=4)
-            for step in range(start, steps):
-                run.set_rates(step / steps)
-                asked = time.monotonic()
-                batch = next(batches).to(team.device)
-                waited += time.monotonic() - asked
-                parts = run.learn(batch, (step + 1) % settings.generator_every == 0)
-                numbers = {name: float(team.mean(part.detach())) for name, part in parts.items()}
-                if not all(map(math.isfinite, numbers.values())):
-                    raise MemegenError(
-                        f"the loss is not finite at step {step}; try a lower --lr, and --resume "
-                        "from the last checkpoint"
-                    )
-                history = {n: history.get(n, v) + 0.1 * (v - history.get(n, v))
-                           for n, v in (history | numbers).items()}  # fmt: skip
-                if step >= settings.watch_from:
-                    refuse_collapse(history, step)
-                done, seconds = step + 1, time.monotonic() - begun
-                if done % settings.log_steps == 0:
-                    rate = (done - start) * settings.batch / seconds
-                    journal.write(step, {"rate": rate, "starved": waited / seconds} | history)
-                    say(_line(step, history, rate))
-                if first and step % settings.sheet_steps == 0:
-                    write_sheet(out / "sheets" / f"{step:06d}.png", run.painter, shown)
-                if first and time.monotonic() - saved_at > settings.save_minutes * 60:
-                    run.save(out, done, data)
-                    saved_at = time.monotonic()
-                if float(team.mean(torch.tensor(seconds))) > settings.max_minutes * 60:
-                    say(f"stopped at step {step}: {settings.max_minutes:g} minutes are over")
-                    break
-            batches.close()
-        if first:
-            run.save(out, done, data)
-            write_sheet(out / "sheets" / "after.png", run.painter, shown)
-    return out / WEIGHTS
+    with processes(run.device or torch.device("cpu")) as team:
+        with team.first_alone():  # labels of photos are kept in a cache
+            pictures = load_rated(run.data, run.log if team.rank == 0 else _silent)
+        return Loop(GanimationTask(settings, team, pictures, run.init), run, team)()
 
 
 def _silent(line: str) -> None:
     """What all processes but the first say."""
 
 
-def _line(step: int, figures: Mapping[str, float], rate: float) -> str:
-    names = ("distance", "units of real", "units", "cycle", "attention")
-    said = "  ".join(f"{name} {figures[name]:.3f}" for name in names if name in figures)
-    return f"{step:6d}  {said}  {rate:.1f}/s"
+class GanimationTask(Task[Batch]):
+    """Both networks and their optimisers, the pictures they learn from, and a step of learning."""
 
+    name = "ganimation"
+    au_order = UNITS
+    smoothing = 0.9
 
-@dataclass(frozen=True)
-class Run:
-    """Both networks and their optimisers, and how they are kept."""
-
-    settings: GanimationTraining
-    team: Processes
-    generator: Any  # GanimationNet, maybe compiled or wrapped
-    critic: Any  # GanimationCritic, maybe wrapped
-    optimizer: Any
-    critic_optimizer: Any
-
-    @classmethod
-    def new(cls, settings: GanimationTraining, team: Processes, init: str | None) -> Run:
-        """A run at its beginning. Raises WeightsError where `init` does not fit."""
+    def __init__(
+        self, settings: GanimationTraining, team: Processes, data: Rated, init: str | None = None
+    ) -> None:
+        """Raises WeightsError where the weights `init` do not fit."""
+        self.settings: GanimationTraining = settings
+        self.team, self._data = team, data
         generator, critic = GanimationNet(settings.network), GanimationCritic(settings.network)
         for module in (*generator.modules(), *critic.modules()):
             if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
                 nn.init.normal_(module.weight, 0, 0.02)  # as all public codes begin
         if init:
-            weights.load_state(generator, weights.load(init, "ganimation"))
+            weights.load_state(generator, weights.load(init, self.name))
         generator.to(team.device)
         critic.to(team.device)
         fused = team.device.type in ("cpu", "cuda")
@@ -210,28 +159,76 @@ class Run:
             )
             for network in (generator, critic)
         ]
+        (self.generator, self.optimizer), (self.critic, self.critic_optimizer) = made
         if settings.compile:
-            made[0] = (torch.compile(made[0][0]), made[0][1])
-        return cls(settings, team, made[0][0], made[1][0], made[0][1], made[1][1])
+            self.generator = torch.compile(self.generator)
 
     @property
-    def painter(self) -> GanimationNet:
-        """The generator itself."""
+    def steps(self) -> int:
+        """See Task.steps."""
+        s = self.settings
+        return s.steps or math.ceil(s.epochs * len(self._data.train) / s.batch)
+
+    @property
+    def network(self) -> GanimationNet:
+        """The generator itself, out of what compiles it and averages its gradients."""
         found = bare(getattr(self.generator, "_orig_mod", self.generator))
         assert isinstance(found, GanimationNet)
         return found
 
-    def set_rates(self, progress: float) -> None:
-        """Constant, then linear to zero. progress: share of all steps that is done."""
-        fall = min(1.0, (1 - progress) / self.settings.decay)
+    def stateful(self) -> dict[str, checkpoint.Stateful]:
+        """See Task.stateful."""
+        return {
+            "generator": self.network, "critic": bare(self.critic),
+            "optimizer": self.optimizer, "critic_optimizer": self.critic_optimizer,
+        }  # fmt: skip
+
+    def fixed(self) -> dict[str, Any]:
+        """See Task.fixed."""
+        s = self.settings
+        return {"seed": s.seed, "batch": s.batch, "source": s.source}
+
+    def begin(self, state: Mapping[str, Any]) -> None:
+        """Draw what is shown."""
+        held_out, size = self._data.held_out, self.settings.network.size
+        self._shown = for_sheet(held_out, size, SHOWN).to(self.team.device)
+
+    def batches(self, start: int) -> Generator[Batch, None, None]:
+        """See Task.batches."""
+        rows = self.team.share(self.settings.batch)
+        draw = self.settings.draws(self._data.train, rows)
+        with closing(prefetch(draw, range(start, self.steps), workers=2, depth=4)) as batches:
+            for batch in batches:
+                yield batch.to(self.team.device)
+
+    def set_learning_rates(self, step: int) -> None:
+        """Constant, then linear to zero."""
+        fall = min(1.0, (1 - step / self.steps) / self.settings.decay)
         for optimizer in (self.optimizer, self.critic_optimizer):
-            for group in optimizer.param_groups:
-                group["lr"] = self.settings.lr * fall
+            set_rate(optimizer, self.settings.lr * fall)
+
+    def train_step(self, step: int, batch: Batch) -> dict[str, Tensor]:
+        """One step of the critic, and every few steps one of the generator."""
+        return self.learn(batch, (step + 1) % self.settings.generator_every == 0)
+
+    def refuse_collapse(self, step: int, figures: Mapping[str, float]) -> None:
+        """See Task.refuse_collapse."""
+        if step >= self.settings.watch_from:
+            refuse_collapse(figures, step)
+
+    def write_sheet(self, path: Path) -> None:
+        """See Task.write_sheet."""
+        write_sheet(path, self.network, self._shown)
+
+    def line(self, figures: Mapping[str, float]) -> str:
+        """See Task.line."""
+        names = ("distance", "units of real", "units", "cycle", "attention")
+        return "  ".join(f"{name} {figures[name]:.3f}" for name in names if name in figures)
 
     def learn(self, batch: Batch, both: bool) -> dict[str, Tensor]:
         """One step of the critic, and one of the generator if both are to learn."""
         with self._precision(), torch.set_grad_enabled(both):
-            network = self.generator if both else self.painter
+            network = self.generator if both else self.network
             attention, colour = network(batch.photo, batch.wanted)
             painted = blend(batch.photo, attention.float(), colour.float())
         found = self.learn_critic(batch, painted.detach())
@@ -282,36 +279,6 @@ class Run:
         self.team.backward(loss)
         optimizer.step()
 
-    def _parts(self) -> dict[str, checkpoint.Stateful]:
-        return {
-            "generator": self.painter, "critic": bare(self.critic),
-            "optimizer": self.optimizer, "critic_optimizer": self.critic_optimizer,
-        }  # fmt: skip
-
-    def _begun(self) -> dict[str, Any]:
-        s = self.settings
-        return {"--seed": s.seed, "--batch": s.batch, "--source": s.source}
-
-    def restore(self, out: Path, data: Path, say: Callable[[str], None]) -> int:
-        """Load the checkpoint of `out`; returns how many steps it has done."""
-        told = checkpoint.settings_of(self.settings, data)
-        return int(checkpoint.restore(out, self._parts(), self._begun(), told, say)["step"])
-
-    def save(self, out: Path, step: int, data: Path) -> None:
-        """Write the checkpoint and the weights."""
-        told = checkpoint.settings_of(self.settings, data)
-        checkpoint.save(out, self._parts(), {"step": step}, self._begun(), told)
-        weights.save(
-            out / WEIGHTS,
-            self.painter.state_dict(),
-            "ganimation",
-            self.settings.network.sizes(),
-            au_order=UNITS,
-            data=", ".join(sorted({p.stem for p in data.glob("*.zip")})) or "photos",
-            settings=json.dumps(asdict(self.settings)),
-            steps=str(step),
-        )
-
 
 def refuse_collapse(history: Mapping[str, float], step: int) -> None:
     """MemegenError where attention keeps everything, or nothing, of the photo; with what helps."""
@@ -320,10 +287,10 @@ def refuse_collapse(history: Mapping[str, float], step: int) -> None:
         return
     if attention > COLLAPSED:
         what = "the photo is returned as it is"
-        helps = "--source authors makes keeping it cost, a lower --lr lets the critic come along"
+        helps = "`source` authors makes keeping it cost, a lower `lr` lets the critic come along"
     else:
         what = "nothing of the photo is kept"
-        helps = "--source replicate lets it be kept for nothing, a lower --lr helps too"
+        helps = "`source` replicate lets it be kept for nothing, a lower `lr` helps too"
     raise MemegenError(
         f"attention has collapsed at step {step}: {what} (mean attention {attention:.3f}); {helps}"
     )

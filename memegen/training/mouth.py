@@ -1,4 +1,4 @@
-"""Fit of the mouth's placement and light on photos: `memegen train DATA --model mouth`.
+"""Fit of the mouth's placement and light on photos: `memegen train mouth DATA`.
 
 Geometry is read from DATA/mouth.npz (ICT-FaceKit, MIT licence). From colour crops whose mouths are
 open come: where the incisors end, how much of them shows at most, how bright and warm a tooth is
@@ -17,7 +17,7 @@ import torch
 from memegen import weights
 from memegen.arrays import Array, Mask
 from memegen.errors import MemegenError, UsageError
-from memegen.facedata.shards import load_labels
+from memegen.facedata.dataset import FaceDataset
 from memegen.generators.mouth import UPPER_SHADOW, shadow_at
 from memegen.generators.mouth_layers import DARKEST, FALLOFF, FRONT, light_at, render
 from memegen.generators.mouth_light import LUMA, MouthLight, log_tone
@@ -30,6 +30,7 @@ from memegen.generators.mouth_model import (
     MouthModel,
     placed,
 )
+from memegen.models import MODELS
 from memegen.training.open_mouths import (
     ABOVE,
     ACROSS,
@@ -43,6 +44,8 @@ from memegen.training.open_mouths import (
     lit_tooth,
     open_mouths,
 )
+from memegen.training.run import Run
+from memegen.training.settings import checked
 
 TONGUE_DEPTH = 0.55  # IOD behind the incisors' front of a tongue in a wide open mouth
 USUAL_GAP = 0.17  # IOD between the lips of a usual smile
@@ -216,17 +219,20 @@ def read_geometry(data: Path) -> MouthModel:
     return MouthModel(**arrays, shade=shade, tongue=shade * 0, fit=nothing)
 
 
-def train(data: Path, out: Path, settings: MouthTraining | None = None) -> dict[str, float]:
-    """Fit on the training split, write `out/mouth.safetensors`, return figures of `val`."""
-    settings = settings or MouthTraining()
-    bare = read_geometry(data)
-    mouths, held_out = open_mouths(data, load_labels(data), settings)
-    seen = [m for m, val in zip(mouths, held_out, strict=True) if not val]
+def train(settings: MouthTraining, run: Run) -> Path:
+    """Fit on the training split, write `out/mouth.safetensors`, log figures of `val`."""
+    checked(settings)
+    bare = read_geometry(run.data)
+    mouths, is_val = open_mouths(FaceDataset.load(run.data), settings)
+    seen = [m for m, val in zip(mouths, is_val, strict=True) if not val]
     learnt = fit(seen, bare, settings)
-    out.mkdir(parents=True, exist_ok=True)
-    save(out / "mouth.safetensors", replace(bare, fit=learnt))
+    run.out.mkdir(parents=True, exist_ok=True)
+    save(path := run.out / "mouth.safetensors", replace(bare, fit=learnt))
     maps = fit_tone(seen, np.stack([lit_tooth(m) for m in seen]), settings.ridge)
-    return tone_errors([m for m, val in zip(mouths, held_out, strict=True) if val], maps)
+    held_out = [m for m, val in zip(mouths, is_val, strict=True) if val]
+    for name, value in tone_errors(held_out, maps).items():
+        run.log(f"{name:18}{value:.3f}")
+    return path
 
 
 def tone_errors(mouths: list[OpenMouth], maps: tuple[Array, Array]) -> dict[str, float]:
@@ -269,5 +275,5 @@ def save(path: Path, model: MouthModel) -> None:
         "mouth",
         {},
         half=False,  # the normals of small teeth want exact vertices
-        licence="geometry: ICT-FaceKit (MIT, Copyright USC ICT); fitted on photos of open mouths",
+        licence=MODELS["mouth"].licence,
     )

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from memegen.arrays import Array, Mask
-from memegen.facedata.labels import action_units, load_basis
-from memegen.facedata.shards import FaceLabels, read_crops
+from memegen.facedata.dataset import FaceDataset
 from memegen.generators.mouth import REDDEST, TOOTHLIKE
 from memegen.generators.mouth_light import LUMA, colourfulness, features, light_samples
 from memegen.geometry.anatomy import load_anatomy
 from memegen.geometry.sampling import sample
-from memegen.geometry.shape import Pose, angles_of, fit_pose
+from memegen.geometry.shape import MESH_POINTS, Pose, angles_of, fit_pose
 from memegen.geometry.topology import LOWER_LIP_EDGE, UPPER_LIP_EDGE
+from memegen.training.settings import setting
 
 CROP = 352  # pixels: the size of the large colour crops
 GRID = 120  # samples an IOD of an unwrapped mouth
@@ -30,12 +29,14 @@ BAND = (0.025, 0.10)  # IOD below the upper lip where upper teeth are
 class MouthTraining:
     """Which crops, and how firm the regression is."""
 
-    source: str = "hires"  # shard family
-    max_angle: float = 14.0  # degrees of turn and nod about the median
-    least_gap: float = 0.05  # IOD between the lips
-    smile: float = 0.1  # IOD: lips nearer than this hide most teeth
-    wide: float = 0.35  # IOD: from here a mouth is wide open
-    ridge: float = 3.0  # crops' worth of "no effect" of each (standardised) feature
+    source: str = setting("hires", "shard family")
+    max_angle: float = setting(14.0, "degrees of turn and nod about the median", above=0.0)
+    least_gap: float = setting(0.05, "IOD between the lips", above=0.0)
+    smile: float = setting(0.1, "IOD: lips nearer than this hide most teeth", above=0.0)
+    wide: float = setting(0.35, "IOD: from here a mouth is wide open", above=0.0)
+    ridge: float = setting(
+        3.0, 'crops\' worth of "no effect" of each (standardised) feature', above=0.0
+    )
 
 
 @dataclass(frozen=True)
@@ -65,14 +66,12 @@ class OpenMouth:
         return np.asarray((v > self.top + LIP) & (v < self.bottom - LIP))
 
 
-def open_mouths(
-    data: Path, labels: FaceLabels, settings: MouthTraining
-) -> tuple[list[OpenMouth], Mask]:
+def open_mouths(data: FaceDataset, settings: MouthTraining) -> tuple[list[OpenMouth], Mask]:
     """Unwrapped mouths of the frontal colour crops that are open, and which are held out."""
-    basis = load_basis(data)
+    labels, basis = data.labels, data.basis
     pose = fit_pose(labels.landmarks, basis.canonical, basis.rigid_weights)
-    face = pose.to_face(labels.landmarks[:, :468])
-    rest = face - load_anatomy().displacement(action_units(labels, basis))
+    face = pose.to_face(labels.landmarks[:, :MESH_POINTS])
+    rest = face - load_anatomy().displacement(data.units)
     line = rest[:, 13]  # the upper lip's: what moves the lower one is less surely undone
     angle = angles_of(pose.rotation)[:, :2]
     frontal = (np.abs(angle - np.median(angle, 0)) < settings.max_angle).all(1)
@@ -81,7 +80,7 @@ def open_mouths(
     found, kept = [], []
     for start in range(0, len(rows), 64):
         batch = rows[start : start + 64]
-        for row, crop in zip(batch, read_crops(data, labels.ids[batch], CROP), strict=True):
+        for row, crop in zip(batch, data.crops(batch, CROP), strict=True):
             picture = crop.astype(np.float32)
             samples = light_samples(picture, labels.landmarks[row, :, :2] * CROP)
             if colourfulness(samples.skin) < 1:

@@ -1,23 +1,22 @@
-"""Training of the perception network: `memegen train DATA --model perception`."""
+"""Training of the perception network: `memegen train perception DATA`."""
 
 from __future__ import annotations
 
-import json
 import math
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from memegen import aus, weights
 from memegen.devices import ready_to_train
-from memegen.errors import MemegenError
-from memegen.facedata.labels import action_units, load_basis, rarity
-from memegen.facedata.shards import load_labels, read_crops
-from memegen.geometry.shape import mirror_order
+from memegen.errors import UsageError
+from memegen.facedata.dataset import FaceDataset
+from memegen.facedata.labels import rarity
+from memegen.geometry.shape import IRIS_CENTRES, MESH_POINTS
 from memegen.perception.network import Perceived, PerceptionConfig, PerceptionNet
 from memegen.training import checkpoint
 from memegen.training.augment import (
@@ -28,27 +27,56 @@ from memegen.training.augment import (
     warp_crops,
     warp_points,
 )
-from memegen.training.journal import Journal
+from memegen.training.checkpoint import Stateful
+from memegen.training.loop import Loop, Task, ema_of, set_rate, warm_cosine
+from memegen.training.processes import Alone
+from memegen.training.run import Run
+from memegen.training.settings import LoopSettings, Rule, checked, setting
+
+CLIPPED = 5.0  # norm of gradients beyond which they are shortened
+MOST_EMPHASIS = 20.0  # times
+
+
+def _emphasis(text: str) -> Mapping[str, float]:
+    return aus.parse_factors(text, "`emphasis`", MOST_EMPHASIS)
+
+
+def _augmented(strength: float) -> AugmentConfig:
+    if not 0 <= strength < math.inf:
+        raise UsageError(f"`augment` {strength:g}: must be at least 0")
+    return AugmentConfig().scaled(strength)
 
 
 @dataclass(frozen=True)
-class PerceptionTraining:
+class PerceptionTraining(LoopSettings):
     """Every setting of a run."""
 
-    steps: int = 12_000  # optimiser steps
-    batch: int = 64  # crops a step
-    lr: float = 2e-3  # peak learning rate of AdamW, after a linear warm-up, cosine to zero
-    warmup: int = 300  # steps
-    weight_decay: float = 0.02
-    ema: float = 0.999  # decay of the averaged weights that are shipped
-    landmark_weight: float = 1.0  # per 0.01 IOD of mean landmark error
-    au_weight: float = 10.0  # per squared AU error, each AU scaled by its spread
-    emphasis: Mapping[str, float] = field(default_factory=dict)  # times more, by channel
-    pose_weight: float = 0.3  # per degree
-    save_minutes: float = 3.0  # between checkpoints
-    max_minutes: float = math.inf  # then the run stops as if it were done
-    seed: int = 0
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    steps: int = setting(12_000, "optimiser steps", least=1)
+    batch: int = setting(64, "crops a step", least=1)
+    lr: float = setting(
+        2e-3, "peak learning rate of AdamW; warm-up, then cosine to zero", above=0.0
+    )
+    warmup: int = setting(300, "steps of the warm-up", least=1)
+    weight_decay: float = setting(0.02, "of AdamW", least=0.0)
+    ema: float = setting(0.999, "decay of the averaged weights that are shipped", least=0.0)
+    landmark_weight: float = setting(1.0, "per 0.01 IOD of mean landmark error", least=0.0)
+    au_weight: float = setting(
+        10.0, "weight of the action units: squared error, each scaled by its spread", least=0.0
+    )
+    emphasis: Mapping[str, float] = field(
+        default_factory=dict,
+        metadata={
+            "rule": Rule('more weight on some: "AU45=4"', parse=_emphasis, kind=str),
+        },
+    )
+    pose_weight: float = setting(0.3, "per degree", least=0.0)
+    log_steps: int = setting(100, "steps between lines of the log", least=1)
+    augment: AugmentConfig = field(
+        default_factory=AugmentConfig,
+        metadata={
+            "rule": Rule("strength of the augmentation; 1 is usual", parse=_augmented, kind=float)
+        },
+    )
     network: PerceptionConfig = field(default_factory=PerceptionConfig)
 
 
@@ -63,23 +91,19 @@ class Faces:
     weight: Tensor  # (N,) how often a crop is drawn; in a batch, whether it was mirrored
 
 
-def load_faces(data: Path, size: int, device: torch.device) -> tuple[Faces, Tensor, Tensor, Tensor]:
-    """Training crops at `size` pixels, landmark decoder (mean, components), mirror order (478,)."""
-    labels, basis = load_labels(data), load_basis(data)
-    units = action_units(labels, basis)
-    train = ~labels.is_val
+def load_faces(data: FaceDataset, size: int, device: torch.device) -> Faces:
+    """Training crops at `size` pixels."""
+    labels, units = data.labels, data.units
+    train = np.flatnonzero(data.split(val=False))
     weight = 1 + 0.15 * rarity(units)  # rare expressions are drawn more often
     faces = Faces(
-        torch.from_numpy(read_crops(data, labels.ids[train], size)).permute(0, 3, 1, 2),
+        torch.from_numpy(data.crops(train, size)).permute(0, 3, 1, 2),
         torch.from_numpy(labels.landmarks[train]),
         torch.from_numpy(units[train]),
         torch.from_numpy(labels.rotation[train]),
         torch.from_numpy(weight[train]),
     )
-    order = torch.from_numpy(mirror_order(basis.canonical))
-    moved = [getattr(faces, name).to(device) for name in Faces.__dataclass_fields__]
-    mean, components = (torch.from_numpy(labels.landmark_mean), labels.landmark_components)
-    return Faces(*moved), mean, torch.from_numpy(components), order
+    return Faces(*(getattr(faces, name).to(device) for name in Faces.__dataclass_fields__))
 
 
 def landmark_weights(mean: Tensor) -> Tensor:
@@ -88,7 +112,7 @@ def landmark_weights(mean: Tensor) -> Tensor:
     mouth = (mean[:, 0] - 0.5).abs().lt(0.14) & mean[:, 1].gt(0.58) & mean[:, 1].lt(0.75)
     eyes = (mean[:, 1] - 0.4).abs().lt(0.045) & ((mean[:, 0] - 0.5).abs() - 0.125).abs().lt(0.08)
     weight[mouth | eyes] = 2.5
-    weight[468:] = 4.0
+    weight[MESH_POINTS:] = 4.0
     return weight / weight.mean()
 
 
@@ -139,9 +163,11 @@ class PerceptionLoss:
     au_weight: Tensor  # (K,) of `au_weights`
     settings: PerceptionTraining
 
-    def __call__(self, said: Perceived, true: Faces) -> tuple[Tensor, dict[str, float]]:
+    def __call__(self, said: Perceived, true: Faces) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of a batch, and its parts for the log."""
-        scale = (true.landmarks[:, 473, :2] - true.landmarks[:, 468, :2]).norm(dim=-1)
+        scale = (
+            true.landmarks[:, IRIS_CENTRES[1], :2] - true.landmarks[:, IRIS_CENTRES[0], :2]
+        ).norm(dim=-1)
         miss = (said.landmarks - true.landmarks) / scale[:, None, None]
         miss = miss * miss.new_tensor([1, 1, 0.5])
         distance = (miss.square().sum(-1) + 1e-6).sqrt()
@@ -153,102 +179,90 @@ class PerceptionLoss:
             s.landmark_weight * 100 * landmark + s.au_weight * units.mean() + s.pose_weight * pose
         )
         parts = {"landmark": landmark, "au": units.mean(), "pose": pose, "total": total}
-        return total, {name: float(part.detach()) for name, part in parts.items()}
+        return total, parts
 
 
-def train(
-    data: Path,
-    out: Path,
-    settings: PerceptionTraining,
-    device: torch.device,
-    resume: bool = False,
-    init: str | None = None,
-    log: Callable[[str], None] = print,
-    tensorboard: bool = False,
-) -> Path:
+def train(settings: PerceptionTraining, run: Run) -> Path:
     """Train on a shard folder; returns the path of the weights, `out/perception.safetensors`.
 
-    Writes `out/log.jsonl` and `out/checkpoint.pt` while it runs; `resume` goes on from there,
-    `init` begins with what fits of other weights (a name or a file).
+    Writes `out/log.jsonl` and `out/checkpoint.pt` while it runs; to resume is to go on from there.
+    The weights to begin with give what fits of them.
     """
-    if resume:
-        checkpoint.required(out)
+    checked(settings)
+    if run.resume:
+        checkpoint.required(run.out)
     ready_to_train(settings.seed)
-    faces, mean, components, mirrored = load_faces(data, settings.network.size, device)
-    out.mkdir(parents=True, exist_ok=True)
-    network = PerceptionNet(settings.network).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    network.set_decoder(mean, components)
-    if init:
-        log(_begin_with(network, init))
-    average = torch.optim.swa_utils.AveragedModel(
-        network,
-        multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(settings.ema),
-        use_buffers=True,
-    )
-    optimizer = torch.optim.AdamW(
-        network.parameters(), settings.lr, weight_decay=settings.weight_decay
-    )
-    weighed = au_weights(faces.action_units, settings.emphasis)
-    loss_of = PerceptionLoss(landmark_weights(mean).to(device), weighed, settings)
-    parts_kept = {"network": network, "average": average, "optimizer": optimizer}
-    begun = {"--seed": settings.seed}
-    told = checkpoint.settings_of(settings, data)
-    start = 0
-    if resume:
-        start = int(checkpoint.restore(out, parts_kept, begun, told, log)["step"])
+    device = run.device or torch.device("cpu")
+    return Loop(PerceptionTask(settings, run, device), run, Alone(device))()
 
-    def save(step: int) -> Path:
-        checkpoint.save(out, parts_kept, {"step": step}, begun, told)
-        path = out / "perception.safetensors"
-        weights.save(
-            path,
-            average.module.state_dict(),
-            "perception",
-            asdict(settings.network),
-            au_order=" ".join(aus.CHANNELS),
-            crop="eyes (0.5, 0.40), IOD 0.27",
-            data=", ".join(sorted({p.stem for p in data.glob("*.zip")})),
-            settings=json.dumps(asdict(settings)),
-            steps=str(step),
+
+class PerceptionTask(Task[Faces]):
+    """The network, the crops it learns from, and a step of learning."""
+
+    name = "perception"
+    au_order = " ".join(aus.CHANNELS)
+
+    def __init__(self, settings: PerceptionTraining, run: Run, device: torch.device) -> None:
+        self.settings: PerceptionTraining = settings
+        self._device = device
+        data = FaceDataset.load(run.data)
+        self._faces = load_faces(data, settings.network.size, device)
+        self._mirrored = torch.from_numpy(data.mirrored)
+        mean = torch.from_numpy(data.labels.landmark_mean)
+        components = torch.from_numpy(data.labels.landmark_components)
+        net = PerceptionNet(settings.network)
+        self.learner = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.learner.set_decoder(mean, components)
+        if run.init:
+            run.log(_begin_with(self.learner, run.init))
+        self.average = ema_of(self.learner, settings.ema)
+        self.optimizer = torch.optim.AdamW(
+            self.learner.parameters(), settings.lr, weight_decay=settings.weight_decay
         )
-        return path
+        weighed = au_weights(self._faces.action_units, settings.emphasis)
+        self._loss = PerceptionLoss(landmark_weights(mean).to(device), weighed, settings)
 
-    saved_at = started = time.monotonic()
-    seen = 0
-    done = start
-    with Journal(out, start, tensorboard) as journal:
-        for step in range(start, settings.steps):
-            progress = step / settings.steps
-            warm = min(1.0, (step + 1) / settings.warmup)
-            for group in optimizer.param_groups:
-                group["lr"] = settings.lr * warm * 0.5 * (1 + math.cos(math.pi * progress))
-            batch = draw(faces, settings.batch, mirrored, settings.augment, settings.network.size)
-            with torch.autocast(device.type, torch.bfloat16):
-                said = network(batch.crops.contiguous(memory_format=torch.channels_last))
-            loss, parts = loss_of(said, batch)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-            optimizer.step()
-            average.update_parameters(network)
-            seen += settings.batch
-            if not math.isfinite(parts["total"]):
-                raise MemegenError(f"the loss is not finite at step {step}; try a lower --lr")
-            if step % 100 == 0:
-                rate = seen / (time.monotonic() - started)
-                journal.write(step, {"rate": rate, **parts})
-                log(
-                    f"{step:6d}  landmark {parts['landmark']:.4f}  "
-                    f"au {parts['au']:.3f}  {rate:.0f}/s"
-                )
-            done = step + 1
-            if time.monotonic() - saved_at > settings.save_minutes * 60:
-                save(done)
-                saved_at = time.monotonic()
-            if time.monotonic() - started > settings.max_minutes * 60:
-                log(f"stopped at step {step}: {settings.max_minutes:g} minutes are over")
-                break
-    return save(done)
+    @property
+    def steps(self) -> int:
+        """See Task.steps."""
+        assert self.settings.steps is not None
+        return self.settings.steps
+
+    @property
+    def network(self) -> nn.Module:
+        """The averaged one."""
+        return self.average.module
+
+    def stateful(self) -> dict[str, Stateful]:
+        """See Task.stateful."""
+        return {"network": self.learner, "average": self.average, "optimizer": self.optimizer}
+
+    def batches(self, start: int) -> Generator[Faces, None, None]:
+        """See Task.batches."""
+        s = self.settings
+        while True:
+            yield draw(self._faces, s.batch, self._mirrored, s.augment, s.network.size)
+
+    def set_learning_rates(self, step: int) -> None:
+        """Linear warm-up, then a cosine to zero."""
+        s = self.settings
+        set_rate(self.optimizer, s.lr * warm_cosine(step, self.steps, s.warmup))
+
+    def train_step(self, step: int, batch: Faces) -> dict[str, Tensor]:
+        """See Task.train_step."""
+        with torch.autocast(self._device.type, torch.bfloat16):
+            said = self.learner(batch.crops.contiguous(memory_format=torch.channels_last))
+        loss, parts = self._loss(said, batch)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.learner.parameters(), CLIPPED)
+        self.optimizer.step()
+        self.average.update_parameters(self.learner)
+        return parts
+
+    def line(self, figures: Mapping[str, float]) -> str:
+        """See Task.line."""
+        return f"landmark {figures['landmark']:.4f}  au {figures['au']:.3f}"
 
 
 def _begin_with(network: PerceptionNet, init: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 import torch
@@ -37,6 +37,9 @@ class Processes(Protocol):
     def mean(self, figure: Tensor) -> Tensor:
         """A figure averaged over all processes."""
 
+    def first_alone(self) -> AbstractContextManager[None]:
+        """The first process alone, then all others: what it finds is kept for them."""
+
     def share(self, batch: int) -> slice:
         """The rows of a batch that are this one's."""
 
@@ -63,6 +66,10 @@ class Alone(AbstractContextManager["Alone"]):
     def mean(self, figure: Tensor) -> Tensor:
         """See Processes.mean."""
         return figure
+
+    def first_alone(self) -> AbstractContextManager[None]:
+        """See Processes.first_alone."""
+        return nullcontext()
 
     def share(self, batch: int) -> slice:
         """All of them."""
@@ -106,6 +113,11 @@ class Team(AbstractContextManager["Team"]):
         averaged = self._fabric.all_reduce(figure, reduce_op="mean")
         assert isinstance(averaged, Tensor)
         return averaged
+
+    def first_alone(self) -> AbstractContextManager[None]:
+        """See Processes.first_alone."""
+        waiting: AbstractContextManager[None] = self._fabric.rank_zero_first()
+        return waiting
 
     def share(self, batch: int) -> slice:
         """Equal parts, in order of rank. Raises UsageError if they are not equal."""

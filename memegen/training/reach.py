@@ -1,4 +1,4 @@
-"""Gains of the anatomy: `memegen train DATA --model reach`.
+"""Gains of the anatomy: `memegen train reach DATA`.
 
 Faces of the training split whose mouths are shut are asked for every action unit and looked at
 again, by MediaPipe's landmarker where it is given (an estimator that shares nothing with the
@@ -12,7 +12,6 @@ strong motion, on real faces as on moved ones; so like is compared with like.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -22,16 +21,17 @@ import numpy as np
 from memegen import aus
 from memegen.arrays import Array, Integers, Mask, Picture
 from memegen.errors import MemegenError
-from memegen.evaluation import reach
-from memegen.facedata.labels import face_shapes, load_basis
-from memegen.facedata.shards import FaceLabels, load_labels, read_crops
+from memegen.facedata.dataset import FaceDataset
+from memegen.facedata.shards import FaceLabels
 from memegen.facedata.teachers import MediaPipeTeacher
 from memegen.generators import Scene, generator_named
 from memegen.geometry.anatomy import Anatomy, load_anatomy
 from memegen.geometry.motion import FaceMotion
-from memegen.geometry.shape import angles_of, fit_pose, mirror_order
+from memegen.geometry.shape import MESH_POINTS, angles_of, fit_pose, mirror_order
 from memegen.perception.perceive import Perceiver
 from memegen.training import anatomy as calibration
+from memegen.training.run import Run
+from memegen.training.settings import checked, setting
 
 SIDE = 256  # pixels of the crops that are animated
 LEVELS = (0.0, 1.0, 2.0, 3.0, 4.0, 5.0)  # intensities asked for
@@ -104,7 +104,7 @@ class PerceptionJudge:
 
     def look(self, pictures: Picture) -> tuple[Array, Array]:
         """See Judge.look."""
-        return reach._look(self._perceiver, pictures.astype(np.float32))
+        return self._perceiver.of_crops(pictures)
 
     def close(self) -> None:
         """It holds nothing."""
@@ -127,14 +127,14 @@ class MediaPipeJudge:
         seen = [self._teacher.look(picture, none) for picture in pictures]
         landmarks, units = (np.stack(part) for part in zip(*seen, strict=True))
         pose = fit_pose(landmarks, self._anatomy.canonical, self._anatomy.rigid_weights)
-        for channel, value in marked(pose.to_face(landmarks[:, :468])).items():
+        for channel, value in marked(pose.to_face(landmarks[:, :MESH_POINTS])).items():
             units[:, aus.INDEX[channel]] = value
         return landmarks, np.asarray(units, np.float32)
 
 
 def marked(shapes: Array) -> dict[str, Array]:
     """(T, 468, 3) faces (face coordinates, IOD) to (T,) of each channel that has a marker."""
-    mirrored = shapes[:, mirror_order(shapes[0])[:468]]
+    mirrored = shapes[:, mirror_order(shapes[0])[:MESH_POINTS]]
     found = {}
     for number, marker in MARKERS.items():
         for side, seen in (("L", shapes), ("R", mirrored)):
@@ -159,7 +159,7 @@ def measure(
     seen: dict[int, list[float]] = {number: [] for number in numbers}
     moved: dict[int, list[float]] = {number: [] for number in numbers}
     for crop in crops:
-        landmarks, own = reach._look(perceiver, crop[None].astype(np.float32))
+        landmarks, own = perceiver.of_crops(crop[None])
         size = float(len(crop))
         to_pixels = np.array([[size, 0, 0], [0, size, 0]], np.float32)
         scene = Scene(crop, to_pixels, FaceMotion.of(landmarks[0], own[0], anatomy))
@@ -174,7 +174,7 @@ def measure(
             except MemegenError:
                 continue
             pose = fit_pose(points, anatomy.canonical, anatomy.rigid_weights)
-            shapes = pose.to_face(points[:, :468])
+            shapes = pose.to_face(points[:, :MESH_POINTS])
             unit = anatomy.units[columns].sum(0)
             asked[number].extend((targets - own)[:, columns].mean(1))
             seen[number].extend((units[1:] - units[0])[:, columns].mean(1))
@@ -236,29 +236,31 @@ def spaced(rows: Integers, count: int) -> Integers:
     return rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(int)]
 
 
-def train(
-    data: Path,
-    out: Path,
-    faces: int,
-    log: Callable[[str], None] = print,
-    landmarker: Path | None = None,
-) -> Path:
-    """Measure on `faces` training crops, write `out/anatomy.safetensors` with the gains.
+@dataclass(frozen=True)
+class ReachTraining:
+    """Every setting of the measurement."""
 
-    Begins with the anatomy that is in `out`, else with the shipped one. `landmarker` is MediaPipe's
-    `face_landmarker.task`, which then judges; without it the program's own perception does.
+    steps: int = setting(60, "faces that are measured", least=1)
+    judge: str = setting("", "MediaPipe's face_landmarker.task, to measure with; else our own eyes")
+
+
+def train(settings: ReachTraining, run: Run) -> Path:
+    """Measure on training crops, write `out/anatomy.safetensors` with the gains.
+
+    Begins with the anatomy that is in `out`, else with the shipped one. With MediaPipe's landmarker
+    that judges; without it the program's own perception does.
     """
-    path = out / "anatomy.safetensors"
+    checked(settings)
+    path = run.out / "anatomy.safetensors"
     anatomy = load_anatomy(str(path) if path.exists() else "anatomy")
     anatomy = replace(anatomy, gains=first_gains())
-    labels, basis = load_labels(data), load_basis(data)
-    pairs = calibration.person_pairs(labels, ~labels.is_val, FRONTAL)
-    most = limits(anatomy, face_shapes(labels, basis), pairs)
-    rows = spaced(closed_mouths(labels, held_out=False), faces)
+    data = FaceDataset.load(run.data)
+    most = limits(anatomy, data.shapes, data.person_pairs(False, FRONTAL))
+    rows = spaced(closed_mouths(data.labels, held_out=False), settings.steps)
     if not len(rows):
-        raise MemegenError(f"{data}: no face with a shut mouth in the training split")
-    crops = read_crops(data, labels.ids[rows], SIDE)
-    judge: Judge = MediaPipeJudge(landmarker, anatomy) if landmarker else PerceptionJudge()
+        raise MemegenError(f"{run.data}: no face with a shut mouth in the training split")
+    crops, landmarker = data.crops(rows, SIDE), settings.judge
+    judge: Judge = MediaPipeJudge(Path(landmarker), anatomy) if landmarker else PerceptionJudge()
     seen = MOST_GAIN
     for round_ in range(ROUNDS):
         report = measure(crops, judge, anatomy, tuple(seen))
@@ -266,9 +268,9 @@ def train(
         shown = [
             f"AU{n} {r['slope']:.2f} x{anatomy.gains[_first(n)]:.2f}" for n, r in report.items()
         ]
-        log(f"round {round_ + 1}: " + "  ".join(shown))
+        run.log(f"round {round_ + 1}: " + "  ".join(shown))
     judge.close()
-    out.mkdir(parents=True, exist_ok=True)
+    run.out.mkdir(parents=True, exist_ok=True)
     calibration.save(path, anatomy)
     return path
 

@@ -14,7 +14,7 @@ from memegen.errors import UsageError
 NAME = "log.jsonl"  # in the folder of a run
 
 
-class Journal(AbstractContextManager["Journal"]):
+class MetricsLogger(AbstractContextManager["MetricsLogger"]):
     """`out/log.jsonl`, one object a line; `out/tensorboard/` beside it if asked for.
 
     out: folder of the run; None writes nothing, for all but the first of several processes.
@@ -72,6 +72,6 @@ def _board(folder: Path, start: int) -> Any:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         raise UsageError(
-            "--tensorboard needs the tensorboard package: pip install 'memegen[train]'"
+            "`tensorboard` needs the tensorboard package: pip install 'memegen[train]'"
         ) from None
     return SummaryWriter(str(folder), purge_step=start or None)

@@ -1,0 +1,304 @@
+"""The training loop that all networks share: resume, deadline, log, checkpoints, sample sheets.
+
+A task says what a step is; read it beside this.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Mapping
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from memegen import weights
+from memegen.errors import MemegenError
+from memegen.faces.align import CROP
+from memegen.training import checkpoint
+from memegen.training.checkpoint import Stateful
+from memegen.training.metrics import MetricsLogger
+from memegen.training.processes import Processes
+from memegen.training.run import Run
+from memegen.training.settings import LoopSettings
+
+B = TypeVar("B")
+
+
+class Task(ABC, Generic[B]):
+    """What is learnt. The loop calls these in order; those with a body may be left as they are."""
+
+    name: str  # of the model, and of the weights that are written
+    au_order: str  # as the weights file says it
+    settings: LoopSettings
+    smoothing: float = 0.0  # decay of the running mean of figures that is logged
+
+    @property
+    @abstractmethod
+    def steps(self) -> int:
+        """Of the whole run."""
+
+    @property
+    @abstractmethod
+    def network(self) -> nn.Module:
+        """What is shipped; has its `config`."""
+
+    @abstractmethod
+    def stateful(self) -> dict[str, Stateful]:
+        """Everything that learns, by name, for checkpoints."""
+
+    def state(self) -> dict[str, Any]:
+        """Numbers to go on from, beside the step."""
+        return {}
+
+    def fixed(self) -> dict[str, Any]:
+        """Settings that a run cannot change when it is resumed."""
+        return {"seed": self.settings.seed}
+
+    def begin(self, state: Mapping[str, Any]) -> None:
+        """Called once, with what `state` said where the run goes on."""
+
+    @abstractmethod
+    def batches(self, start: int) -> Generator[B, None, None]:
+        """Batches from step `start` on."""
+
+    @abstractmethod
+    def set_learning_rates(self, step: int) -> None:
+        """Called before each step."""
+
+    @abstractmethod
+    def train_step(self, step: int, batch: B) -> dict[str, Tensor]:
+        """Learn from a batch; losses and other figures by name, each a single number."""
+
+    def refuse_collapse(self, step: int, figures: Mapping[str, float]) -> None:
+        """Raises MemegenError where running means say that there is no use in going on."""
+
+    def validation_loss(self) -> float:
+        """What the shipped network loses on data that nothing was learnt from."""
+        raise NotImplementedError
+
+    def write_sheet(self, path: Path) -> None:
+        """Write a picture of what the network makes now, if it makes pictures."""
+
+    @abstractmethod
+    def line(self, figures: Mapping[str, float]) -> str:
+        """What a line of the log shows a person."""
+
+
+@dataclass
+class Progress:
+    """How far a run is; kept in its checkpoint."""
+
+    step: int = 0
+    best: float = math.inf  # least validation loss
+    worse: int = 0  # looks at it since
+
+
+class Loop(Generic[B]):
+    """One run of one task, in this process of the run's."""
+
+    def __init__(self, task: Task[B], run: Run, team: Processes) -> None:
+        self.task, self.run, self.team = task, run, team
+        self.first = team.rank == 0  # the one that writes
+        self.log = run.log if self.first else _silent
+        self.progress = Progress()
+
+    def __call__(self) -> Path:
+        """Train to the end; returns the path of the weights, `out/NAME.safetensors`.
+
+        Raises MemegenError where a figure is not finite or the task says that it has collapsed.
+        """
+        task, s = self.task, self.task.settings
+        if self.first:
+            self.run.out.mkdir(parents=True, exist_ok=True)
+        self._begin()
+        start = self.progress.step
+        board = self.run.tensorboard
+        clock, means = _Clock(), _Means(task.smoothing)
+        with (
+            MetricsLogger(self.run.out if self.first else None, start, board) as logger,
+            closing(task.batches(start)) as batches,
+        ):
+            for step in range(start, task.steps):
+                task.set_learning_rates(step)
+                batch = clock.waiting(batches)
+                means.add(step, self._numbers(task.train_step(step, batch), step))
+                task.refuse_collapse(step, means.figures)
+                self.progress.step = step + 1
+                if s.check_steps and (step + 1) % s.check_steps == 0:
+                    means.figures["validation loss"] = self._validate()
+                if step % s.log_steps == 0:
+                    rate = (step + 1 - start) * s.batch / clock.seconds
+                    figures = {"rate": rate, "data_wait": clock.data_wait} | means.figures
+                    logger.write(step, figures)
+                    self.log(f"{step:6d}  {task.line(figures)}  {rate:.1f}/s")
+                if self.first and step % s.sheet_steps == 0:
+                    task.write_sheet(self.run.out / "sheets" / f"{step:06d}.png")
+                if self.first and clock.since_save > s.save_minutes * 60:
+                    self.save()
+                    clock.saved()
+                if self._ends(step, clock.seconds):
+                    break
+        return self._end()
+
+    def _begin(self) -> None:
+        task, out = self.task, self.run.out
+        state: dict[str, Any] = {}
+        if self.run.resume:
+            told = checkpoint.settings_of(task.settings, self.run.data)
+            state = checkpoint.restore(out, task.stateful(), task.fixed(), told, self.log)
+            ours = Progress.__dataclass_fields__
+            self.progress = Progress(**{n: value for n, value in state.items() if n in ours})
+        random = torch.get_rng_state()
+        task.begin(state)
+        if task.settings.check_steps and not self.run.resume:
+            self.progress.best = task.validation_loss()
+            self.log(f"validation loss before: {self.progress.best:.4f}")
+            self.write_weights()
+            task.write_sheet(out / "sheets" / "before.png")
+        torch.set_rng_state(random)  # whatever loaders and new networks drew
+
+    def _numbers(self, parts: Mapping[str, Tensor], step: int) -> dict[str, float]:
+        """The figures of a step, averaged over all processes, read from the device at once."""
+        stacked = torch.stack([part.detach().float().reshape(()) for part in parts.values()])
+        numbers = dict(zip(parts, self.team.mean(stacked).tolist(), strict=True))
+        if not all(map(math.isfinite, numbers.values())):
+            raise MemegenError(
+                f"the loss is not finite at step {step}; try a lower `lr`, and `resume` from the "
+                "last checkpoint"
+            )
+        return numbers
+
+    def _validate(self) -> float:
+        """Look at the validation loss, and keep the weights if they are the best so far."""
+        at, loss = self.progress, self.task.validation_loss()
+        at.worse = 0 if loss < at.best else at.worse + 1
+        if loss < at.best:
+            at.best = loss
+            self.write_weights()
+        return loss
+
+    def _ends(self, step: int, seconds: float) -> bool:
+        """Whether the run is over before its last step."""
+        s, worse = self.task.settings, self.progress.worse
+        if s.check_steps and worse >= s.patience:
+            self.log(f"stopped at step {step}: no better for {worse * s.check_steps} steps")
+            return True
+        if float(self.team.mean(torch.tensor(seconds))) > s.max_minutes * 60:
+            self.log(f"stopped at step {step}: {s.max_minutes:g} minutes are over")
+            return True
+        return False
+
+    def _end(self) -> Path:
+        task, path = self.task, weights_path(self.run.out, self.task.name)
+        if not self.first:
+            return path
+        self.save()
+        if task.settings.check_steps:
+            weights.load_state(task.network, weights.load(str(path), task.name))
+            self.log(f"validation loss after: {task.validation_loss():.4f}")
+        task.write_sheet(self.run.out / "sheets" / "after.png")
+        return path
+
+    def save(self) -> None:
+        """Write the checkpoint, and the weights unless the best are kept."""
+        task = self.task
+        told = checkpoint.settings_of(task.settings, self.run.data)
+        state = asdict(self.progress) | task.state()
+        checkpoint.save(self.run.out, task.stateful(), state, task.fixed(), told)
+        if not task.settings.check_steps:
+            self.write_weights()
+
+    def write_weights(self) -> None:
+        """The shipped network as a file, with what it was made of."""
+        data, task = self.run.data, self.task
+        weights.save(
+            weights_path(self.run.out, task.name),
+            task.network.state_dict(),
+            task.name,
+            task.network.config,
+            au_order=task.au_order,
+            crop=CROP,
+            data=", ".join(sorted({p.stem for p in data.glob("*.zip")})) or "photos",
+            settings=json.dumps(asdict(task.settings)),
+            steps=str(self.progress.step),
+        )
+
+
+def weights_path(out: Path, name: str) -> Path:
+    """The weights that a run makes, in its folder."""
+    return out / f"{name}.safetensors"
+
+
+def ema_of(network: nn.Module, decay: float) -> torch.optim.swa_utils.AveragedModel:
+    """A network whose weights are an exponential moving average of another's."""
+    return torch.optim.swa_utils.AveragedModel(
+        network,
+        multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(decay),
+        use_buffers=True,
+    )
+
+
+def warm_cosine(step: int, steps: int, warmup: int) -> float:
+    """The share of the peak learning rate: linear warm-up, then a cosine to zero."""
+    return min(1.0, (step + 1) / warmup) * 0.5 * (1 + math.cos(math.pi * step / steps))
+
+
+def set_rate(optimizer: Any, lr: float) -> None:
+    """The learning rate of all parameters."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+
+
+class _Means:
+    """Running means of figures, of which a step may give only some."""
+
+    def __init__(self, decay: float) -> None:
+        self._decay, self.figures = decay, dict[str, float]()
+
+    def add(self, step: int, numbers: Mapping[str, float]) -> None:
+        kept = min(self._decay, step / (step + 1))
+        for name, number in numbers.items():
+            self.figures[name] = number + kept * (self.figures.get(name, number) - number)
+
+
+class _Clock:
+    """Seconds of a run, and what part of them went by waiting for batches."""
+
+    def __init__(self) -> None:
+        self._began = self._saved = time.monotonic()
+        self._waited = 0.0
+
+    def waiting(self, batches: Generator[B, None, None]) -> B:
+        """The next batch."""
+        asked = time.monotonic()
+        batch = next(batches)
+        self._waited += time.monotonic() - asked
+        return batch
+
+    def saved(self) -> None:
+        """A checkpoint was written now."""
+        self._saved = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._began
+
+    @property
+    def since_save(self) -> float:
+        return time.monotonic() - self._saved
+
+    @property
+    def data_wait(self) -> float:
+        """Share of the time that the network waited for data."""
+        return self._waited / max(self.seconds, 1e-9)
+
+
+def _silent(line: str) -> None:
+    """What all processes but the first say."""
