@@ -133,6 +133,26 @@ def test_smoothing_stills_noise_and_keeps_a_blink() -> None:
     assert np.array_equal(smooth(noisy, 25.0, 0), noisy)
 
 
+def test_smoothing_stills_noise_of_what_moves() -> None:
+    """A head that turns is not made to turn in steps: the noise goes, the way stays."""
+    rng = np.random.default_rng(0)
+    turn = np.cumsum(0.03 * np.sin(np.arange(120) / 20))[:, None].astype(np.float32)
+    calm = smooth(turn + rng.normal(0, 0.004, turn.shape).astype(np.float32), 25.0)
+    noise = np.abs(np.diff(rng.normal(0, 0.004, turn.shape), n=2, axis=0)).mean()
+    trembling = np.abs(np.diff(calm, n=2, axis=0)).mean()
+    assert trembling < np.abs(np.diff(turn, n=2, axis=0)).mean() + 0.25 * noise
+    assert np.abs(calm - turn)[5:-5].max() < 0.01
+
+
+def test_fast_speech_is_not_taken_for_noise() -> None:
+    """Syllables of five a second, at 25 frames a second, keep their height."""
+    rng = np.random.default_rng(0)
+    speech = 0.2 * np.sin(np.arange(100) * 2 * np.pi / 5)[:, None].astype(np.float32)
+    noisy = speech + rng.normal(0, 0.004, speech.shape).astype(np.float32)
+    calm = smooth(noisy, 25.0, floor=0.004)
+    assert calm[10:-10].std() > 0.9 * speech[10:-10].std()
+
+
 def test_smoothing_does_not_lag_behind_a_ramp() -> None:
     ramp = np.linspace(0, 1, 60, dtype=np.float32)[:, None]
     middle = slice(15, 45)
