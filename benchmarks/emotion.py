@@ -89,7 +89,7 @@ def render(photos: list[Path], model: str) -> np.ndarray:
 def _squares(frame, where) -> list[np.ndarray]:  # type: ignore[no-untyped-def]
     from memegen.arrays import LUMA
     from memegen.faces.align import Alignment
-    from memegen.perception.perceive import read_crop
+    from memegen.perception.analyze import read_crop
 
     rgb, squares = np.ascontiguousarray(frame[..., :3]), []
     for width in WIDTHS:

@@ -24,12 +24,12 @@ from torch import Tensor, nn
 
 from memegen.devices import keep_freed_memory
 from memegen.facedata.rated import load_rated
-from memegen.generators.ganimation import GanimationCritic, GanimationNet, PatchConv2d, blend
+from memegen.generators.ganimation import GanimationDiscriminator, GanimationNet, PatchConv2d, blend
 from memegen.prefetch import prefetch
-from memegen.training.draws import Batch
+from memegen.training.batches import Batch
 from memegen.training.ganimation import GanimationTraining, Run
 from memegen.training.processes import Alone
-from memegen.training.wasserstein import expression_miss, gradient_penalty, kept, roughness
+from memegen.training.wasserstein import au_error, gradient_penalty, kept, total_variation
 
 LOOPS = ("plain", "memegen")
 WARM_UP = 2  # rounds
@@ -44,12 +44,12 @@ class PlainNet(GanimationNet):
         return torch.sigmoid(self.attention(x)), torch.tanh(self.colour(x))
 
 
-def plain_critic() -> GanimationCritic:
-    critic = GanimationCritic()
-    for module in critic.modules():
+def plain_critic() -> GanimationDiscriminator:
+    discriminator = GanimationDiscriminator()
+    for module in discriminator.modules():
         if isinstance(module, PatchConv2d):
             module.__class__ = nn.Conv2d
-    return critic
+    return discriminator
 
 
 class PlainLoop:
@@ -57,10 +57,10 @@ class PlainLoop:
 
     def __init__(self, settings: GanimationTraining, device: torch.device) -> None:
         self.weights = settings.objective
-        self.generator, self.critic = PlainNet().to(device), plain_critic().to(device)
+        self.generator, self.discriminator = PlainNet().to(device), plain_critic().to(device)
         self.optimizers = [
             torch.optim.Adam(net.parameters(), settings.lr, settings.betas)
-            for net in (self.generator, self.critic)
+            for net in (self.generator, self.discriminator)
         ]
 
     def learn(self, batch: Batch, both: bool) -> None:
@@ -72,11 +72,11 @@ class PlainLoop:
         w, optimizer = self.weights, self.optimizers[1]
         with torch.no_grad():
             painted = blend(batch.photo, *self.generator(batch.photo, batch.wanted))
-        real, units = self.critic(batch.photo)
-        fake, _ = self.critic(painted)
-        penalty = gradient_penalty(self.critic, batch.photo, painted, batch.mix)
+        real, units = self.discriminator(batch.photo)
+        fake, _ = self.discriminator(painted)
+        penalty = gradient_penalty(self.discriminator, batch.photo, painted, batch.mix)
         loss = fake.mean() - real.mean() + w.penalty * penalty
-        loss = loss + w.units * expression_miss(units, batch.own)
+        loss = loss + w.units * au_error(units, batch.own)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -88,11 +88,15 @@ class PlainLoop:
         painted = blend(batch.photo, there, colour)
         back, colour = self.generator(painted, batch.own)
         again = blend(painted, back, colour)
-        verdict, units = self.critic(painted)
-        loss = w.units * expression_miss(units, batch.wanted) - verdict.mean()
+        verdict, units = self.discriminator(painted)
+        loss = w.units * au_error(units, batch.wanted) - verdict.mean()
         loss = loss + w.cycle * (again - batch.photo).abs().mean()
         for attention in (there, back):
-            loss = loss + w.kept * kept(attention, w.kept_squared) + w.rough * roughness(attention)
+            loss = (
+                loss
+                + w.kept * kept(attention, w.kept_squared)
+                + w.rough * total_variation(attention)
+            )
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

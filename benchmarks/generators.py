@@ -4,7 +4,7 @@
 
 Speed: frames a second of `mesh` and `anatomical` by crop size, encoding left out, as a ratio to the
 network of the GANimation paper (128 px, 6 residual blocks, float32, one frame at a time).
-Sharpness: gradient energy of `anatomical` over that of `mesh` where no network changed the face (by
+Sharpness: gradient energy of `anatomical` over that of `mesh` where no network attention_map the face (by
 a tenth, by a fiftieth), on crops of 1024 px. Training: samples a second on DATA, and what waits.
 """
 
@@ -24,7 +24,7 @@ from speed import SAMPLE, placed
 import memegen
 from memegen import recipes
 from memegen.arrays import Array
-from memegen.generators.anatomical import AnatomicalPainter, changed, put_together
+from memegen.generators.anatomical import AnatomicalRenderer, attention_map, composite
 from memegen.generators.ganimation import GanimationNet
 from memegen.photo import Photo, read_photo
 from memegen.pipeline import render
@@ -53,18 +53,18 @@ def plain_alone(frames: int) -> float:
     return float(np.median(times[3:])) * 1000
 
 
-def stages(painter: AnatomicalPainter, targets: Array) -> dict[str, float]:
+def stages(renderer: AnatomicalRenderer, targets: Array) -> dict[str, float]:
     """Seconds of the mesh, the networks and the composition of all targets."""
     clock, spent = time.perf_counter, {"mesh": 0.0, "networks": 0.0, "composition": 0.0}
-    step = painter.mesh.frames_together
+    step = renderer.mesh.frames_together
     with torch.inference_mode():
         for start in range(0, len(targets), step):
             t0 = clock()
-            moved = painter.mesh.move(targets[start : start + step])
+            moved = renderer.mesh.move(targets[start : start + step])
             t1 = clock()
-            picture, looks = painter.look(moved)
+            picture, passes = renderer.run_networks(moved)
             t2 = clock()
-            put_together(picture, looks, 255.0, in_place=True)
+            composite(picture, passes, 255.0, in_place=True)
             for name, seconds in zip(spent, (t1 - t0, t2 - t1, clock() - t2), strict=True):
                 spent[name] += seconds
     return spent
@@ -83,17 +83,17 @@ def speed(photo: Photo, frames: int) -> None:
     times: dict[tuple[int, str], list[float]] = {key: [] for key in scenes}
     for _ in range(ROUNDS + 1):  # the first one is to get warm
         plain.append(plain_milliseconds(frames))
-        for key, (canvas, actor) in scenes.items():
+        for key, (canvas, face_prepared) in scenes.items():
             start = time.perf_counter()
-            count = sum(1 for _ in render(canvas, [actor], track, 1.0))
+            count = sum(1 for _ in render(canvas, [face_prepared], track, 1.0))
             times[key].append((time.perf_counter() - start) / count * 1000)
-    beside = float(np.median(plain[1:]))
-    print(f"plain GANimation: {beside:.1f} ms a frame; medians of {ROUNDS} rounds")
-    for (crop, name), (_, actor) in scenes.items():
+    side_by_side = float(np.median(plain[1:]))
+    print(f"plain GANimation: {side_by_side:.1f} ms a frame; medians of {ROUNDS} rounds")
+    for (crop, name), (_, face_prepared) in scenes.items():
         each = float(np.median(times[crop, name][1:]))
-        line = f"{name:11} {crop:5d} px: {1000 / each:6.1f} fps, {beside / each:.2f} x plain"
-        if isinstance(actor.painter, AnatomicalPainter):
-            spent = stages(actor.painter, track.resolve(actor.own))
+        line = f"{name:11} {crop:5d} px: {1000 / each:6.1f} fps, {side_by_side / each:.2f} x plain"
+        if isinstance(face_prepared.renderer, AnatomicalRenderer):
+            spent = stages(face_prepared.renderer, track.resolve(face_prepared.own))
             line += "   " + "  ".join(
                 f"{n} {t / len(track) * 1000:.1f} ms" for n, t in spent.items()
             )
@@ -107,20 +107,22 @@ def sharpness(photos: list[Path]) -> None:
         photo = read_photo(path)
         slopes, change = {}, np.zeros(0)
         for name, animator in animators.items():
-            _, actor = placed(animator, photo, 1024)
-            target = track.frame(track.strongest()).resolve(actor.own)
-            if isinstance(actor.painter, AnatomicalPainter):
+            _, face_prepared = placed(animator, photo, 1024)
+            target = track.frame(track.strongest()).resolve(face_prepared.own)
+            if isinstance(face_prepared.renderer, AnatomicalRenderer):
                 with torch.inference_mode():
-                    picture, looks = actor.painter.look(actor.painter.mesh.move(target))
-                    change = changed(looks, picture)[0, 0].numpy()
-                inside = actor.inside[..., 0] > 0
-            frame = next(iter(actor.painter.paint(target)))[..., :3].mean(-1)
+                    picture, passes = face_prepared.renderer.run_networks(
+                        face_prepared.renderer.mesh.move(target)
+                    )
+                    change = attention_map(passes, picture)[0, 0].numpy()
+                inside = face_prepared.inside[..., 0] > 0
+            frame = next(iter(face_prepared.renderer.render(target)))[..., :3].mean(-1)
             gy, gx = np.gradient(frame)
             slopes[name] = gx**2 + gy**2
         for most in UNCHANGED:
             still = inside & (change < most)
             ratio = slopes["anatomical"][still].mean() / slopes["mesh"][still].mean()
-            share = f"changed by less than {most:g}, {still.mean():.0%} of it"
+            share = f"attention_map by less than {most:g}, {still.mean():.0%} of it"
             print(f"{path.name}: gradient energy {ratio:.4f} of mesh's where {share}")
 
 
@@ -140,7 +142,7 @@ def training(data: Path, steps: int = 12) -> None:
         times = []
         for _ in range(steps):
             start = time.perf_counter()
-            g.learn(run, judge, batch, critics=True)
+            g.learn(run, judge, batch, discriminators=True)
             times.append(time.perf_counter() - start)
         rate = (settings.batch + settings.unpaired) / float(np.median(times[2:]))
         print(f"training, {'bfloat16' if half else 'float32'}: {rate:.1f} samples a second")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from memegen.evaluation.readings import READINGS, face_shape, raw_values
+from memegen.evaluation.landmark_aus import READINGS, face_shape, raw_values
 from memegen.evaluation.real_pairs import MOST_TURN, SOURCES, is_neutral
 from memegen.facedata.shards import load_labels
 from memegen.geometry.anatomy import load_anatomy

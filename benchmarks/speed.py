@@ -22,9 +22,9 @@ import torch
 import memegen
 from memegen import recipes
 from memegen.arrays import Array, Picture
-from memegen.compositing import Actor
+from memegen.compositing import PreparedFace
 from memegen.faces.align import Alignment
-from memegen.generators.mesh import MeshPainter
+from memegen.generators.mesh import MeshRenderer
 from memegen.geometry.flow import warp
 from memegen.photo import Photo, read_photo
 from memegen.pipeline import render
@@ -37,23 +37,23 @@ def scaled(photo: Photo, factor: float) -> Photo:
     return photo.resized(round(width * factor), round(height * factor))
 
 
-def stages(painter: MeshPainter, targets: Array) -> dict[str, float]:
+def stages(renderer: MeshRenderer, targets: Array) -> dict[str, float]:
     """Seconds of each stage of painting `targets`, run one after the other."""
-    scene, clock = painter._scene, time.perf_counter
+    scene, clock = renderer._scene, time.perf_counter
     spent = dict.fromkeys(("move landmarks", "rasterise flow", "warp photo", "eyes and mouth"), 0.0)
-    for start in range(0, len(targets), painter.frames_together):
-        chunk = targets[start : start + painter.frames_together]
+    for start in range(0, len(targets), renderer.frames_together):
+        chunk = targets[start : start + renderer.frames_together]
         t0 = clock()
         moved = scene.pixels(scene.motion.move(chunk))
         t1 = clock()
         with torch.inference_mode():
-            flow = painter._flow(moved, painter._texture(moved))
+            flow = renderer._flow(moved, renderer._texture(moved))
             t2 = clock()
-            images = warp(painter._picture, flow).permute(0, 2, 3, 1).contiguous().numpy()
+            images = warp(renderer._picture, flow).permute(0, 2, 3, 1).contiguous().numpy()
         t3 = clock()
         for index, target in enumerate(chunk):
-            painter._interior(
-                images[index][..., :3], moved[index], target, painter._jaw(chunk)[index]
+            renderer._interior(
+                images[index][..., :3], moved[index], target, renderer._jaw(chunk)[index]
             )
         t4 = clock()
         for name, seconds in zip(spent, (t1 - t0, t2 - t1, t3 - t2, t4 - t3), strict=True):
@@ -61,24 +61,24 @@ def stages(painter: MeshPainter, targets: Array) -> dict[str, float]:
     return spent
 
 
-def placed(animator: memegen.Animator, photo: Photo, crop: int) -> tuple[Picture, Actor]:
+def placed(animator: memegen.Animator, photo: Photo, crop: int) -> tuple[Picture, PreparedFace]:
     """The photo scaled so that its largest face's crop is so wide, and that face."""
-    seen = animator.see(photo)[0].perception
+    seen = animator.analyze(photo)[0].perception
     factor = crop / seen.alignment.width
     canvas = scaled(photo, factor).channels()
     at = Alignment(seen.alignment.matrix * factor, seen.alignment.offset * factor)
-    return canvas, animator.actor(canvas, replace(seen, alignment=at), 1.0)
+    return canvas, animator.prepare_face(canvas, replace(seen, alignment=at), 1.0)
 
 
 def measure(animator: memegen.Animator, photo: Photo, crop: int, frames: int) -> None:
-    canvas, actor = placed(animator, photo, crop)
+    canvas, face_prepared = placed(animator, photo, crop)
     track = recipes.load_track("laugh+shake", duration=frames / 25)
-    targets = track.resolve(actor.own)
-    list(render(canvas, [actor], track, 1.0))
+    targets = track.resolve(face_prepared.own)
+    list(render(canvas, [face_prepared], track, 1.0))
     start = time.perf_counter()
-    count = sum(1 for _ in render(canvas, [actor], track, 1.0))
+    count = sum(1 for _ in render(canvas, [face_prepared], track, 1.0))
     total = time.perf_counter() - start
-    parts = stages(actor.painter, targets)  # type: ignore[arg-type]
+    parts = stages(face_prepared.renderer, targets)  # type: ignore[arg-type]
     parts["paste into the photo"] = max(total - sum(parts.values()), 0.0)
     whole = sum(parts.values())
     shares = "  ".join(f"{name} {100 * spent / whole:.0f}%" for name, spent in parts.items())

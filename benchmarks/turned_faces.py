@@ -28,7 +28,7 @@ from memegen.errors import NoFaceError
 from memegen.facedata.shards import load_labels, read_crops
 from memegen.faces.align import quarter_turn
 from memegen.geometry.shape import iod
-from memegen.perception.perceive import Perception
+from memegen.perception.analyze import FaceAnalysis
 from memegen.photo import Photo, read_photo
 
 WRONG = 0.25  # IOD, root mean square
@@ -51,7 +51,7 @@ def turned(animator: Animator, shards: Path, portraits: Path) -> None:
     photos += [rgb for _, rgb, _ in crops(shards, CROPS_TURNED)]
     now, before = Counter[str](), Counter[str]()
     for rgb in photos:
-        truth = flat(animator.see(Photo(rgb, None))[0].perception)
+        truth = flat(animator.analyze(Photo(rgb, None))[0].perception)
         for turns in range(4):
             turn, shift = quarter_turn(turns, rgb.shape[1], rgb.shape[0])
             picture = np.ascontiguousarray(np.rot90(rgb, turns))
@@ -159,7 +159,7 @@ def filled_in(animator: Animator, portraits: Path) -> Iterator[tuple[str, Pictur
     """Portraits whose faces are smoothly filled from around them: hair, ears and clothes stay."""
     for path in sorted(portraits.iterdir()):
         rgb = read_photo(path).resized(512, 512).rgb
-        points = flat(animator.see(Photo(rgb, None))[0].perception)
+        points = flat(animator.analyze(Photo(rgb, None))[0].perception)
         hull = cv2.convexHull(points.astype(np.float32)).astype(np.int32)
         hole = np.zeros(rgb.shape[:2], np.uint8)
         cv2.fillConvexPoly(hole, hull, 255)
@@ -167,14 +167,14 @@ def filled_in(animator: Animator, portraits: Path) -> Iterator[tuple[str, Pictur
         yield f"{path.stem} without face", cv2.inpaint(rgb, hole, 5, cv2.INPAINT_TELEA)
 
 
-def flat(perception: Perception) -> Array:
+def flat(perception: FaceAnalysis) -> Array:
     """(478, 2) landmarks in pixels of the photo."""
     return perception.alignment.to_photo(perception.landmarks[:, :2])
 
 
 def seen(animator: Animator, rgb: Picture) -> Array | None:
     try:
-        return flat(animator.see(Photo(rgb, None))[0].perception)
+        return flat(animator.analyze(Photo(rgb, None))[0].perception)
     except NoFaceError:
         return None
 
@@ -182,7 +182,7 @@ def seen(animator: Animator, rgb: Picture) -> Array | None:
 def found_alone(animator: Animator, rgb: Picture) -> Array | None:
     """The detector's first find, whatever perception says of it."""
     faces = next(animator.detector.rungs(rgb), [])
-    return flat(animator.perceiver.look(rgb, faces[0].points)) if faces else None
+    return flat(animator.analyzer.analyze(rgb, faces[0].points)) if faces else None
 
 
 def verdict(points: Array | None, truth: Array) -> str:

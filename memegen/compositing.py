@@ -7,20 +7,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from memegen.arrays import Array, Picture
-from memegen.generators import Painter
+from memegen.generators import Renderer
 from memegen.geometry.box import Box
 from memegen.geometry.head import FACE_MIDDLE
 from memegen.geometry.motion import FaceMotion
-from memegen.tracks import HeadPlace
+from memegen.tracks import HeadTransform
 
 
 @dataclass(frozen=True)
-class Actor:
+class PreparedFace:
     """One face ready to be painted: where, how, and what it looks like at rest."""
 
     box: Box
     inside: Picture  # (h, w, channels) 255 where pixels may change, 0 where they must not
-    painter: Painter
+    renderer: Renderer
     own: Array  # (K,)
     motion: FaceMotion
     middle: Array  # (2,) pixels of the picture: the middle of the face
@@ -28,7 +28,7 @@ class Actor:
     turn: Array  # (2, 2) crop axes (IOD) to the picture's
     turns: int = 0  # quarter turns, anticlockwise, of the picture that all this is in pixels of
 
-    def place(self, place: HeadPlace, target: Array) -> HeadPlace:
+    def place(self, place: HeadTransform, target: Array) -> HeadTransform:
         """What is left of a head's way where the mesh has turned the face for `target` (K,)."""
         matrix, offset = self.motion.head_affine(target, float(FACE_MIDDLE[2]))
         here = self.motion.pose.to_crop(FACE_MIDDLE[None])[0, :2]
@@ -36,19 +36,21 @@ class Actor:
         return replace(place, shift=place.shift - self.turn @ gone)
 
 
-def put_back(frame: Picture, actor: Actor, picture: Array, before: Picture | None = None) -> None:
+def paste_back(
+    frame: Picture, face_prepared: PreparedFace, picture: Array, before: Picture | None = None
+) -> None:
     """Put what was painted for an actor, (h, w, C) 0..255, into its frame (H, W, C), in place.
 
     `before`: the frame without any change, where near faces are painted one after the other; the
     later must not undo the earlier one's change.
     """
-    view = frame[actor.box.slices]
+    view = frame[face_prepared.box.slices]
     np.clip(picture, 0, 255, out=picture)
     picture += 0.5
     new = picture.astype(np.uint8)
-    inside = actor.inside
+    inside = face_prepared.inside
     if before is not None:
-        inside = inside * (new != before[actor.box.slices]).any(-1, keepdims=True)
+        inside = inside * (new != before[face_prepared.box.slices]).any(-1, keepdims=True)
     new ^= view
     new &= inside
     view ^= new  # `new` where inside, else `view`: four times as fast as a masked copy

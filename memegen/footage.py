@@ -15,21 +15,21 @@ import numpy as np
 
 from memegen import aus
 from memegen.arrays import Array, Mask, Picture
-from memegen.compositing import Actor, put_back
+from memegen.compositing import PreparedFace, paste_back
 from memegen.curves import smoothstep
 from memegen.errors import NoFaceError
 from memegen.faces.align import Alignment, align, five_points
 from memegen.generators import Scene
 from memegen.generators.identity import Identity
 from memegen.geometry.anatomy import load_anatomy
-from memegen.geometry.head import move_head
+from memegen.geometry.head import warp_head
 from memegen.geometry.motion import FaceMotion
 from memegen.geometry.shape import LEFT_IRIS, RIGHT_IRIS
 from memegen.performance.clip import Clip, read_clip
-from memegen.performance.follow import Follower, Seen
-from memegen.performance.smooth import bridge, smooth
+from memegen.performance.smooth import interpolate_gaps, smooth
+from memegen.performance.track import FaceTracker, TrackedFace
 from memegen.prefetch import on_all_cores
-from memegen.tracks import Detail, HeadPath, Track, in_range
+from memegen.tracks import Detail, HeadTrajectory, Track, in_range
 
 LANDMARK_FLOOR = 0.0015  # IOD of noise that landmarks have at least
 UNITS_FLOOR = 0.004  # of a channel (of 1), likewise
@@ -67,7 +67,7 @@ class Footage:
         return len(self.units)
 
     @cached_property
-    def habitual(self) -> Array:
+    def usual_expression(self) -> Array:
         """(T, K) the expression without what passes quickly: speech, blinks."""
         return low_pass(self.units, HABIT * self.fps)
 
@@ -75,7 +75,7 @@ class Footage:
     def usual(self) -> Array:
         """(K,) the median of the habitual expression over the frames in which it is seen."""
         seen = self.strength > 0
-        return np.asarray(np.median(self.habitual[seen if seen.any() else slice(None)], 0))
+        return np.asarray(np.median(self.usual_expression[seen if seen.any() else slice(None)], 0))
 
     def placed(self, frame: int) -> tuple[Alignment, Array, Array]:
         """Alignment, landmarks (478, 3) in its crop units and expression (K,) of a frame."""
@@ -131,8 +131,8 @@ def strengths(seen: Mask, turned: Array, fps: float) -> Array:
     return smoothstep(0, 1, eased)
 
 
-def follow_clip(
-    follower: Follower, clip: Clip, side: int, warn: Callable[[str], None] = print
+def track_clip(
+    tracker: FaceTracker, clip: Clip, side: int, warn: Callable[[str], None] = print
 ) -> Footage:
     """Follow a face through a clip whose frames are read with a longest side of `side` pixels.
 
@@ -150,8 +150,8 @@ def follow_clip(
             yield picture
 
     found = []
-    for seen in follower.follow(frames()):
-        best.judge(seen)
+    for seen in tracker.track(frames()):
+        best.consider(seen)
         found.append(None if seen is None else (seen.points, seen.units, seen.turns))
     if reading.problem:
         warn(reading.problem)
@@ -172,9 +172,9 @@ def _smoothed(points: Array, units: Array, seen: Mask, fps: float) -> tuple[Arra
     """Points (T, 478, 3) in pixels and channels (T, K), bridged and without their noise."""
     eyes = points[:, LEFT_IRIS.start, :2] - points[:, RIGHT_IRIS.start, :2]
     iod = np.float32(np.median(np.linalg.norm(eyes[seen], axis=1)))
-    flat = bridge(points.reshape(len(points), -1) / iod, seen)
+    flat = interpolate_gaps(points.reshape(len(points), -1) / iod, seen)
     flat = smooth(flat, fps, floor=LANDMARK_FLOOR) * iod
-    units = np.clip(smooth(bridge(units, seen), fps, floor=UNITS_FLOOR), 0, None)
+    units = np.clip(smooth(interpolate_gaps(units, seen), fps, floor=UNITS_FLOOR), 0, None)
     return flat.reshape(points.shape), units
 
 
@@ -184,14 +184,14 @@ class _Best:
     def __init__(self, fps: float) -> None:
         self._apart = round(BEST_APART * fps)
         self._waiting: list[Picture] = []  # read, and not yet judged: at most as many as a batch
-        self._kept: list[tuple[float, int, Picture, Seen]] = []
+        self._kept: list[tuple[float, int, Picture, TrackedFace]] = []
         self._frame = 0
 
     def next(self, picture: Picture) -> None:
         """A frame was read."""
         self._waiting.append(picture)
 
-    def judge(self, seen: Seen | None) -> None:
+    def consider(self, seen: TrackedFace | None) -> None:
         """What was seen in the earliest frame that was not judged yet."""
         picture, frame = self._waiting.pop(0), self._frame
         self._frame += 1
@@ -220,37 +220,37 @@ class _Best:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ClipEdit:
     """What is asked of T frames."""
 
     change: Array  # (T, K) of the channels 0..1
     detail: Detail | None  # of T frames
-    head: HeadPath | None = None  # of T frames, added to where the clip's head is
+    head: HeadTrajectory | None = None  # of T frames, added to where the clip's head is
 
-    def idle(self, frame: int) -> bool:
+    def changes_nothing(self, frame: int) -> bool:
         """Whether nothing is asked of a frame."""
         asked = [np.abs(self.change[frame]).max()]
         if self.detail is not None:
             asked.append(np.abs(self.detail.shift[frame]).max())
         if self.head is not None:
-            asked += [np.abs(self.head.shift[frame]).max(), abs(self.head.zoom[frame])]
-            asked.append(abs(self.head.tilt[frame]))
+            asked += [np.abs(self.head.shift[frame]).max(), abs(self.head.scale[frame])]
+            asked.append(abs(self.head.roll[frame]))
         return not max(asked) > STILL
 
 
-def plan_of(footage: Footage, track: Track, intensity: float, absolute: bool = False) -> Plan:
+def clip_edit(footage: Footage, track: Track, intensity: float, absolute: bool = False) -> ClipEdit:
     """What a track, at the footage's frame rate, asks of its frames.
 
     Relative: what the track makes of the face's habitual expression is added to every frame, so
     that speech and blinks go on; but no more than what the frame lacks of it. Absolute: channels
     that the track sets are set in every frame. A performer's way in the picture is added in both.
     """
-    rows, own = track.played(len(footage)), footage.units
-    played = replace(track, keep=track.keep[rows], add=track.add[rows], detail=None, head=None)
-    change = played.resolve(own, intensity) - own
+    rows, own = track.reenactment(len(footage)), footage.units
+    reenactment = replace(track, keep=track.keep[rows], add=track.add[rows], detail=None, head=None)
+    change = reenactment.resolve(own, intensity) - own
     if not absolute:
-        usual = footage.habitual
-        added = played.resolve(usual, intensity) - usual
+        usual = footage.usual_expression
+        added = reenactment.resolve(usual, intensity) - usual
         lacking = np.where(added > 0, np.clip(change, 0, added), np.clip(change, added, 0))
         change = np.where(_TWO_SIDED, added, lacking)
     share = footage.strength * _ending(track, len(footage))
@@ -262,8 +262,10 @@ def plan_of(footage: Footage, track: Track, intensity: float, absolute: bool = F
     head = None
     if track.head is not None:
         follows, path = (share * intensity).astype(np.float32), track.head.rows(rows)
-        head = HeadPath(path.shift * follows[:, None], path.zoom * follows, path.tilt * follows)
-    return Plan(change.astype(np.float32), detail, head)
+        head = HeadTrajectory(
+            path.shift * follows[:, None], path.scale * follows, path.roll * follows
+        )
+    return ClipEdit(change.astype(np.float32), detail, head)
 
 
 def _ending(track: Track, length: int) -> Array:
@@ -277,12 +279,12 @@ def _ending(track: Track, length: int) -> Array:
     return smoothstep(0, 1, 1 - over)
 
 
-def painted(
+def render_clip(
     footage: Footage,
-    plan: Plan,
+    plan: ClipEdit,
     clip: Clip,
     side: int,
-    prepare: Callable[[Picture, Alignment, FaceMotion, Identity], Actor],
+    prepare: Callable[[Picture, Alignment, FaceMotion, Identity], PreparedFace],
 ) -> Iterator[Picture]:
     """The clip's frames, read again as they were followed, with the plan carried out.
 
@@ -293,20 +295,20 @@ def painted(
 
     def made(job: tuple[int, Picture]) -> Picture:
         index, picture = job
-        if plan.idle(index):
+        if plan.changes_nothing(index):
             return picture
         alignment, landmarks, own = footage.placed(index)
         target = in_crop(footage.units[index] + plan.change[index], alignment)
         upright = np.rot90(picture, footage.turns)
-        actor = prepare(upright, alignment, anatomy_on.on(landmarks, own), footage.identity)
+        face_prepared = prepare(upright, alignment, anatomy_on.on(landmarks, own), footage.identity)
         detail = plan.detail.rows(slice(index, index + 1)) if plan.detail else None
         frame = picture.copy()
-        shown = next(actor.painter.paint(target[None], detail))
+        shown = next(face_prepared.renderer.render(target[None], detail))
         view = np.rot90(frame, footage.turns)
-        put_back(view, actor, shown)
+        paste_back(view, face_prepared, shown)
         if plan.head is not None:
-            left = actor.place(plan.head.place(index), target)
-            move_head(view, actor.middle, actor.iod, left)
+            left = face_prepared.place(plan.head.place(index), target)
+            warp_head(view, face_prepared.middle, face_prepared.iod, left)
         return frame
 
     # As many as were followed: a damaged file may read differently the second time.

@@ -135,8 +135,8 @@ MODELS: dict[str, Model] = {
         Model(
             "reach",
             "the anatomy's gains: that an action unit asked for is the one that is seen",
-            trainer="memegen.training.reach:train",
-            settings="memegen.training.reach:ReachTraining",
+            trainer="memegen.training.au_gains:train",
+            settings="memegen.training.au_gains:ReachTraining",
         ),
     )
 }

@@ -15,30 +15,30 @@ from PIL import Image
 from memegen import models, recipes
 from memegen.arrays import Array, Picture
 from memegen.aus import parse_expression
-from memegen.compositing import Actor, put_back
+from memegen.compositing import PreparedFace, paste_back
 from memegen.devices import device_named
 from memegen.errors import UsageError
 from memegen.faces.align import Alignment
 from memegen.faces.choose import Choice, choose, parse_choice
 from memegen.faces.detect import Detector
-from memegen.footage import follow_clip, painted, plan_of
+from memegen.footage import clip_edit, render_clip, track_clip
 from memegen.generators import Scene, generator_named
 from memegen.generators.identity import Identity
-from memegen.generators.tone import TonedPainter, tone_of
+from memegen.generators.tone import GreyscaleRenderer, tone_of
 from memegen.geometry.anatomy import load_anatomy
 from memegen.geometry.box import Box
-from memegen.geometry.head import FACE_MIDDLE, move_head
+from memegen.geometry.head import FACE_MIDDLE, warp_head
 from memegen.geometry.motion import FaceMotion
 from memegen.geometry.outline import fill
 from memegen.media.commands import Sound
 from memegen.media.encode import Target, flatten, target_for
 from memegen.media.encode import write as write_target
 from memegen.media.sizes import parse_size
-from memegen.perception.find import FaceFinder, SeenFace
-from memegen.perception.perceive import Perceiver, Perception
+from memegen.perception.analyze import FaceAnalysis, FaceAnalyzer
+from memegen.perception.find import AnalyzedFace, FaceFinder
 from memegen.performance.clip import Clip, open_clip, read_clip
-from memegen.performance.follow import Follower, Performance, performance_of
 from memegen.performance.table import read_csv
+from memegen.performance.track import FaceTracker, Performance, performance_from
 from memegen.photo import Photo, read_photo
 from memegen.tracks import Track
 
@@ -78,17 +78,19 @@ class Animator:
         self.detector = Detector(self._device)
 
     @cached_property
-    def perceiver(self) -> Perceiver:
+    def analyzer(self) -> FaceAnalyzer:
         """The perception network, loaded on first use."""
-        return Perceiver(device=self._device)
+        return FaceAnalyzer(device=self._device)
 
-    def see(self, photo: Photo | str | Path, face: str | Choice = _LARGEST) -> list[SeenFace]:
+    def analyze(
+        self, photo: Photo | str | Path, face: str | Choice = _LARGEST
+    ) -> list[AnalyzedFace]:
         """Find and understand the chosen faces of a photo, largest first."""
         picture = photo if isinstance(photo, Photo) else read_photo(photo)
         choice = face if isinstance(face, Choice) else parse_choice(face)
-        return choose(picture, choice, FaceFinder(self.detector, self.perceiver))
+        return choose(picture, choice, FaceFinder(self.detector, self.analyzer))
 
-    def watch(
+    def track_face(
         self,
         source: str | Path,
         *,
@@ -112,11 +114,11 @@ class Animator:
         if clip.seconds is not None and start >= clip.seconds:
             raise UsageError(f"{path}: --start {start:g} is after its end ({clip.seconds:.2f} s)")
         reading = read_clip(clip, start, end)
-        follower = Follower(self.detector, self.perceiver, face)
-        told = performance_of(follower.follow(reading.frames), clip.fps, path.stem, face)
+        tracker = FaceTracker(self.detector, self.analyzer, face)
+        performance = performance_from(tracker.track(reading.frames), clip.fps, path.stem, face)
         if reading.problem:
             warn(reading.problem)
-        return told
+        return performance
 
     def animate(
         self,
@@ -141,13 +143,13 @@ class Animator:
         recipes.check_ranges(intensity, fps, duration)
         track = _track_of(recipe, au, fps, duration)
         picture = photo if isinstance(photo, Photo) else read_photo(photo)
-        seen = self.see(picture, face)
+        seen = self.analyze(picture, face)
         scale = _scale_to(picture, size)
         small = picture if scale == 1 else picture.resized(*_scaled(picture.size, scale))
         canvas = small.channels()
-        actors = [self.actor(canvas, s.perception, scale) for s in seen]
+        prepared = [self.prepare_face(canvas, s.perception, scale) for s in seen]
         return Frames(
-            render(canvas, actors, track, intensity),
+            render(canvas, prepared, track, intensity),
             len(track),
             small.size,
             track.fps,
@@ -183,15 +185,15 @@ class Animator:
         side = MAX_SIDE if size is None else _checked(size)
         clip = source if isinstance(source, Clip) else open_clip(source, fps)
         ready = None if callable(recipe) else _track_of(recipe, au, clip.fps, None)
-        follower = Follower(self.detector, self.perceiver, face)
-        footage = follow_clip(follower, clip, side, warn)
+        tracker = FaceTracker(self.detector, self.analyzer, face)
+        footage = track_clip(tracker, clip, side, warn)
         track = recipe(footage.usual) if callable(recipe) else ready
         assert track is not None
         if track.fps != clip.fps:
             track = track.resampled(clip.fps)
-        plan = plan_of(footage, track, intensity, absolute)
+        plan = clip_edit(footage, track, intensity, absolute)
         return Frames(
-            painted(footage, plan, clip, side, self.prepare),
+            render_clip(footage, plan, clip, side, self.prepare),
             len(footage),
             footage.size,
             clip.fps,
@@ -199,15 +201,15 @@ class Animator:
             f"made with memegen, {track.kind} {track.name}",
         )
 
-    def actor(self, canvas: Picture, seen: Perception, scale: float = 1.0) -> Actor:
+    def prepare_face(self, canvas: Picture, seen: FaceAnalysis, scale: float = 1.0) -> PreparedFace:
         """A seen face of a picture (H, W, 3 or 4), `scale` times the photo that it was seen in."""
         # A face that lies is painted in the picture turned upright: there up is up.
         alignment = Alignment(seen.alignment.matrix * scale, seen.alignment.offset * scale)
         turns = alignment.turns
         alignment = alignment.turned(turns, canvas.shape[1], canvas.shape[0])
         motion = FaceMotion.of(seen.landmarks, seen.action_units, load_anatomy())
-        actor = self.prepare(np.rot90(canvas, turns), alignment, motion)
-        return replace(actor, turns=turns)
+        face_prepared = self.prepare(np.rot90(canvas, turns), alignment, motion)
+        return replace(face_prepared, turns=turns)
 
     def prepare(
         self,
@@ -215,27 +217,27 @@ class Animator:
         alignment: Alignment,
         motion: FaceMotion,
         identity: Identity | None = None,
-    ) -> Actor:
+    ) -> PreparedFace:
         """A face of a picture (H, W, 3 or 4), ready to be painted.
 
         alignment says where the crop lies whose units the motion's landmarks are in, in the
         picture's pixels; identity is what several pictures of one person share.
         """
         box, scene = Scene.of(canvas, alignment, motion)
-        painter = self._generator.prepare(replace(scene, identity=identity))
+        renderer = self._generator.prepare(replace(scene, identity=identity))
         tone = identity.tone if identity else tone_of(scene.picture)
         if tone is not None:
-            painter = TonedPainter(painter, tone, scene.picture)
+            renderer = GreyscaleRenderer(renderer, tone, scene.picture)
         local = Box(0, 0, box.right - box.left, box.bottom - box.top)
-        inside = np.where(fill(painter.outline(), local) > 0.5, 255, 0).astype(np.uint8)
+        inside = np.where(fill(renderer.outline(), local) > 0.5, 255, 0).astype(np.uint8)
         channels = np.repeat(inside[..., None], canvas.shape[2], 2)
         middle = alignment.to_photo(motion.pose.to_crop(FACE_MIDDLE[None])[:, :2])[0]
         turn = alignment.matrix / alignment.width
         iod = float(motion.pose.scale) * alignment.width
-        return Actor(box, channels, painter, motion.own, motion, middle, iod, turn)
+        return PreparedFace(box, channels, renderer, motion.own, motion, middle, iod, turn)
 
 
-def beside(frames: Frames, clip: Clip, start: float) -> Frames:
+def side_by_side(frames: Frames, clip: Clip, start: float) -> Frames:
     """The frames with the clip they follow on their right, at the same height."""
     width, height = frames.size
 
@@ -286,24 +288,32 @@ def _scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
 
 
 def render(
-    canvas: Picture, actors: list[Actor], track: Track, intensity: float
+    canvas: Picture, prepared: list[PreparedFace], track: Track, intensity: float
 ) -> Iterator[Picture]:
     """Put each actor's change back into the photo (H, W, 3 or 4), frame by frame."""
     detail = track.detail
     if detail is not None:
         detail = replace(detail, shift=detail.shift * np.float32(intensity))
-    targets = [track.resolve(actor.own, intensity) for actor in actors]
-    plays = [actor.painter.paint(t, detail) for actor, t in zip(actors, targets, strict=True)]
-    for index, pictures in enumerate(zip(*plays, strict=True)):
+    targets = [track.resolve(face_prepared.own, intensity) for face_prepared in prepared]
+    reenact = [
+        face_prepared.renderer.render(t, detail)
+        for face_prepared, t in zip(prepared, targets, strict=True)
+    ]
+    for index, pictures in enumerate(zip(*reenact, strict=True)):
         frame = canvas.copy()
-        for actor, picture in zip(actors, pictures, strict=True):
-            before = np.rot90(canvas, actor.turns) if len(actors) > 1 else None
-            put_back(np.rot90(frame, actor.turns), actor, picture, before)
+        for face_prepared, picture in zip(prepared, pictures, strict=True):
+            before = np.rot90(canvas, face_prepared.turns) if len(prepared) > 1 else None
+            paste_back(np.rot90(frame, face_prepared.turns), face_prepared, picture, before)
         if track.head is not None:
             place = track.head.place(index, intensity)
-            for actor, wanted in zip(actors, targets, strict=True):
-                left = actor.place(place, wanted[index])
-                move_head(np.rot90(frame, actor.turns), actor.middle, actor.iod, left)
+            for face_prepared, wanted in zip(prepared, targets, strict=True):
+                left = face_prepared.place(place, wanted[index])
+                warp_head(
+                    np.rot90(frame, face_prepared.turns),
+                    face_prepared.middle,
+                    face_prepared.iod,
+                    left,
+                )
         yield frame
 
 

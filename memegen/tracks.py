@@ -30,40 +30,40 @@ class Detail:
 
 
 @dataclass(frozen=True)
-class HeadPlace:
+class HeadTransform:
     """A similarity of the head in its picture."""
 
     shift: Array  # (2,) IOD right and down
-    zoom: float  # log of the scale
-    tilt: float  # degrees, to the person's left: clockwise in the picture
+    scale: float  # log of the scale
+    roll: float  # degrees, to the person's left: clockwise in the picture
 
 
 @dataclass(frozen=True)
-class HeadPath:
+class HeadTrajectory:
     """How a performer's head moves in the picture, from where it is in the photo."""
 
     shift: Array  # (T, 2) IOD right and down
-    zoom: Array  # (T,) log of the scale
-    tilt: Array  # (T,) degrees, to the person's left
+    scale: Array  # (T,) log of the scale
+    roll: Array  # (T,) degrees, to the person's left
 
-    def rows(self, rows: Integers | slice) -> HeadPath:
+    def rows(self, rows: Integers | slice) -> HeadTrajectory:
         """The same for some frames."""
-        return HeadPath(self.shift[rows], self.zoom[rows], self.tilt[rows])
+        return HeadTrajectory(self.shift[rows], self.scale[rows], self.roll[rows])
 
-    def between(self, low: Integers, high: Integers, share: Array) -> HeadPath:
+    def between(self, low: Integers, high: Integers, share: Array) -> HeadTrajectory:
         """`share` (N,) of the way from frames `low` to frames `high`."""
-        return HeadPath(
+        return HeadTrajectory(
             self.shift[low] + share[:, None] * (self.shift[high] - self.shift[low]),
-            self.zoom[low] + share * (self.zoom[high] - self.zoom[low]),
-            self.tilt[low] + share * (self.tilt[high] - self.tilt[low]),
+            self.scale[low] + share * (self.scale[high] - self.scale[low]),
+            self.roll[low] + share * (self.roll[high] - self.roll[low]),
         )
 
-    def place(self, frame: int, strength: float = 1.0) -> HeadPlace:
+    def place(self, frame: int, strength: float = 1.0) -> HeadTransform:
         """Where the head is in one frame."""
-        return HeadPlace(
+        return HeadTransform(
             self.shift[frame] * np.float32(strength),
-            float(self.zoom[frame]) * strength,
-            float(self.tilt[frame]) * strength,
+            float(self.scale[frame]) * strength,
+            float(self.roll[frame]) * strength,
         )
 
 
@@ -83,7 +83,7 @@ class Track:
     name: str = "expression"
     kind: str = "recipe"  # what the name names
     detail: Detail | None = None
-    head: HeadPath | None = None  # beside what the channels say of its turns
+    head: HeadTrajectory | None = None  # beside what the channels say of its turns
 
     def __len__(self) -> int:
         return len(self.keep)
@@ -105,7 +105,7 @@ class Track:
         """The frame that differs most from the photo's expression."""
         return int((np.abs(self.add) + np.abs(1 - self.keep) * 0.01).sum(1).argmax())
 
-    def played(self, length: int) -> Integers:
+    def reenactment(self, length: int) -> Integers:
         """(length,) the frames shown when the track plays for so many frames."""
         frames = np.arange(length)
         return frames % len(self) if self.loops else np.minimum(frames, len(self) - 1)
@@ -137,7 +137,7 @@ class Track:
         rows = np.r_[np.arange(len(self)), np.arange(len(self) - 2, 0, -1)]
         return replace(self.rows(rows), loops=True)
 
-    def reached_and_left(self, seconds: float = 0.6, hold: float = 0.4) -> Track:
+    def there_and_back(self, seconds: float = 0.6, hold: float = 0.4) -> Track:
         """From the photo to the first frame of this track, which is held, and back."""
         steps = np.linspace(0, 1, max(2, round(seconds * self.fps)), dtype=np.float32)
         ease = np.r_[steps * steps * (3 - 2 * steps), np.ones(round(hold * self.fps))]
@@ -200,7 +200,7 @@ def compose(tracks: Sequence[Track]) -> Track:
 
     def over(below: Track, above: Track) -> Track:
         length = max(len(below), len(above))
-        first, second = below.played(length), above.played(length)
+        first, second = below.reenactment(length), above.reenactment(length)
         return Track(
             above.keep[second] * below.keep[first],
             above.keep[second] * below.add[first] + above.add[second],

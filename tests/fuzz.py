@@ -234,8 +234,8 @@ def _turned() -> Image.Exif:
 
 def _table(rows: int, whole: bool = False) -> str:
     from memegen import aus
-    from memegen.performance.follow import Performance
     from memegen.performance.table import to_csv
+    from memegen.performance.track import Performance
 
     random_ = np.random.default_rng(0)
     units = random_.uniform(0, 0.6, (rows, len(aus.CHANNELS))).astype(np.float32)

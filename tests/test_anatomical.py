@@ -14,13 +14,13 @@ from memegen import aus, weights
 from memegen.arrays import LUMA
 from memegen.errors import UsageError, WeightsError
 from memegen.generators import Scene, generator_named
-from memegen.generators.anatomical import AnatomicalPainter, changed, put_together
+from memegen.generators.anatomical import AnatomicalRenderer, attention_map, composite
 from memegen.generators.compose import compose, compose_low, enlarge, shift
 from memegen.generators.network import (
     GeneratorConfig,
     GeneratorNet,
-    Painted,
     WindowConfig,
+    WindowOutput,
     condition_of,
     smoothed,
 )
@@ -30,8 +30,8 @@ from memegen.generators.windows import (
     fade,
     pixel_positions,
     place,
-    read,
-    read_flow,
+    sample_flow,
+    sample_window,
     to_pixels,
     window_box,
 )
@@ -41,7 +41,7 @@ from memegen.geometry.motion import FaceMotion
 from memegen.geometry.outline import fill
 from memegen.geometry.shape import mirror_order
 from memegen.geometry.topology import LIPS_INNER
-from memegen.perception.perceive import read_crop
+from memegen.perception.analyze import read_crop
 from memegen.photo import read_photo
 
 TINY = GeneratorConfig(
@@ -73,15 +73,17 @@ def window_over(left: float, top: float, side: float) -> torch.Tensor:
     return torch.tensor([[[half, 0, left + half], [0, half, top + half]]])
 
 
-def painted_with(attention: float, colour: torch.Tensor, side: int) -> Painted:
-    return Painted(torch.full((1, 1, side, side), attention), colour, torch.zeros(1, 2, side, side))
+def painted_with(attention: float, colour: torch.Tensor, side: int) -> WindowOutput:
+    return WindowOutput(
+        torch.full((1, 1, side, side), attention), colour, torch.zeros(1, 2, side, side)
+    )
 
 
 def test_composition_is_ganimations_where_the_picture_has_no_finer_detail() -> None:
     """out = A * moved + (1 - A) * C at the network's own resolution."""
     image, colour = torch.rand(1, 3, 12, 20), torch.rand(1, 3, 8, 8)
     affine = window_over(5, 2, 8)
-    seen = read(image, affine, 8)
+    seen = sample_window(image, affine, 8)
     assert torch.allclose(seen, image[:, :, 2:10, 5:13], atol=1e-5)
     box, part = compose(image, affine, seen, painted_with(0.3, colour, 8))
     inside = part[:, :, 2 - box.top : 10 - box.top, 5 - box.left : 13 - box.left]
@@ -104,7 +106,7 @@ def test_composition_keeps_detail_as_attention_says() -> None:
 
 def test_full_attention_and_no_residual_change_nothing() -> None:
     image = torch.rand(1, 3, 30, 40)
-    seen = read(image, window_over(8, 4, 20), 8)
+    seen = sample_window(image, window_over(8, 4, 20), 8)
     for put in (compose, compose_low):
         box, part = put(
             image, window_over(8, 4, 20), seen, painted_with(1.0, torch.rand(1, 3, 8, 8), 8)
@@ -128,9 +130,9 @@ def test_light_and_colour_change_under_all_detail() -> None:
 def test_residual_flow_samples_where_it_points() -> None:
     image = torch.arange(20.0).expand(1, 3, 20, 20) / 20
     affine = window_over(2, 2, 16)
-    seen = read(image, affine, 16)
+    seen = sample_window(image, affine, 16)
     right = torch.tensor([2 / 16 * 2, 0.0]).view(1, 2, 1, 1).expand(1, 2, 16, 16)  # two pixels
-    painted = Painted(torch.ones(1, 1, 16, 16), seen, right)
+    painted = WindowOutput(torch.ones(1, 1, 16, 16), seen, right)
     box, part = compose(image, affine, seen, painted)
     middle = part[0, 0, 6 - box.top, 6 - box.left : 12 - box.left]
     assert torch.allclose(middle, image[0, 0, 6, 8:14], atol=1e-3)
@@ -158,7 +160,7 @@ def test_window_positions_are_the_inverse_of_the_affine() -> None:
 def test_mesh_flow_is_read_in_window_units() -> None:
     flow = torch.zeros(1, 2, 40, 40)
     flow[:, 0] = 4.0  # pixels to the right
-    assert torch.allclose(read_flow(flow, window_over(10, 10, 16), 8)[0, :, 4, 4],
+    assert torch.allclose(sample_flow(flow, window_over(10, 10, 16), 8)[0, :, 4, 4],
                           torch.tensor([0.5, 0.0]), atol=1e-5)  # fmt: skip
 
 
@@ -171,7 +173,7 @@ def test_the_window_of_a_mirrored_mouth_is_the_mirrored_window(face: np.ndarray)
     for points, image in ((face, picture), (turned, picture.flip(3))):
         affine = to_pixels(place(MOUTH, points[None], 0.27), whole)
         masks = draw_masks(MOUTH, points * SIDE, affine[0], 24)
-        seen.append((read(image, torch.from_numpy(affine), 24), masks))
+        seen.append((sample_window(image, torch.from_numpy(affine), 24), masks))
     assert torch.allclose(seen[0][0], seen[1][0].flip(3), atol=2e-2)
     outer = [masks[1] for _, masks in seen]
     assert np.abs(outer[0] - outer[1][:, ::-1]).mean() < 0.02
@@ -216,8 +218,8 @@ def test_the_photos_own_expression_is_the_photo(
 ) -> None:
     """Whatever the networks say: where nothing is asked for, nothing is painted."""
     scene = scene_of(face, anatomy)
-    painter = generator_named(str(tiny_file(tmp_path / "t.safetensors"))).prepare(scene)
-    frame, moved = painter.paint(np.stack([scene.motion.own, vector(AU12=4, AU25=3)]))
+    renderer = generator_named(str(tiny_file(tmp_path / "t.safetensors"))).prepare(scene)
+    frame, moved = renderer.render(np.stack([scene.motion.own, vector(AU12=4, AU25=3)]))
     assert np.abs(frame - scene.picture).max() < 1
     assert np.abs(moved - scene.picture).max() > 20
 
@@ -226,10 +228,10 @@ def test_nothing_changes_outside_the_outline(
     tmp_path: Path, face: np.ndarray, anatomy: Anatomy
 ) -> None:
     scene = scene_of(face, anatomy, 200)
-    painter = generator_named(str(tiny_file(tmp_path / "t.safetensors"))).prepare(scene)
-    inside = fill(painter.outline(), Box(0, 0, 200, 200))
+    renderer = generator_named(str(tiny_file(tmp_path / "t.safetensors"))).prepare(scene)
+    inside = fill(renderer.outline(), Box(0, 0, 200, 200))
     assert 0.2 < inside.mean() <= 1
-    (frame,) = painter.paint(vector(AU12=4)[None])
+    (frame,) = renderer.render(vector(AU12=4)[None])
     assert frame.shape == (200, 200, 3) and np.isfinite(frame).all()
 
 
@@ -237,18 +239,18 @@ def test_frames_do_not_depend_on_their_company(
     tmp_path: Path, face: np.ndarray, anatomy: Anatomy
 ) -> None:
     scene = scene_of(face, anatomy)
-    painter = generator_named(str(tiny_file(tmp_path / "t.safetensors"))).prepare(scene)
+    renderer = generator_named(str(tiny_file(tmp_path / "t.safetensors"))).prepare(scene)
     targets = np.stack([vector(AU12=i, AU25=i / 2, AU51=i / 3) for i in (1, 2, 3, 4, 5)])
-    together = np.stack(list(painter.paint(targets)))
-    alone = np.stack([next(iter(painter.paint(t[None]))) for t in targets])
+    together = np.stack(list(renderer.render(targets)))
+    alone = np.stack([next(iter(renderer.render(t[None]))) for t in targets])
     assert np.abs(together - alone).mean() < 0.2  # half precision
 
 
 def test_painting_leaves_gradients_on(tmp_path: Path, face: np.ndarray, anatomy: Anatomy) -> None:
-    painter = generator_named(str(tiny_file(tmp_path / "t.safetensors"))).prepare(
+    renderer = generator_named(str(tiny_file(tmp_path / "t.safetensors"))).prepare(
         scene_of(face, anatomy)
     )
-    next(iter(painter.paint(np.stack([vector(AU12=4), vector(AU12=2)]))))
+    next(iter(renderer.render(np.stack([vector(AU12=4), vector(AU12=2)]))))
     assert torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
 
 
@@ -256,13 +258,13 @@ def test_attention_map_shows_the_windows(
     tmp_path: Path, face: np.ndarray, anatomy: Anatomy
 ) -> None:
     scene = scene_of(face, anatomy)
-    painter = generator_named(str(tiny_file(tmp_path / "t.safetensors"))).prepare(scene)
-    assert isinstance(painter, AnatomicalPainter)
+    renderer = generator_named(str(tiny_file(tmp_path / "t.safetensors"))).prepare(scene)
+    assert isinstance(renderer, AnatomicalRenderer)
     with torch.inference_mode():
-        moved = painter.mesh.move(vector(AU26=4)[None])
-        picture, looks = painter.look(moved)
-        mask = changed(looks, picture)
-        after = put_together(picture, looks, 255.0)
+        moved = renderer.mesh.move(vector(AU26=4)[None])
+        picture, passes = renderer.run_networks(moved)
+        mask = attention_map(passes, picture)
+        after = composite(picture, passes, 255.0)
     assert mask.shape == (1, 1, SIDE, SIDE)
     assert 0 < float(mask.max()) <= 1
     assert float((after - picture).abs().max()) > 1
@@ -272,7 +274,7 @@ def test_the_shipped_network_changes_light_and_keeps_detail(
     animator: memegen.Animator, anatomy: Anatomy
 ) -> None:
     """A shut mouth opens: what is drawn in it stays as sharp as it was, in another light."""
-    seen = animator.see(SAMPLE)[0].perception
+    seen = animator.analyze(SAMPLE)[0].perception
     side, affine = 256, np.array([[256, 0, 0], [0, 256, 0]], np.float32)
     crop = read_crop(read_photo(SAMPLE).rgb, seen.alignment, side)[0].permute(1, 2, 0).numpy()
     scene = Scene(
@@ -282,7 +284,7 @@ def test_the_shipped_network_changes_light_and_keeps_detail(
     )
     asked = vector(AU12=5, AU25=3, AU26=3)[None]
     drawn, painted = (
-        next(iter(generator_named(name).prepare(scene).paint(asked)))
+        next(iter(generator_named(name).prepare(scene).render(asked)))
         for name in ("mesh", "anatomical")
     )
     moved = scene.pixels(scene.motion.move(asked))[0]

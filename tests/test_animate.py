@@ -18,7 +18,7 @@ def frames_of(animator: memegen.Animator, photo: Photo, **options: object) -> li
 
 
 def test_perception_of_the_sample(animator: memegen.Animator, photo: Photo) -> None:
-    seen = animator.see(photo)[0]
+    seen = animator.analyze(photo)[0]
     eyes = seen.perception.alignment.to_photo(five_points(seen.perception.landmarks)[:2])
     assert np.allclose(eyes, [[205, 101], [243, 101]], atol=6)
     assert align(five_points(seen.perception.landmarks)).width == pytest.approx(1, abs=0.05)
@@ -36,7 +36,7 @@ def test_outside_the_mask_every_byte_is_the_photos(
     animator: memegen.Animator, photo: Photo, name: str, tmp_path: Path
 ) -> None:
     memegen.write(animator.animate(photo, name, fps=6), tmp_path / "a.png")
-    seen = animator.see(photo)[0].perception
+    seen = animator.analyze(photo)[0].perception
     from memegen.geometry.box import Box
     from memegen.geometry.flow import ring_points
     from memegen.geometry.outline import fill
@@ -57,7 +57,7 @@ def test_asked_for_expressions_are_seen_again(animator: memegen.Animator, photo:
     def reached(expression: str, channel: str) -> float:
         track = recipes.of_expression(aus.parse_expression(expression)).track(10)
         (frame,) = frames_of(animator, photo, recipe=track.frame(track.strongest()))
-        again = animator.see(Photo(frame, None))[0].perception.action_units
+        again = animator.analyze(Photo(frame, None))[0].perception.action_units
         return float(again[aus.INDEX[channel]]) * 5
 
     assert reached("AU12=5,AU25=3", "AU12L") > reached("AU12=0,AU25=0,AU10=0,AU6=0", "AU12L") + 1.5
@@ -91,23 +91,25 @@ def test_turned_and_transparent_photos(animator: memegen.Animator, photo: Photo)
     assert frames[0].shape == (512, 512, 4)
     assert (frames[2][..., 3] != alpha).any()
     tilted = Image.fromarray(photo.rgb).rotate(25, resample=Image.Resampling.BICUBIC)
-    seen = animator.see(Photo(np.asarray(tilted), None))[0]
+    seen = animator.analyze(Photo(np.asarray(tilted), None))[0]
     assert abs(np.degrees(np.arctan2(*seen.perception.alignment.matrix[::-1, 0])) + 25) < 5
-    lying = animator.see(turned)[0].perception.alignment.matrix
+    lying = animator.analyze(turned)[0].perception.alignment.matrix
     assert abs(abs(np.degrees(np.arctan2(lying[1, 0], lying[0, 0]))) - 90) < 8
 
 
 def test_two_faces_in_one_picture(animator: memegen.Animator, photo: Photo) -> None:
     face = photo.rgb[20:250, 100:360]
     both = Photo(np.concatenate([face, face[:, ::-1]], 1), None)
-    seen = animator.see(both, "all")
+    seen = animator.analyze(both, "all")
     assert len(seen) == 2
     all_moved = frames_of(animator, both, au="AU26=5", face="all", fps=3)[1]
     one_moved = frames_of(animator, both, au="AU26=5", face="2", fps=3)[1]
-    changed = [np.abs(m.astype(int) - both.rgb).max((0, 2)) > 20 for m in (all_moved, one_moved)]
-    assert changed[0][:260].any()
-    assert changed[0][260:].any()
-    assert changed[1][:260].any() != changed[1][260:].any()
+    attention_map_ = [
+        np.abs(m.astype(int) - both.rgb).max((0, 2)) > 20 for m in (all_moved, one_moved)
+    ]
+    assert attention_map_[0][:260].any()
+    assert attention_map_[0][260:].any()
+    assert attention_map_[1][:260].any() != attention_map_[1][260:].any()
 
 
 def test_a_face_given_by_box(animator: memegen.Animator, photo: Photo) -> None:

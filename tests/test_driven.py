@@ -15,20 +15,20 @@ from test_own_photos import FakeMediaPipe
 from memegen import aus, pipeline
 from memegen.cli.transfer import transfer
 from memegen.evaluation import in_picture, stages, strength, timing
-from memegen.evaluation.judges import Look, Looks, MediaPipeJudge, units_read
-from memegen.evaluation.readings import BY_NUMBER, READINGS
+from memegen.evaluation.judges import Estimate, Estimates, MediaPipeJudge, units_read
+from memegen.evaluation.landmark_aus import BY_NUMBER, READINGS
 from memegen.facedata.teachers import Landmarker
-from memegen.performance.drive import PARTS, Driving
+from memegen.performance.retarget import PARTS, RetargetOptions
 from memegen.photo import Photo
 from memegen.pipeline import Animator
 
 COLUMN = strength.COLUMN
 
 
-def looks_of(landmarks: np.ndarray, intensities: np.ndarray | None = None) -> Looks:
+def looks_of(landmarks: np.ndarray, intensities: np.ndarray | None = None) -> Estimates:
     count = len(landmarks)
     values = np.zeros((count, len(READINGS))) if intensities is None else intensities
-    return Looks(landmarks, values, np.zeros((count, 3)))
+    return Estimates(landmarks, values, np.zeros((count, 3)))
 
 
 def turned(points: np.ndarray, degrees: float, scale: float, shift: list[float]) -> np.ndarray:
@@ -52,7 +52,7 @@ def test_distances_in_the_picture_and_after_alignment(face: np.ndarray) -> None:
 
 
 def test_ssim_looks_at_the_face_where_it_is(photo: Photo, animator: Animator) -> None:
-    seen = animator.see(photo)[0].perception
+    seen = animator.analyze(photo)[0].perception
     landmarks = seen.alignment.to_photo(seen.landmarks[:, :2])
     rgb = photo.rgb
     assert in_picture.ssim(rgb, rgb, landmarks) == pytest.approx(1, abs=1e-4)
@@ -74,11 +74,11 @@ def test_changes_are_counted_from_the_frames_with_a_weight(face: np.ndarray) -> 
     values = np.zeros((4, len(READINGS)))
     values[:, COLUMN[12]] = [1, 2, 4, np.nan]
     values[:, COLUMN[1]], values[:, COLUMN[2]] = 3, [0, 0, 2, 0]
-    looks = looks_of(np.repeat(face[None, :, :2], 4, 0), values)
-    looks.landmarks[3], looks.angles[3] = np.nan, np.nan
-    looks.angles[:3, 1] = [10, 10, 25]
-    assert looks.seen.tolist() == [True, True, True, False]
-    changes = strength.changes_of(looks, looks.mean(np.array([0.5, 0.5, 0, 0])))
+    estimates = looks_of(np.repeat(face[None, :, :2], 4, 0), values)
+    estimates.landmarks[3], estimates.angles[3] = np.nan, np.nan
+    estimates.angles[:3, 1] = [10, 10, 25]
+    assert estimates.seen.tolist() == [True, True, True, False]
+    changes = strength.changes_of(estimates, estimates.mean(np.array([0.5, 0.5, 0, 0])))
     assert changes["smile"][:3].tolist() == [-0.5, 0.5, 2.5] and np.isnan(changes["smile"][3])
     assert changes["brows up"][:3].tolist() == [0, 0, 1]  # the mean of AU1 and AU2
     assert changes["pitch"][:3].tolist() == [0, 0, 15]
@@ -164,20 +164,20 @@ def test_mediapipe_sees_pixels_in_pictures_that_are_not_square(
     file = tmp_path / "face_landmarker.task"
     file.write_bytes(b"task")
     judge = MediaPipeJudge(Landmarker(file))
-    look = next(judge.watch([np.zeros((100, 200, 4), np.uint8)]))
-    assert isinstance(look, Look)
-    np.testing.assert_allclose(look.landmarks, face[:, :2] * [200, 100], rtol=1e-5)
-    assert look.intensities[COLUMN[12]] == pytest.approx(0.8 / 2 / BY_NUMBER[12].full * 5)
+    estimate = next(judge.estimate([np.zeros((100, 200, 4), np.uint8)]))
+    assert isinstance(estimate, Estimate)
+    np.testing.assert_allclose(estimate.landmarks, face[:, :2] * [200, 100], rtol=1e-5)
+    assert estimate.intensities[COLUMN[12]] == pytest.approx(0.8 / 2 / BY_NUMBER[12].full * 5)
 
 
 def test_driving_is_what_the_command_line_does_by_default() -> None:
     asked = {name: p.default for name, p in inspect.signature(transfer).parameters.items()}
-    driving = Driving()
-    assert asked["relative"] is None and driving.relative  # of a video
-    assert asked["neutral_frame"] is driving.neutral_frame is None
-    assert tuple(asked["only"].split(",")) == driving.only == tuple(PARTS)
-    assert asked["gain"] is None and driving.gains == {}
-    assert (asked["smooth"], asked["detail"]) == (driving.smoothing, driving.detail)
+    options = RetargetOptions()
+    assert asked["relative"] is None and options.relative  # of a video
+    assert asked["neutral_frame"] is options.neutral_frame is None
+    assert tuple(asked["only"].split(",")) == options.only == tuple(PARTS)
+    assert asked["gain"] is None and options.gains == {}
+    assert (asked["smooth"], asked["detail"]) == (options.smoothing, options.detail)
 
 
 @pytest.fixture(scope="module")

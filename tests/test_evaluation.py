@@ -13,7 +13,7 @@ from shards import make_shards
 from test_anatomical import tiny_file
 
 from memegen import aus, weights
-from memegen.evaluation import generators, identity, reenactment
+from memegen.evaluation import generators, identity, self_reenactment
 from memegen.evaluation.measures import (
     REGIONS,
     Perceptual,
@@ -157,12 +157,12 @@ def test_photos_are_no_clips(
 ) -> None:
     still = tmp_path / "photo.webp"
     Image.fromarray(photo.rgb).resize((128, 128)).save(still)
-    assert not reenactment.is_clip(still)
+    assert not self_reenactment.is_clip(still)
     moving = [Image.new("RGB", (8, 8), color) for color in ("red", "blue")]
     moving[0].save(tmp_path / "clip.gif", save_all=True, append_images=moving[1:])
     (tmp_path / "clip.mp4").write_bytes(b"whatever")
-    assert reenactment.is_clip(tmp_path / "clip.gif")
-    assert reenactment.is_clip(tmp_path / "clip.mp4")
+    assert self_reenactment.is_clip(tmp_path / "clip.gif")
+    assert self_reenactment.is_clip(tmp_path / "clip.mp4")
     assert run_cli("evaluate", str(still), "--model", "mesh") == 1
     assert "too few frames with a face" in capsys.readouterr().err
 

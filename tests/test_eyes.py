@@ -59,7 +59,7 @@ def drawn_eye(face: np.ndarray, side: int) -> DrawnEye:
 def test_a_shut_eye_shows_neither_white_nor_iris(face: np.ndarray, side: int) -> None:
     eye = drawn_eye(face, side)
     image = eye.picture.copy()  # as if the warp had left the whole eye between the lids
-    eye.layer().paint(image, eye.shut(), eye.iris, eye.lid, STILL)
+    eye.layer().draw(image, eye.shut(), eye.iris, eye.lid, STILL)
     inside = fill(smooth_ring(eye.ring, EYE_CORNERS), Box(0, 0, side, side)) > 0.5
     luma, skin = image @ LUMA, float(SKIN @ LUMA)
     assert luma[inside].max() < 1.12 * skin
@@ -77,7 +77,7 @@ def test_a_shut_eye_shows_neither_white_nor_iris(face: np.ndarray, side: int) ->
 def test_an_eye_at_rest_is_left_alone(face: np.ndarray) -> None:
     eye = drawn_eye(face, 300)
     image = eye.picture.copy()
-    eye.layer().paint(image, eye.ring, eye.iris, eye.lid, STILL)
+    eye.layer().draw(image, eye.ring, eye.iris, eye.lid, STILL)
     assert np.abs(image - eye.picture).max() < 0.01
 
 
@@ -87,7 +87,7 @@ def test_a_held_expression_gives_equal_frames(face: np.ndarray) -> None:
     half = (eye.shut() + eye.ring) / 2
     for _ in range(2):
         image = eye.picture.copy()
-        layer.paint(image, half, eye.iris + 3, eye.lid, STILL)
+        layer.draw(image, half, eye.iris + 3, eye.lid, STILL)
         frames.append(image)
     assert (frames[0] == frames[1]).all()
 
@@ -110,7 +110,7 @@ def test_half_shut_lies_between(face: np.ndarray) -> None:
     eye = drawn_eye(face, 300)
     half = (eye.shut() + eye.ring) / 2
     image = eye.picture.copy()
-    eye.layer().paint(image, half, eye.iris, eye.lid, STILL)
+    eye.layer().draw(image, half, eye.iris, eye.lid, STILL)
     x = round(float(eye.iris[0, 0]))
     edge = float(half[4, 1])
     assert image[round(edge - 4), x] == pytest.approx(SKIN, abs=25)
@@ -126,7 +126,7 @@ def test_a_frame_of_glasses_is_not_painted_over(face: np.ndarray) -> None:
     for picture in (framed, eye.picture):
         image = framed.copy()
         layer = replace(eye, picture=picture).layer()
-        layer.paint(image, eye.shut(), eye.iris, eye.lid, STILL)
+        layer.draw(image, eye.shut(), eye.iris, eye.lid, STILL)
         shown.append(image[y - 2 : y + 1, x - 20 : x + 20] @ LUMA)
     assert shown[0].max() < 45
     assert shown[1].mean() > 2 * shown[0].mean()  # a lid that knows of no frame is painted over it
@@ -138,7 +138,7 @@ def test_lashes_have_the_photos_colour_and_hang_outward(face: np.ndarray) -> Non
     dark = (brown @ LUMA > 55) & (brown @ LUMA < 65)
     brown[dark] = (90, 50, 30)
     image = brown.copy()
-    replace(eye, picture=brown).layer().paint(image, eye.shut(), eye.iris, eye.lid, STILL)
+    replace(eye, picture=brown).layer().draw(image, eye.shut(), eye.iris, eye.lid, STILL)
     curves = LidCurves.of(eye.ring, eye.lid)
     box = Box(0, 0, 700, 700)
     along, above = curves.axes.place(*pixel_grid(0, 0, 700, 700))
@@ -158,7 +158,7 @@ def test_gaze_uncovers_white_even_where_the_photo_shows_none(face: np.ndarray) -
     dim[dim.min(-1) > 200] = (120, 85, 70)
     image = dim.copy()
     layer = replace(eye, picture=dim).layer()
-    layer.paint(image, eye.ring, eye.iris + np.array([8, 0], np.float32), eye.lid, STILL)
+    layer.draw(image, eye.ring, eye.iris + np.array([8, 0], np.float32), eye.lid, STILL)
     at = image[round(float(eye.iris[0, 1]) + 1), round(float(eye.iris[0, 0]) - 6)]
     assert at @ LUMA > 0.75 * float(SKIN @ LUMA)
     assert np.ptp(at) < 0.6 * np.ptp(SKIN)

@@ -19,9 +19,9 @@ from memegen.footage import (
     EASE,
     TURNED,
     Footage,
+    clip_edit,
     low_pass,
     placed,
-    plan_of,
     strengths,
 )
 from memegen.generators.identity import Identity
@@ -30,7 +30,7 @@ from memegen.media.encode import ffmpeg
 from memegen.performance.clip import open_clip, read_clip
 from memegen.photo import read_photo
 from memegen.pipeline import Animator, Frames
-from memegen.tracks import HeadPath, Track, rest
+from memegen.tracks import HeadTrajectory, Track, rest
 
 FPS = 10.0
 COVERED = range(12, 15)  # frames of the fixture's clip in which the face is hidden
@@ -99,12 +99,12 @@ def test_only_the_face_changes_and_it_does_not_flicker(
     made: list[Picture], pictures: list[Picture]
 ) -> None:
     assert len(made) == len(pictures)
-    changed = np.stack([(a != b).any(-1) for a, b in zip(made, pictures, strict=True)])
-    assert changed[0].mean() > 0.1
-    assert not changed[:, :8].any() and not changed[:, -8:].any()  # byte for byte
-    assert not changed[:, :, :20].any() and not changed[:, :, -20:].any()
+    attention_map_ = np.stack([(a != b).any(-1) for a, b in zip(made, pictures, strict=True)])
+    assert attention_map_[0].mean() > 0.1
+    assert not attention_map_[:, :8].any() and not attention_map_[:, -8:].any()  # byte for byte
+    assert not attention_map_[:, :, :20].any() and not attention_map_[:, :, -20:].any()
     steady = slice(0, COVERED.start - round(EASE * FPS) - 1)  # before the change is eased out
-    where = changed[steady].all(0)
+    where = attention_map_[steady].all(0)
     assert where.mean() > 0.1
     ours = second_difference(made[steady], where)
     assert ours < 1.5 * second_difference(pictures[steady], where)
@@ -117,7 +117,7 @@ def test_a_performers_way_is_added_to_the_clips(
     frames = [np.ascontiguousarray(np.rot90(picture, -turns)) for picture in pictures[:6]]
     path = tmp_path / "clip.png"
     memegen.write(Frames(iter(frames), len(frames), (280, 280), FPS, False, ""), path)
-    aside = HeadPath(
+    aside = HeadTrajectory(
         np.array([[0.3, 0]], np.float32), np.zeros(1, np.float32), np.zeros(1, np.float32)
     )
     keep, add = rest()
@@ -184,14 +184,14 @@ def test_frames_are_read_as_they_are_needed(
 
 
 def test_what_was_seen_lies_where_the_face_is(mesh: Animator, pictures: list[Picture]) -> None:
-    from memegen.performance.follow import Follower
+    from memegen.performance.track import FaceTracker
 
-    follower = Follower(mesh.detector, mesh.perceiver)
-    seen = list(follower.follow(pictures[:12]))
+    tracker = FaceTracker(mesh.detector, mesh.analyzer)
+    seen = list(tracker.track(pictures[:12]))
     for frame in (0, 6, 11):  # the crop is not laid anew for each
         found = seen[frame]
         assert found is not None
-        face = mesh.see(read_photo(pictures[frame]))[0].perception
+        face = mesh.analyze(read_photo(pictures[frame]))[0].perception
         there = face.alignment.to_photo(face.landmarks[:, :2])
         iod = np.linalg.norm(there[473] - there[468])
         assert np.linalg.norm(found.points[:, :2] - there, axis=1).mean() < 0.03 * iod
@@ -236,15 +236,15 @@ def test_relative_adds_what_a_frame_lacks() -> None:
     units[::2, lips] = 0.4  # speech: 0.2 by habit
     units[100, lips] = 0.9
     footage = footage_of(units)
-    plan = plan_of(footage, held(AU25=3, AU12L=4), 1.0)
+    plan = clip_edit(footage, held(AU25=3, AU12L=4), 1.0)
     reached = units + plan.change
     assert np.allclose(reached[:, cheek], 0.8)
     np.testing.assert_allclose(reached[41:60:2, lips], 0.4, atol=0.02)  # speech goes on above
     np.testing.assert_allclose(reached[40:60:2, lips], 0.6, atol=0.02)  # ... up to what is set
     assert reached[100, lips] == pytest.approx(0.9)  # and beyond where it does so by itself
-    absolute = units + plan_of(footage, held(AU25=3, AU12L=4), 1.0, absolute=True).change
+    absolute = units + clip_edit(footage, held(AU25=3, AU12L=4), 1.0, absolute=True).change
     np.testing.assert_allclose(absolute[:, lips], 0.6, atol=1e-6)
-    half = plan_of(replace(footage, strength=footage.strength / 2), held(AU25=3, AU12L=4), 1.0)
+    half = clip_edit(replace(footage, strength=footage.strength / 2), held(AU25=3, AU12L=4), 1.0)
     np.testing.assert_allclose(half.change, plan.change / 2, atol=1e-6)
 
 
@@ -255,7 +255,7 @@ def test_a_head_that_moves_moves_on() -> None:
     units[:, right] = np.maximum(-np.sin(np.arange(200)), 0) * 0.3
     keep, add = rest()
     add[left] = 0.2
-    plan = plan_of(footage_of(units), Track(keep[None], add[None], FPS), 1.0)
+    plan = clip_edit(footage_of(units), Track(keep[None], add[None], FPS), 1.0)
     np.testing.assert_allclose(plan.change[:, left], 0.2, atol=1e-5)
 
 
@@ -263,15 +263,15 @@ def test_a_clip_is_as_long_as_it_is() -> None:
     units, row = np.zeros((10, K), np.float32), aus.INDEX["AU12L"]
     track = held(frames=4, AU12=5)
     track.add[:, row] = [0.2, 0.4, 0.6, 0.8]
-    looped = plan_of(footage_of(units), track, 1.0).change[:, row]
+    looped = clip_edit(footage_of(units), track, 1.0).change[:, row]
     np.testing.assert_allclose(looped, [0.2, 0.4, 0.6, 0.8] * 2 + [0.2, 0.4], atol=1e-6)
-    once = plan_of(footage_of(units), replace(track, loops=False), 1.0).change[:, row]
+    once = clip_edit(footage_of(units), replace(track, loops=False), 1.0).change[:, row]
     np.testing.assert_allclose(once[3:], 0.8, atol=1e-6)
     performed = replace(track, loops=False, kind="performance")
-    left = plan_of(footage_of(units), performed, 1.0).change[:, row]
+    left = clip_edit(footage_of(units), performed, 1.0).change[:, row]
     assert left[3] == pytest.approx(0.8) and 0 < left[4] < 0.8
     assert left[3 + round(EASE * FPS) + 1] == 0  # a grimace is not held for ever
-    short = plan_of(footage_of(units[:2]), track, 1.0).change[:, row]
+    short = clip_edit(footage_of(units[:2]), track, 1.0).change[:, row]
     np.testing.assert_allclose(short, [0.2, 0.4], atol=1e-6)
 
 
@@ -283,7 +283,7 @@ def test_frames_share_teeth_light_and_furrows(mesh: Animator, pictures: list[Pic
 
     scenes = []
     for picture in pictures[0:9:4]:
-        face = mesh.see(read_photo(picture))[0].perception
+        face = mesh.analyze(read_photo(picture))[0].perception
         motion = FaceMotion.of(face.landmarks, face.action_units, load_anatomy())
         scenes.append(Scene.of(picture, face.alignment, motion)[1])
     who = Identity.of(scenes)

@@ -18,7 +18,7 @@ from memegen.generators import generator_named
 from memegen.generators.checkpoints import convert, read_checkpoint
 from memegen.generators.ganimation import (
     GanimationConfig,
-    GanimationCritic,
+    GanimationDiscriminator,
     GanimationNet,
     blend,
 )
@@ -150,7 +150,7 @@ def test_critics_of_both_kinds(trunk: str, heads: str) -> None:
     state[f"{verdict}.weight"] = torch.randn(1, before, 3, 3) * 0.1
     state[f"{units}.weight"] = torch.randn(17, before, 2, 2) * 0.1
     found = convert(state)
-    assert found.kind == "critic" and isinstance(found.network, GanimationCritic)
+    assert found.kind == "critic" and isinstance(found.network, GanimationDiscriminator)
     photo = torch.rand(2, 3, 128, 128)
     x = photo
     for layer in range(6):
@@ -230,8 +230,8 @@ def test_an_imported_checkpoint_animates(
     assert torch.equal(kept, state["main.3.weight"])  # to the last bit
     generator = generator_named(str(out))
     scene = scene_of(face, anatomy, 128)
-    painter = generator.prepare(scene)
-    first, second = painter.paint(np.stack([vector(AU12=4), vector(AU26=5)]))
+    renderer = generator.prepare(scene)
+    first, second = renderer.render(np.stack([vector(AU12=4), vector(AU26=5)]))
     assert first.shape == scene.picture.shape
     assert np.abs(first - second).max() > 0.01 and np.abs(first - scene.picture).max() > 5
     rim = np.r_[first[0], first[-1], first[:, 0], first[:, -1]]

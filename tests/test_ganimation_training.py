@@ -27,7 +27,7 @@ from memegen.training.ganimation import SOURCES, GanimationTraining
 from memegen.training.processes import Alone, Team, bare
 from memegen.training.run import Run
 from memegen.training.settings import rules_of
-from memegen.training.wasserstein import gradient_penalty, kept, roughness
+from memegen.training.wasserstein import attention_penalty, gradient_penalty, total_variation
 
 TINY = GanimationConfig(size=64, width=2, blocks=1)
 SETTINGS = GanimationTraining(
@@ -48,25 +48,25 @@ def train(data: Path, out: Path, settings: GanimationTraining = SETTINGS, **how:
 def test_the_penalty_is_how_far_a_slope_is_from_one() -> None:
     slope = torch.randn(3, 8, 8)
 
-    def critic(photo: Tensor) -> tuple[Tensor, Tensor]:
+    def discriminator(photo: Tensor) -> tuple[Tensor, Tensor]:
         return (photo * slope).sum((1, 2, 3)), photo
 
     real, painted = torch.randn(2, 4, 3, 8, 8)
-    found = gradient_penalty(critic, real, painted, torch.rand(4, 1, 1, 1))
+    found = gradient_penalty(discriminator, real, painted, torch.rand(4, 1, 1, 1))
     assert found.item() == pytest.approx((slope.norm().item() - 1) ** 2, rel=1e-5)
 
 
 def test_the_penalty_is_taken_between_real_and_painted_in_float32() -> None:
     seen = []
 
-    def critic(photo: Tensor) -> tuple[Tensor, Tensor]:
+    def discriminator(photo: Tensor) -> tuple[Tensor, Tensor]:
         seen.append(photo)
         return (photo**2).sum((1, 2, 3)), photo
 
     real, painted = torch.ones(2, 3, 4, 4), -torch.ones(2, 3, 4, 4)
     mix = torch.tensor([1.0, 0.25]).view(2, 1, 1, 1)
     with torch.autocast("cpu", torch.bfloat16):
-        gradient_penalty(critic, real, painted.bfloat16(), mix)
+        gradient_penalty(discriminator, real, painted.bfloat16(), mix)
     assert seen[0].dtype == torch.float32
     assert seen[0][:, 0, 0, 0].tolist() == [1.0, -0.5]
 
@@ -74,16 +74,16 @@ def test_the_penalty_is_taken_between_real_and_painted_in_float32() -> None:
 def test_attention_terms() -> None:
     attention = torch.zeros(2, 1, 4, 4)
     attention[0, 0, 1:3, 1:3] = 0.5  # a square: eight edges of a half
-    assert roughness(attention).item() == pytest.approx(8 * 0.5 / 2)
-    assert kept(attention, squared=False).item() == pytest.approx(0.5 * 4 / 32)
-    assert kept(attention, squared=True).item() == pytest.approx(0.25 * 4 / 32)
+    assert total_variation(attention).item() == pytest.approx(8 * 0.5 / 2)
+    assert attention_penalty(attention, squared=False).item() == pytest.approx(0.5 * 4 / 32)
+    assert attention_penalty(attention, squared=True).item() == pytest.approx(0.25 * 4 / 32)
 
 
 def test_sources_are_those_that_were_published() -> None:
     paper, authors, replicate = (SOURCES[n] for n in ("paper", "authors", "replicate"))
-    assert (paper.units, paper.kept, paper.rough) == (4000, 0.1, 1e-4)
-    assert authors.units == 4000 / 25 and authors.rough == pytest.approx(1e-5 * 25)
-    assert (replicate.units, replicate.kept, replicate.rough) == (160, 0, 0)
+    assert (paper.units, paper.attention, paper.total_variation) == (4000, 0.1, 1e-4)
+    assert authors.units == 4000 / 25 and authors.total_variation == pytest.approx(1e-5 * 25)
+    assert (replicate.units, replicate.attention, replicate.total_variation) == (160, 0, 0)
     assert all(s.cycle == 10 and s.penalty == 10 for s in SOURCES.values())
     usual = GanimationTraining()
     assert (usual.batch, usual.generator_every, usual.epochs, usual.lr) == (25, 5, 30, 1e-4)
@@ -155,10 +155,10 @@ def test_both_networks_learn_and_the_rate_falls(data: Path) -> None:
     settings = replace(SETTINGS, lr=3e-3)
     run = ganimation.GanimationTask(settings, Alone(CPU), load_rated(data))
     batch = SETTINGS.draws(load_rated(data).train, slice(4))(0)
-    kept_aside = {n: t.clone() for n, t in run.critic.state_dict().items()}
+    kept_aside = {n: t.clone() for n, t in run.discriminator.state_dict().items()}
     attention, colour = run.generator(batch.photo, batch.wanted)
     run.learn_generator(batch, blend(batch.photo, attention, colour), attention)
-    assert all(torch.equal(t, kept_aside[n]) for n, t in run.critic.state_dict().items())
+    assert all(torch.equal(t, kept_aside[n]) for n, t in run.discriminator.state_dict().items())
     before = [run.learn(batch, both=False)["units of real"].item() for _ in range(30)]
     assert before[-1] < 0.5 * before[0]
     run.set_learning_rates(3)

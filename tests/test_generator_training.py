@@ -17,16 +17,16 @@ from memegen.generators import generator_named
 from memegen.generators.windows import MOUTH
 from memegen.geometry.anatomy import Anatomy
 from memegen.training import generator, losses
-from memegen.training.critic import PatchCritic, critic_loss, feature_distance
 from memegen.training.crops import Crops, load_crops
-from memegen.training.judge import View, judged
-from memegen.training.painting import paint, samples_of
+from memegen.training.discriminator import PatchDiscriminator, discriminator_loss, feature_distance
+from memegen.training.generation import generate, samples_of
+from memegen.training.generator_loss import View, judged
 from memegen.training.pairs import PairConfig, PairMaker, Pool, PoolConfig
 from memegen.training.run import Run
 
 SOURCES = dict(PairConfig().sources)
 SETTINGS = generator.GeneratorTraining(
-    steps=4, batch=4, unpaired=2, warmup=2, critic_from=1, save_minutes=99, sheet_steps=4,
+    steps=4, batch=4, unpaired=2, warmup=2, discriminator_from=1, save_minutes=99, sheet_steps=4,
     log_steps=1, pairs=PairConfig(canvas=48), pool=PoolConfig(size=6, first=4, fresh=2, workers=0),
     network=TINY,
 )  # fmt: skip
@@ -115,11 +115,11 @@ def test_samples_are_pairs_and_unpaired(crops: Crops) -> None:
     assert torch.equal(samples.photo[:3], flat["x_moved"])
     assert torch.equal(samples.moved[3:], flat["x_moved"][:2])
     assert torch.equal(samples.wanted[:3], batch["own"])
-    painted, looks = paint(generator.GeneratorNet(TINY).eval(), samples)
+    painted, passes = generate(generator.GeneratorNet(TINY).eval(), samples)
     assert painted.shape == (5, 3, 48, 48)
-    assert len(looks) == 1
+    assert len(passes) == 1
     grey = replace(samples, moved=torch.full_like(samples.moved, 0.4))
-    painted, _ = paint(generator.GeneratorNet(TINY).eval(), grey)
+    painted, _ = generate(generator.GeneratorNet(TINY).eval(), grey)
     assert torch.allclose(painted, grey.moved, atol=0.03)  # a new network changes nothing
 
 
@@ -156,19 +156,19 @@ def test_kept_skin_sees_what_is_outside_the_outline_only() -> None:
 
 
 def test_critics_tell_real_from_painted() -> None:
-    critic = PatchCritic(1)
-    optimizer = torch.optim.Adam(critic.parameters(), 2e-3)
+    discriminator = PatchDiscriminator(1)
+    optimizer = torch.optim.Adam(discriminator.parameters(), 2e-3)
     real, fake = torch.rand(8, 4, 32, 32), torch.full((8, 4, 32, 32), 0.5)
-    first = critic_loss(critic(real)[0], critic(fake)[0])
+    first = discriminator_loss(discriminator(real)[0], discriminator(fake)[0])
     for _ in range(20):
-        loss = critic_loss(critic(real)[0], critic(fake)[0])
+        loss = discriminator_loss(discriminator(real)[0], discriminator(fake)[0])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     assert loss < 0.5 * first
-    features = critic(real)[1]
+    features = discriminator(real)[1]
     assert feature_distance(features, features) == 0
-    assert feature_distance(features, critic(fake)[1]) > 0
+    assert feature_distance(features, discriminator(fake)[1]) > 0
 
 
 def test_critics_see_pairs_and_open_mouths_only() -> None:
@@ -179,8 +179,8 @@ def test_critics_see_pairs_and_open_mouths_only() -> None:
 
 
 def test_hinge_loss() -> None:
-    assert critic_loss(torch.tensor([1.5]), torch.tensor([-2.0])) == 0
-    assert critic_loss(torch.tensor([0.0]), torch.tensor([0.5])) == pytest.approx(2.5)
+    assert discriminator_loss(torch.tensor([1.5]), torch.tensor([-2.0])) == 0
+    assert discriminator_loss(torch.tensor([0.0]), torch.tensor([0.5])) == pytest.approx(2.5)
 
 
 def test_collapsed_attention_is_reported() -> None:

@@ -14,8 +14,8 @@ from test_evaluation import with_lips_shut
 from test_own_photos import FakeMediaPipe
 
 from memegen import aus
-from memegen.evaluation import contact, real, real_pairs, seen_reach, unwrap
-from memegen.evaluation.readings import (
+from memegen.evaluation import au_response_mediapipe, contact_sheets, creases, real, real_pairs
+from memegen.evaluation.landmark_aus import (
     BY_NUMBER,
     GEOMETRY,
     READINGS,
@@ -98,15 +98,15 @@ def test_a_face_unwraps_alike_wherever_it_lies(face: np.ndarray) -> None:
     wide = np.zeros((384, 512, 3), np.uint8)
     wide[64:320, 128:384] = picture
     inside = (face[:, :2] * 256 + [128, 64]) / 512  # in widths of the wide picture
-    one = unwrap.unwrap(picture.astype(np.float32), face)
-    other = unwrap.unwrap(wide.astype(np.float32), inside)
-    share = unwrap.skin() > 0.99
+    one = creases.unwrap(picture.astype(np.float32), face)
+    other = creases.unwrap(wide.astype(np.float32), inside)
+    share = creases.skin() > 0.99
     assert np.abs(one - other)[share].max() < 0.5
     assert one[share].std() > 10
 
 
 def test_skin_is_no_lip_eye_or_brow() -> None:
-    share, points = unwrap.skin(), texture_points(load_anatomy().canonical)
+    share, points = creases.skin(), texture_points(load_anatomy().canonical)
     for row, bare in ((13, 0), (0, 0), (159, 0), (105, 0), (50, 1), (280, 1), (151, 1), (199, 1)):
         x, y = points[row].astype(int)
         assert share[y, x] == pytest.approx(bare), row
@@ -118,25 +118,27 @@ def test_creases_are_lines_and_no_shading() -> None:
     shaded = flat * np.linspace(0.8, 1.2, WIDTH)[None, :, None].astype(np.float32)
     lined = flat.copy()
     lined[:, 48:144:24] *= 0.7
-    share = unwrap.skin()
-    line, shading = unwrap.creases(lined), unwrap.creases(shaded)
+    share = creases.skin()
+    line, shading = creases.creases(lined), creases.creases(shaded)
     assert line.std() > 5 * shading.std()
-    assert unwrap.correlation(line, unwrap.creases(lined * 0.8), share) > 0.99
-    assert unwrap.correlation(line, np.zeros_like(line), share) == 0
+    assert creases.correlation(line, creases.creases(lined * 0.8), share) > 0.99
+    assert creases.correlation(line, np.zeros_like(line), share) == 0
 
 
 def test_erasing_a_face_is_no_change_of_creases() -> None:
-    share = unwrap.skin()
+    share = creases.skin()
     first, second = (
-        unwrap.creases(smooth_noise(216, 30, seed)[:, :192].astype(np.float32)) for seed in (1, 2)
+        creases.creases(smooth_noise(216, 30, seed)[:, :192].astype(np.float32)) for seed in (1, 2)
     )
     blurred, true = -0.8 * first, second - first  # a driven face that only lost its detail
-    assert unwrap.correlation(blurred, true, share) > 0.5
-    freed = [unwrap.without(change, first, share) for change in (blurred, true)]
-    assert abs(unwrap.correlation(freed[0], freed[1], share)) < 0.01  # of rounding: nothing is left
+    assert creases.correlation(blurred, true, share) > 0.5
+    freed = [creases.without(change, first, share) for change in (blurred, true)]
+    assert (
+        abs(creases.correlation(freed[0], freed[1], share)) < 0.01
+    )  # of rounding: nothing is left
     half = 0.5 * (second - first)
-    freed[0] = unwrap.without(half, first, share)
-    assert unwrap.correlation(freed[0], freed[1], share) == pytest.approx(1, abs=1e-3)
+    freed[0] = creases.without(half, first, share)
+    assert creases.correlation(freed[0], freed[1], share) == pytest.approx(1, abs=1e-3)
 
 
 def looked(picture: np.ndarray, landmarks: np.ndarray) -> real.Face:
@@ -213,8 +215,8 @@ def test_most_changed_pairs_are_those_of_the_action_unit() -> None:
 
 
 def test_what_is_asked_is_compared_with_what_is_seen_of_the_same_action_unit() -> None:
-    track = seen_reach._questions()
-    levels, readings = len(seen_reach.LEVELS), len(READINGS)
+    track = au_response_mediapipe._questions()
+    levels, readings = len(au_response_mediapipe.LEVELS), len(READINGS)
     assert len(track) == levels * readings
     row = READINGS.index(BY_NUMBER[12]) * levels + levels - 1
     named = np.flatnonzero(track.keep[row] == 0)
@@ -224,14 +226,14 @@ def test_what_is_asked_is_compared_with_what_is_seen_of_the_same_action_unit() -
     full = np.array([reading.full for reading in READINGS])
     rows: list[np.ndarray | None] = []
     for reading in range(readings):
-        for level in seen_reach.LEVELS:
+        for level in au_response_mediapipe.LEVELS:
             seen = np.zeros(readings)
             seen[reading] = 0.5 * level / 5 * full[reading]
             rows.append(seen)
     rows[3] = None  # MediaPipe lost one face
-    change = seen_reach._changes(rows, values)
-    asked = np.repeat(np.array(seen_reach.LEVELS)[None], readings, 0)
-    report = seen_reach._fits(asked[None], change[None])
+    change = au_response_mediapipe._changes(rows, values)
+    asked = np.repeat(np.array(au_response_mediapipe.LEVELS)[None], readings, 0)
+    report = au_response_mediapipe._fits(asked[None], change[None])
     assert all(found["slope"] == pytest.approx(0.5) for found in report.values())
     assert report["AU4"]["of people"] == pytest.approx(0.5 / BY_NUMBER[4].people)
     assert report["AU12"]["at 4"] == pytest.approx(2)
@@ -242,10 +244,10 @@ def test_reach_is_seen_by_mediapipe(
     run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     fake = FakeMediaPipe(with_lips_shut(face))
-    monkeypatch.setattr(seen_reach, "MOST_SMILE", 1.0)  # the fake one smiles whatever it is shown
-    monkeypatch.setattr(seen_reach, "SIDE", 96)
-    monkeypatch.setattr(seen_reach, "LEVELS", (0.0, 4.0))
-    monkeypatch.setattr(seen_reach, "_photos", lambda data, faces: [photo])
+    monkeypatch.setattr(au_response_mediapipe, "MOST_SMILE", 1.0)  # the fake one smiles whatever it is shown
+    monkeypatch.setattr(au_response_mediapipe, "SIDE", 96)
+    monkeypatch.setattr(au_response_mediapipe, "LEVELS", (0.0, 4.0))
+    monkeypatch.setattr(au_response_mediapipe, "_photos", lambda data, faces: [photo])
     fake.install(monkeypatch)
     file = tmp_path / "face_landmarker.task"
     file.write_bytes(b"task")
@@ -304,17 +306,19 @@ def test_the_training_protocol_is_called_what_it_is(
 def test_contact_sheet_is_a_page_a_face_and_model(
     tmp_path: Path, photo: Photo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(contact, "CELL", 120)
+    monkeypatch.setattr(contact_sheets, "CELL", 120)
     sheet = tmp_path / "sheet.png"
-    report = contact.evaluate([photo], ["mesh", "mesh"], sheet, ("AU12=5,AU25=3", "wink", "yawn"))
+    report = contact_sheets.evaluate(
+        [photo], ["mesh", "mesh"], sheet, ("AU12=5,AU25=3", "wink", "yawn")
+    )
     assert report["run"]["faces"] == 1 and report["run"]["pages"] == 2
     pages = [np.asarray(Image.open(path)) for path in (sheet, tmp_path / "sheet-2.png")]
-    high = 120 + contact.LABEL
-    assert pages[0].shape == (2 * high, contact.COLUMNS * 120, 3)
-    cells = [pages[0][contact.LABEL : high, start : start + 120] for start in (0, 120, 240)]
+    high = 120 + contact_sheets.LABEL
+    assert pages[0].shape == (2 * high, contact_sheets.COLUMNS * 120, 3)
+    cells = [pages[0][contact_sheets.LABEL : high, start : start + 120] for start in (0, 120, 240)]
     assert all(np.abs(cell.astype(int) - cells[0]).max() > 30 for cell in cells[1:])
-    assert (pages[0][high + contact.LABEL :, 120:] == 255).all()  # five cells are left over
-    assert (pages[0][contact.LABEL :] == pages[1][contact.LABEL :]).all()
+    assert (pages[0][high + contact_sheets.LABEL :, 120:] == 255).all()  # five cells are left over
+    assert (pages[0][contact_sheets.LABEL :] == pages[1][contact_sheets.LABEL :]).all()
 
 
 def test_subjects_know_where_their_face_is(photo: Photo, animator) -> None:  # type: ignore[no-untyped-def]
@@ -322,7 +326,7 @@ def test_subjects_know_where_their_face_is(photo: Photo, animator) -> None:  # t
     assert subject.photo.size == (200, 200)
     centre = subject.seen.alignment.to_photo(np.array([[0.5, 0.5]], np.float32))[0]
     assert np.abs(centre - 100).max() < 40
-    again = animator.see(subject.photo)[0].perception.alignment
+    again = animator.analyze(subject.photo)[0].perception.alignment
     assert again.width == pytest.approx(subject.seen.alignment.width, rel=0.1)
     assert np.abs(again.offset - subject.seen.alignment.offset).max() < 12
 
@@ -330,9 +334,9 @@ def test_subjects_know_where_their_face_is(photo: Photo, animator) -> None:  # t
 def test_expressions_of_others_leave_head_and_gaze() -> None:
     other = np.full((2, len(aus.CHANNELS)), 0.5, np.float32)
     own = np.full(len(aus.CHANNELS), 0.1, np.float32)
-    played = expressions_of(other).resolve(own)
-    assert np.allclose(played[:, HELD], 0.1)
-    assert np.allclose(np.delete(played, HELD, 1), 0.5)
+    reenactment = expressions_of(other).resolve(own)
+    assert np.allclose(reenactment[:, HELD], 0.1)
+    assert np.allclose(np.delete(reenactment, HELD, 1), 0.5)
     assert len(heights(["smile", "AU4=5"])) == 2
 
 

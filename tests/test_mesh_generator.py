@@ -75,7 +75,7 @@ def test_an_eye_at_rest_is_the_photos(
 ) -> None:
     layer, picture, ring, iris = eye
     image = picture.copy()
-    layer.paint(image, ring, iris, face[list(LID_SKIN_RIGHT), :2] * SIDE, STILL)
+    layer.draw(image, ring, iris, face[list(LID_SKIN_RIGHT), :2] * SIDE, STILL)
     assert np.abs(image - picture).max() < 0.01
     assert layer.closing(ring) == 0
 
@@ -93,7 +93,7 @@ def test_gaze_moves_the_iris_and_leaves_white_behind(
     layer, picture, ring, iris = eye
     image = picture.copy()
     shift = np.array([8, 0], np.float32)
-    layer.paint(image, ring, iris + shift, face[list(LID_SKIN_RIGHT), :2] * SIDE, STILL)
+    layer.draw(image, ring, iris + shift, face[list(LID_SKIN_RIGHT), :2] * SIDE, STILL)
     row = round(float(iris[0, 1]))
     assert image[row, round(float(iris[0, 0]) + 8), 0] < 60
     assert image[row, round(float(iris[0, 0]) - 5), 0] > 150
@@ -106,7 +106,7 @@ def test_an_iris_under_the_lid_is_completed_by_its_symmetry(
     wide = ring.copy()
     wide[1:8, 1] -= 10
     image = picture.copy()
-    layer.paint(image, wide, iris, face[list(LID_SKIN_RIGHT), :2] * SIDE, STILL)
+    layer.draw(image, wide, iris, face[list(LID_SKIN_RIGHT), :2] * SIDE, STILL)
     above = image[round(float(ring[4, 1]) - 1), round(float(iris[0, 0])), 0]
     assert above < 120  # iris, where the photo has skin
 
@@ -165,8 +165,8 @@ def test_lips_never_cross(motion: FaceMotion, name: str) -> None:
 def test_painting_is_the_photo_where_nothing_is_asked(motion: FaceMotion) -> None:
     picture = np.random.default_rng(0).integers(0, 255, (SIDE, SIDE, 3), dtype=np.uint8)
     scene = Scene(picture, np.array([[SIDE, 0, 0], [0, SIDE, 0]], np.float32), motion)
-    painter = generator_named("mesh").prepare(scene)
-    (painted,) = painter.paint(motion.own[None])
+    renderer = generator_named("mesh").prepare(scene)
+    (painted,) = renderer.render(motion.own[None])
     assert np.abs(painted - picture).max() < 0.51
 
 

@@ -130,7 +130,7 @@ def test_upper_teeth_hang_from_the_skull_and_lower_ones_follow_the_jaw(
     painted = []
     for down in (0.4, 0.52):
         image = picture.copy()
-        layer.paint(image, ring, STILL, np.array([0, down], np.float32))
+        layer.draw(image, ring, STILL, np.array([0, down], np.float32))
         painted.append(image)
     column, middle = round(float(shut[:, 0].mean())) + 5, float(shut[:, 1].mean())
     row = round(middle + load_mouth().fit.upper_edge * IOD) - 3
@@ -147,9 +147,9 @@ def test_equal_frames_are_equal_whatever_came_between(
     layer, ring = layer_of(picture, shut), opened(shut, 6, 30)
     first, again = picture.copy(), picture.copy()
     jaw = np.array([0.02, 0.3], np.float32)
-    layer.paint(first, ring, STILL, jaw)
-    layer.paint(picture.copy(), opened(shut, 2, 60), STILL, jaw * 2)
-    layer.paint(again, ring, STILL, jaw)
+    layer.draw(first, ring, STILL, jaw)
+    layer.draw(picture.copy(), opened(shut, 2, 60), STILL, jaw * 2)
+    layer.draw(again, ring, STILL, jaw)
     assert np.array_equal(first, again)
 
 
@@ -160,7 +160,7 @@ def test_nothing_jumps_where_the_jaw_passes_from_drawing_to_drawing(
     frames = []
     for down in (0.3198, 0.3199, 0.3201, 0.3202):
         image = picture.copy()
-        layer.paint(image, ring, STILL, np.array([0, down], np.float32))
+        layer.draw(image, ring, STILL, np.array([0, down], np.float32))
         frames.append(image)
     assert max(np.abs(a - b).max() for a, b in itertools.pairwise(frames)) < 3
 
@@ -187,9 +187,9 @@ def test_an_open_mouth_that_stays_is_the_photos_and_its_teeth_are_kept(
     picture[inside] = (200, 230, 190)  # teeth of a tint that nothing draws
     layer = layer_of(picture, ring)
     image = picture.copy()
-    layer.paint(image, ring, STILL, np.zeros(2, np.float32))
+    layer.draw(image, ring, STILL, np.zeros(2, np.float32))
     assert np.abs(image - picture).max() < 0.51
-    layer.paint(image, opened(ring, 6, 4), STILL, np.zeros(2, np.float32))
+    layer.draw(image, opened(ring, 6, 4), STILL, np.zeros(2, np.float32))
     column, row = np.rint(ring.mean(0)).astype(int)
     assert image[row, column] == pytest.approx((200, 230, 190), abs=2)
     added = image[round(float(ring[5, 1])) - 3, column + 5]  # between old and new upper lip
@@ -200,7 +200,7 @@ def test_mouths_too_small_to_draw_do_not_fail(picture: np.ndarray, shut: np.ndar
     tiny = (shut - shut.mean(0)) * 0.02 + 20
     layer = MouthLayer(picture, tiny, MouthFrame(tiny.mean(0), FRONTAL / 50, IOD / 50), LIGHT)
     image = picture.copy()
-    layer.paint(image, opened(tiny, 1, 2), STILL, np.array([0, 0.3], np.float32))
+    layer.draw(image, opened(tiny, 1, 2), STILL, np.array([0, 0.3], np.float32))
     assert np.isfinite(image).all()
 
 
@@ -215,8 +215,8 @@ def test_a_turned_face_opens_on_teeth(anatomy: Anatomy, motion: FaceMotion) -> N
         np.array([[SIDE, 0, 0], [0, SIDE, 0]], np.float32),
         FaceMotion.of(turned.to_crop(mesh).astype(np.float32), own, anatomy),
     )
-    painter = generator_named("mesh").prepare(scene)
-    (painted,) = painter.paint(vector(AU12=5, AU25=3, AU26=2)[None])
+    renderer = generator_named("mesh").prepare(scene)
+    (painted,) = renderer.render(vector(AU12=5, AU25=3, AU26=2)[None])
     assert painted.max() > 170  # enamel
     assert painted.min() < 60  # throat
 
@@ -232,7 +232,7 @@ def test_teeth_fill_the_far_side_of_a_turned_mouth(
     smiling = opened((shut - shut.mean(0)) @ width + shut.mean(0), 4, 14)
     shown = picture.copy()
     layer = MouthLayer(picture, shut, MouthFrame(shut.mean(0), axes, IOD), LIGHT)
-    layer.paint(shown, smiling, STILL, np.array([0, 0.05], np.float32))
+    layer.draw(shown, smiling, STILL, np.array([0, 0.05], np.float32))
     inside = fill(smooth_ring(smiling, LIP_CORNERS), Box(0, 0, SIDE, SIDE)) > 0.9
     lit = np.flatnonzero(((shown @ LUMA > 70) & inside).any(0))
     gaps = (lit.min() - smiling[:, 0].min()) / IOD, (smiling[:, 0].max() - lit.max()) / IOD
@@ -414,8 +414,8 @@ def test_a_strip_of_shadow_does_not_stay_in_a_wide_mouth() -> None:
     wide = ring.copy()
     wide[:, 1] = 100 + 5 * (ring[:, 1] - 100)
     rest, widened = picture.copy(), picture.copy()
-    mouth.paint(rest, ring, STILL, np.zeros(2, np.float32))
-    mouth.paint(widened, wide, STILL, np.array([0, 0.2], np.float32))
+    mouth.draw(rest, ring, STILL, np.zeros(2, np.float32))
+    mouth.draw(widened, wide, STILL, np.array([0, 0.2], np.float32))
     np.testing.assert_allclose(rest, picture, atol=1)  # nothing asked, nothing changed
     strip = widened[98:102, 90:110]
     assert strip.mean() > 30  # teeth, not the photo's 5

@@ -10,8 +10,8 @@ from memegen.errors import WeightsError
 from memegen.faces.align import Alignment, align
 from memegen.geometry.anatomy import load_anatomy
 from memegen.geometry.shape import mirror_order
+from memegen.perception.analyze import FaceAnalyzer, read_crop
 from memegen.perception.network import PerceptionConfig, PerceptionNet
-from memegen.perception.perceive import Perceiver, read_crop
 from memegen.photo import read_photo
 
 TINY = PerceptionConfig(size=32, widths=(4, 8), blocks=(0, 1), squeeze=2, hidden=16, components=5)
@@ -47,9 +47,9 @@ def tiny_weights(path: Path, **changes: object) -> Path:
 
 def test_weights_there_and_back(tmp_path: Path) -> None:
     path = tiny_weights(tmp_path / "p.safetensors")
-    perceiver = Perceiver(str(path))
-    assert perceiver.network.config == TINY
-    seen = perceiver.look(read_photo(SAMPLE).rgb, np.array(
+    analyzer = FaceAnalyzer(str(path))
+    assert analyzer.network.config == TINY
+    seen = analyzer.analyze(read_photo(SAMPLE).rgb, np.array(
         [[205, 100], [245, 100], [225, 120], [208, 142], [242, 142]], np.float32))  # fmt: skip
     assert seen.landmarks.shape == (478, 3)
     assert ((seen.action_units >= 0) & (seen.action_units <= 2)).all()
@@ -57,22 +57,22 @@ def test_weights_there_and_back(tmp_path: Path) -> None:
 
 def test_wrong_weights_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="not found"):
-        Perceiver(str(tmp_path / "none.safetensors"))
+        FaceAnalyzer(str(tmp_path / "none.safetensors"))
     path = tiny_weights(tmp_path / "p.safetensors")
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(WeightsError, match="damaged"):
-        Perceiver(str(path))
+        FaceAnalyzer(str(path))
     path.write_bytes(b"")
     with pytest.raises(WeightsError, match="damaged"):
-        Perceiver(str(path))
+        FaceAnalyzer(str(path))
     with pytest.raises(WeightsError, match="'anatomy', not for 'perception'"):
-        Perceiver(str(weights.find("anatomy")))
+        FaceAnalyzer(str(weights.find("anatomy")))
     wrong = tiny_weights(tmp_path / "w.safetensors", hidden=17)
     with pytest.raises(WeightsError, match="another shape"):
-        Perceiver(str(wrong))
+        FaceAnalyzer(str(wrong))
     odd = tiny_weights(tmp_path / "o.safetensors", colour="red")
     with pytest.raises(WeightsError, match="unknown network sizes"):
-        Perceiver(str(odd))
+        FaceAnalyzer(str(odd))
 
 
 def test_non_finite_weights_are_not_written(tmp_path: Path) -> None:
@@ -102,14 +102,14 @@ def test_read_crop_holds_the_edge_outside_the_photo() -> None:
 
 def test_a_mirrored_face_is_seen_mirrored() -> None:
     """Several looks see both sides alike: no face is read as lopsided by habit."""
-    perceiver = Perceiver()
+    analyzer = FaceAnalyzer()
     photo = read_photo(SAMPLE).rgb
     points = np.array([[205, 100], [245, 100], [225, 120], [208, 142], [242, 142]], np.float32)
     frame = align(points)
     crop = (read_crop(photo, frame, 192)[0].permute(1, 2, 0).numpy() * 255).astype(np.uint8)
     whole = Alignment(np.eye(2, dtype=np.float32) * 192, np.zeros(2, np.float32))
-    points, units, angles = perceiver.see(crop, whole)
-    seen, sides, turned = perceiver.see(np.ascontiguousarray(crop[:, ::-1]), whole)
+    points, units, angles = analyzer.predict(crop, whole)
+    seen, sides, turned = analyzer.predict(np.ascontiguousarray(crop[:, ::-1]), whole)
     order = mirror_order(load_anatomy().canonical)
     assert np.allclose(1 - seen[order, 0], points[:, 0], atol=2e-3)
     assert np.allclose(aus.mirror(sides), units, atol=0.02)

@@ -15,20 +15,20 @@ from memegen.errors import MemegenError, NoFaceError, UsageError
 from memegen.faces.detect import Detector
 from memegen.geometry.motion import FaceMotion
 from memegen.media.encode import ffmpeg
-from memegen.perception.perceive import Perceiver
+from memegen.perception.analyze import FaceAnalyzer
 from memegen.performance.clip import open_clip, parse_probe, read_clip, read_ppm
-from memegen.performance.drive import (
+from memegen.performance.keyframes import recipe_text, simplify
+from memegen.performance.retarget import (
     STRENGTH,
-    Driving,
+    RetargetOptions,
     parse_parts,
     reference_of,
     reference_weights,
-    track_of,
+    retarget,
 )
-from memegen.performance.follow import Follower, Performance, heads_of, performance_of
-from memegen.performance.keyframes import recipe_text, simplify
-from memegen.performance.smooth import bridge, noise_of, smooth
+from memegen.performance.smooth import estimate_noise, interpolate_gaps, smooth
 from memegen.performance.table import read_csv, to_csv
+from memegen.performance.track import FaceTracker, Performance, heads_of, performance_from
 
 MP4 = """Input #0, mov,mp4,m4a,3gp,3g2,mj2, from 'a.mp4':
   Duration: 00:01:02.50, start: 0.000000, bitrate: 1205 kb/s
@@ -111,14 +111,14 @@ def test_bad_clips_are_one_line(tmp_path: Path) -> None:
 def test_what_was_not_seen_is_bridged() -> None:
     values = np.array([[9.0], [0], [9], [9], [6], [9]], np.float32)
     seen = np.array([0, 1, 0, 0, 1, 0], bool)
-    assert bridge(values, seen).ravel() == pytest.approx([0, 0, 2, 4, 6, 6])
-    assert bridge(values, np.zeros(6, bool)).max() == 0
+    assert interpolate_gaps(values, seen).ravel() == pytest.approx([0, 0, 2, 4, 6, 6])
+    assert interpolate_gaps(values, np.zeros(6, bool)).max() == 0
 
 
 def test_noise_is_measured_beside_movement() -> None:
     rng = np.random.default_rng(0)
     wave = np.sin(np.arange(500) / 12)[:, None]
-    assert noise_of(wave + rng.normal(0, 0.05, (500, 1))) == pytest.approx(0.05, rel=0.2)
+    assert estimate_noise(wave + rng.normal(0, 0.05, (500, 1))) == pytest.approx(0.05, rel=0.2)
 
 
 def test_smoothing_stills_noise_and_keeps_a_blink() -> None:
@@ -228,7 +228,7 @@ def test_the_reference_does_no_more_than_a_photo_can_undo() -> None:
     smile = np.array([0.0] * 20 + [0.7] * 30 + [0.0] * 20, np.float32)
     told = performance(AU1L=brows, AU1R=brows, AU12L=smile, AU12R=smile)
     own = aus.to_vector({"AU12": 3.5})
-    asked = track_of(told, Driving(smoothing=0), own).resolve(own)[:, aus.INDEX["AU1L"]]
+    asked = retarget(told, RetargetOptions(smoothing=0), own).resolve(own)[:, aus.INDEX["AU1L"]]
     assert asked.max() - asked.min() > 0.5
 
 
@@ -240,7 +240,7 @@ def test_a_face_that_is_lost_is_held_and_then_let_go() -> None:
     heads = np.zeros((100, 4), np.float32)
     heads[30:, 0], heads[:, 2] = 30, np.log(50)
     told = replace(told, confidence=seen, heads=heads)
-    track = track_of(told, Driving(smoothing=0))
+    track = retarget(told, RetargetOptions(smoothing=0))
     smiles = track.resolve(np.zeros(len(aus.CHANNELS), np.float32))[:, aus.INDEX["AU12L"]]
     assert smiles[50:56] == pytest.approx(smiles[40], abs=1e-5)
     assert (np.diff(smiles[50:]) <= 1e-6).all() and smiles[-1] == 0
@@ -257,13 +257,13 @@ def test_heads_are_found_in_the_picture(face: np.ndarray) -> None:
     told = Performance(
         25.0, np.zeros((2, len(aus.CHANNELS)), np.float32), np.ones(2, np.float32), "p", None, heads
     )
-    path = track_of(told, Driving(smoothing=0, neutral_frame=0)).head
-    assert path is not None and path.zoom == pytest.approx([0, np.log(1.2)], abs=1e-3)
+    path = retarget(told, RetargetOptions(smoothing=0, neutral_frame=0)).head
+    assert path is not None and path.scale == pytest.approx([0, np.log(1.2)], abs=1e-3)
     assert path.shift[0] == pytest.approx([0, 0], abs=1e-4)
-    half = track_of(told, Driving(smoothing=0, neutral_frame=0, head=0.5)).head
-    assert half is not None and half.zoom[1] == pytest.approx(path.zoom[1] / 2)
-    still = track_of(told, Driving(smoothing=0, only=("mouth",)))
-    assert still.head is None and track_of(told, Driving(head=0)).head is None
+    half = retarget(told, RetargetOptions(smoothing=0, neutral_frame=0, head=0.5)).head
+    assert half is not None and half.scale[1] == pytest.approx(path.scale[1] / 2)
+    still = retarget(told, RetargetOptions(smoothing=0, only=("mouth",)))
+    assert still.head is None and retarget(told, RetargetOptions(head=0)).head is None
 
 
 def test_relative_transfer_adds_the_change_to_the_photos_own() -> None:
@@ -271,7 +271,7 @@ def test_relative_transfer_adds_the_change_to_the_photos_own() -> None:
     turn = np.array([0.0] * 30 + [0.3] * 30, np.float32)
     told = performance(AU12L=smile, AU52=turn)
     own = aus.to_vector({"AU12L": 1, "AU51": 1})
-    wanted = track_of(told, Driving(smoothing=0)).resolve(own)
+    wanted = retarget(told, RetargetOptions(smoothing=0)).resolve(own)
     assert wanted[0] == pytest.approx(own, abs=1e-5)
     assert wanted[-1, aus.INDEX["AU12L"]] == pytest.approx(0.2 + 0.5 * STRENGTH["AU12"], abs=1e-5)
     assert aus.head_degrees(wanted[-1])[0] == pytest.approx(6 - 9, abs=1e-3)
@@ -280,10 +280,12 @@ def test_relative_transfer_adds_the_change_to_the_photos_own() -> None:
 def test_absolute_transfer_parts_and_gains() -> None:
     told = performance(AU12L=np.array([0.4] * 5), AU4L=np.array([0.5] * 5))
     own = aus.to_vector({"AU12": 2, "AU4": 1, "AU1": 3})
-    wanted = track_of(told, Driving(relative=False, smoothing=0)).resolve(own)[2]
+    wanted = retarget(told, RetargetOptions(relative=False, smoothing=0)).resolve(own)[2]
     assert wanted[aus.INDEX["AU12L"]] == pytest.approx(0.4)
     assert wanted[aus.INDEX["AU1L"]] == 0
-    only = track_of(told, Driving(relative=False, smoothing=0, only=("mouth",), gains={"AU12": 2}))
+    only = retarget(
+        told, RetargetOptions(relative=False, smoothing=0, only=("mouth",), gains={"AU12": 2})
+    )
     assert only.resolve(own)[2, aus.INDEX["AU12L"]] == pytest.approx(0.8)
     assert only.resolve(own)[2, aus.INDEX["AU4L"]] == pytest.approx(0.2)
     assert parse_parts("mouth, gaze") == ("mouth", "gaze")
@@ -296,13 +298,13 @@ def test_few_keyframes_say_almost_the_same() -> None:
     told = performance(AU12L=ramp, AU12R=ramp)
     rows = simplify(ramp[:, None], 0.01)
     assert len(rows) <= 4 and 40 in [*rows, *(rows + 1)]
-    text, error = recipe_text(track_of(told, Driving(relative=False, smoothing=0)))
+    text, error = recipe_text(retarget(told, RetargetOptions(relative=False, smoothing=0)))
     assert error <= 0.4
     again = recipes.parse(text).track()
     assert len(recipes.parse(text).keyframes) <= 4
     own = np.zeros(len(aus.CHANNELS), np.float32)
-    played = again.resolve(own)[:80, aus.INDEX["AU12L"]]
-    assert np.abs(played - ramp[: len(played)]).max() * 5 <= 0.45
+    reenactment = again.resolve(own)[:80, aus.INDEX["AU12L"]]
+    assert np.abs(reenactment - ramp[: len(reenactment)]).max() * 5 <= 0.45
 
 
 def test_measured_motion_replaces_the_action_units_where_it_counts(
@@ -312,7 +314,7 @@ def test_measured_motion_replaces_the_action_units_where_it_counts(
     landmarks = np.repeat(face[None], 12, 0)
     landmarks[6:] = motion.move(aus.to_vector({"AU26": 3})[None])[0]
     told = Performance(25.0, units, np.ones(12, np.float32), "p", landmarks)
-    track = track_of(told, Driving(detail=1.0, smoothing=0, neutral_frame=0))
+    track = retarget(told, RetargetOptions(detail=1.0, smoothing=0, neutral_frame=0))
     assert track.detail is not None
     assert track.frame(0).detail is not None
     moved = motion.move(track.resolve(motion.own), track.detail)
@@ -333,46 +335,46 @@ def test_gains_count_in_measured_motion_too(face: np.ndarray, motion: FaceMotion
     told = Performance(25.0, units, np.ones(12, np.float32), "p", landmarks)
     chin, opened = 14, []
     for gain in (0.0, 1.0, 1.5):
-        driving = Driving(smoothing=0, neutral_frame=0, gains={"AU26": gain})
-        track = track_of(told, driving)
+        options = RetargetOptions(smoothing=0, neutral_frame=0, gains={"AU26": gain})
+        track = retarget(told, options)
         moved = motion.move(track.resolve(motion.own), track.detail)
         opened.append(moved[11, chin, 1] - face[chin, 1])
     assert opened[0] < 0.35 * opened[1] < 0.35 * opened[2] / 1.2
 
 
 @pytest.fixture(scope="module")
-def follower_parts() -> tuple[Detector, Perceiver]:
-    return Detector(), Perceiver()
+def tracker_parts() -> tuple[Detector, FaceAnalyzer]:
+    return Detector(), FaceAnalyzer()
 
 
-def test_a_still_face_holds_still(follower_parts: tuple[Detector, Perceiver]) -> None:
+def test_a_still_face_holds_still(tracker_parts: tuple[Detector, FaceAnalyzer]) -> None:
     """Noise on every frame; the crop stays, and so do the action units."""
     rng = np.random.default_rng(0)
     photo = np.asarray(Image.open(SAMPLE).convert("RGB"))[:300]
     noisy = [np.clip(photo + rng.normal(0, 4, photo.shape), 0, 255).astype(np.uint8)
              for _ in range(12)]  # fmt: skip
-    found = list(Follower(*follower_parts).follow(noisy))
+    found = list(FaceTracker(*tracker_parts).track(noisy))
     assert all(seen is not None and seen.confidence > 0.9 for seen in found)
     places = {tuple(seen.alignment.offset.round(0)) for seen in found if seen}
     assert len(places) <= 3
-    told = performance_of(found, 25.0, "still")
+    told = performance_from(found, 25.0, "still")
     assert len(told) == 12
-    assert track_of(told, Driving()).add[:, aus.INDEX["AU12L"]].std() * 5 < 0.05
+    assert retarget(told, RetargetOptions()).add[:, aus.INDEX["AU12L"]].std() * 5 < 0.05
 
 
 def test_faces_that_leave_and_return_are_bridged(
-    follower_parts: tuple[Detector, Perceiver],
+    tracker_parts: tuple[Detector, FaceAnalyzer],
 ) -> None:
     photo = np.asarray(Image.open(SAMPLE).convert("RGB"))[:300]
     empty = np.full_like(photo, 90)
-    found = list(Follower(*follower_parts).follow([photo] * 4 + [empty] * 7 + [photo] * 6))
+    found = list(FaceTracker(*tracker_parts).track([photo] * 4 + [empty] * 7 + [photo] * 6))
     seen = [one is not None for one in found]
     assert len(found) == 17
     assert seen[:4] == [True] * 4 and not any(seen[4:11]) and seen[-1]
-    told = performance_of(found, 25.0, "away")
+    told = performance_from(found, 25.0, "away")
     assert told.confidence[5] == 0 and np.isfinite(told.units).all()
     with pytest.raises(NoFaceError, match="no face found in 7 frames"):
-        performance_of(Follower(*follower_parts).follow([empty] * 7), 25.0, "empty")
+        performance_from(FaceTracker(*tracker_parts).track([empty] * 7), 25.0, "empty")
 
 
 def test_what_is_not_there_is_said(tmp_path: Path) -> None:
@@ -387,9 +389,9 @@ def test_what_is_not_there_is_said(tmp_path: Path) -> None:
     )
     animator = memegen.Animator("mesh", "cpu")
     with pytest.raises(UsageError, match="--start 9 is after its end"):
-        animator.watch(tmp_path / "a.gif", start=9)
+        animator.track_face(tmp_path / "a.gif", start=9)
     with pytest.raises(NoFaceError, match="a: no face 2 in 4 frames"):
-        animator.watch(tmp_path / "a.gif", face=2)
+        animator.track_face(tmp_path / "a.gif", face=2)
 
 
 def test_odd_names_and_deep_colours_are_read(

@@ -14,7 +14,7 @@ from memegen.geometry.anatomy import Anatomy, load_anatomy
 from memegen.geometry.shape import mirror_order
 from memegen.geometry.topology import BROW_LEFT, FACE_OVAL
 from memegen.training import anatomy as calibration
-from memegen.training import reach
+from memegen.training import au_gains
 from memegen.training.run import Run
 
 OLD = tuple(c for c in aus.CHANNELS if not c.startswith(("AU16", "AU24")))
@@ -22,24 +22,26 @@ OLD = tuple(c for c in aus.CHANNELS if not c.startswith(("AU16", "AU24")))
 
 def test_markers_see_what_moves_and_on_which_side(anatomy: Anatomy) -> None:
     shapes = anatomy.canonical + anatomy.displacement(np.stack([vector(), vector(AU9L=5)]))
-    seen = reach.marked(shapes)
+    seen = au_gains.marked(shapes)
     change = {channel: float(value[1] - value[0]) for channel, value in seen.items()}
     assert change["AU9L"] > 0.5 > 0.2 > change["AU9R"]
     mirrored = shapes[:, mirror_order(anatomy.canonical)[:468]] * np.array([-1, 1, 1])
-    assert reach.marked(mirrored)["AU9R"] == pytest.approx(seen["AU9L"])
+    assert au_gains.marked(mirrored)["AU9R"] == pytest.approx(seen["AU9L"])
     frown = anatomy.canonical + anatomy.displacement(np.stack([vector(), vector(AU15=5)]))
-    assert np.ptp(reach.marked(frown)["AU15L"]) > 0.3
+    assert np.ptp(au_gains.marked(frown)["AU15L"]) > 0.3
 
 
 def test_a_change_holds_its_own_displacement_as_often_as_it_was_added(anatomy: Anatomy) -> None:
     unit = anatomy.units[aus.INDEX["AU12L"]]
-    assert reach.along(np.stack([0 * unit, unit, 2.5 * unit]), unit) == pytest.approx([0, 1, 2.5])
+    assert au_gains.along(np.stack([0 * unit, unit, 2.5 * unit]), unit) == pytest.approx(
+        [0, 1, 2.5]
+    )
 
 
 def test_limits_are_what_pairs_show(anatomy: Anatomy) -> None:
     unit = anatomy.units[aus.INDEX["AU26"]]
     shapes = np.stack([anatomy.canonical + k * unit for k in (0, 0.5, 1.5)])
-    most = reach.limits(anatomy, shapes, np.array([[0, 1], [1, 0], [2, 0]] * 50))
+    most = au_gains.limits(anatomy, shapes, np.array([[0, 1], [1, 0], [2, 0]] * 50))
     assert most[aus.INDEX["AU26"]] == pytest.approx(1.5, rel=1e-3)
     assert most[aus.INDEX["AU51"]] == 1  # moves no vertex
 
@@ -52,14 +54,14 @@ def test_gains_make_up_for_what_is_not_seen_within_limits() -> None:
         17: {"slope": 3.0, "follows": 0.5},
     }  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reach, "MOST_GAIN", {**reach.MOST_GAIN, 12: 1.25})
-        gains = reach.next_gains(ones, report, most)
+        patch.setattr(au_gains, "MOST_GAIN", {**au_gains.MOST_GAIN, 12: 1.25})
+        gains = au_gains.next_gains(ones, report, most)
     by = {n: gains[aus.INDEX[aus.BY_NUMBER[n].channels[0]]] for n in report}
     assert by[1] == pytest.approx(2)  # asked twice
     assert by[12] == pytest.approx(1 / 0.9)
-    assert by[26] == pytest.approx(reach.MOST_GAIN[26])  # what was looked at
+    assert by[26] == pytest.approx(au_gains.MOST_GAIN[26])  # what was looked at
     assert by[9] == pytest.approx(1)  # no further than real faces are seen to go
-    assert by[17] == pytest.approx(reach.LEAST_GAIN)
+    assert by[17] == pytest.approx(au_gains.LEAST_GAIN)
     assert gains[aus.INDEX["AU51"]] == 1
 
 
@@ -69,16 +71,16 @@ def test_reach_is_measured_by_perception_without_a_judge(
     make_shards(tmp_path, anatomy, face)
     said: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reach, "MOST_GAIN", {12: 1.2})
-        patch.setattr(reach, "SHUT", {"jawOpen": 2.0})
-        patch.setattr(reach, "FRONTAL", 180.0)
-        path = reach.train(
-            reach.ReachTraining(steps=1), Run(tmp_path, tmp_path / "out", log=said.append)
+        patch.setattr(au_gains, "MOST_GAIN", {12: 1.2})
+        patch.setattr(au_gains, "SHUT", {"jawOpen": 2.0})
+        patch.setattr(au_gains, "FRONTAL", 180.0)
+        path = au_gains.train(
+            au_gains.ReachTraining(steps=1), Run(tmp_path, tmp_path / "out", log=said.append)
         )
-    assert len(said) == reach.ROUNDS and "AU12" in said[0]
+    assert len(said) == au_gains.ROUNDS and "AU12" in said[0]
     gains = load_anatomy(str(path)).gains
-    assert reach.LEAST_GAIN <= gains[aus.INDEX["AU12L"]] <= 1.2 + 1e-3
-    assert gains[aus.INDEX["AU7L"]] == pytest.approx(reach.UNSEEN_GAIN[7], abs=1e-3)
+    assert au_gains.LEAST_GAIN <= gains[aus.INDEX["AU12L"]] <= 1.2 + 1e-3
+    assert gains[aus.INDEX["AU7L"]] == pytest.approx(au_gains.UNSEEN_GAIN[7], abs=1e-3)
 
 
 def test_evened_skin_has_no_folds_and_brows_keep_their_thickness(anatomy: Anatomy) -> None:

@@ -6,7 +6,7 @@ from conftest import vector
 from memegen.geometry.anatomy import Anatomy
 from memegen.geometry.motion import FaceMotion
 from memegen.geometry.shape import MESH_POINTS, Pose, rotation_of
-from memegen.geometry.silhouette import edge_shares
+from memegen.geometry.silhouette import silhouette_weights
 from memegen.geometry.topology import FACE_OVAL
 
 CHEEKS = (50, 280)  # the person's right and left
@@ -21,7 +21,9 @@ def turned_by(degrees: float, motion: FaceMotion, anatomy: Anatomy) -> FaceMotio
 
 
 def test_a_face_from_the_front_moves_as_anatomy_says(motion: FaceMotion) -> None:
-    shares = edge_shares(motion.landmarks, motion.anatomy.canonical, float(motion.pose.scale))
+    shares = silhouette_weights(
+        motion.landmarks, motion.anatomy.canonical, float(motion.pose.scale)
+    )
     assert shares.sum(1).max() < 0.2 and not shares[list(CHEEKS)].any()
 
 

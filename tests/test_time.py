@@ -16,8 +16,8 @@ from memegen.media.commands import Sound
 from memegen.media.encode import ffmpeg, target_for, write
 from memegen.media.rates import beat_of, exact_rate, rate_text
 from memegen.performance.clip import open_clip, parse_probe, read_clip
-from memegen.performance.follow import Performance
 from memegen.performance.table import read_csv, to_csv
+from memegen.performance.track import Performance
 
 RATES = [24000 / 1001, 24, 25, 30000 / 1001, 30, 50, 60000 / 1001, 60]
 
@@ -266,9 +266,9 @@ def test_a_saved_track_drives_as_its_clip_does(
         whole = image.convert("RGB")
     photo, clip, table = tmp_path / "photo.png", tmp_path / "clip.gif", tmp_path / "track.csv"
     whole.crop((110, 0, 390, 280)).save(photo)
-    played = memegen.Animator("mesh", "cpu").animate(photo, au={"AU26": 4, "AU1": 3}, fps=10, duration=0.8)  # fmt: skip
+    reenactment = memegen.Animator("mesh", "cpu").animate(photo, au={"AU26": 4, "AU1": 3}, fps=10, duration=0.8)  # fmt: skip
     frames = []
-    for i, frame in enumerate(played):
+    for i, frame in enumerate(reenactment):
         inner = Image.fromarray(frame)
         frames.append(inner.rotate(i, Image.Resampling.BICUBIC, translate=(4 * i, i)))
     frames[0].save(clip, save_all=True, append_images=frames[1:], duration=100)

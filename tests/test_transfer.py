@@ -119,7 +119,7 @@ def test_tracks_change_rate_speed_and_direction() -> None:
     assert ramp.resampled(20).add[:, 0] == pytest.approx([0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.3])
     assert ramp.resampled(10, 2).add[:, 0] == pytest.approx([0, 0.2])
     assert ramp.boomerang().add[:, 0] == pytest.approx([0, 0.1, 0.2, 0.3, 0.2, 0.1])
-    there = track([0.8]).reached_and_left()
+    there = track([0.8]).there_and_back()
     own = np.full(len(aus.CHANNELS), 0.4, np.float32)
     reached = there.resolve(own)[:, 0]
     assert reached[0] == pytest.approx(0.4) and reached.max() == pytest.approx(0.8)

@@ -83,11 +83,11 @@ def test_a_turned_photo_is_the_photo_animated_and_turned(
 def test_a_find_upside_down_is_turned(animator: memegen.Animator, photo: Photo) -> None:
     """The detector lays its points as if the face stood, eyes on the chin."""
     flipped = turned(photo, 2)
-    truth = animator.see(photo)[0].perception
+    truth = animator.analyze(photo)[0].perception
     right = truth.alignment.to_photo(five_points(truth.landmarks))
     height, width = photo.rgb.shape[:2]
     middle = np.array([width, height]) - right.mean(0)
-    finder = FaceFinder(Told(find_at(*(middle - 45), 90.0)), animator.perceiver)
+    finder = FaceFinder(Told(find_at(*(middle - 45), 90.0)), animator.analyzer)
     (found,) = finder.find(flipped.rgb)
     assert found.perception.alignment.turns == 2
     assert np.abs(np.array([width, height]) - found.face.points - right).max() < 4  # pixels
@@ -98,7 +98,7 @@ def test_finds_that_are_no_faces_are_refused(animator: memegen.Animator, photo: 
     plaid = 120 + 60 * np.sin(x / 9) + 50 * np.sin(y / 13) * (np.sin(x / 31) > 0)
     plaid_rgb = np.repeat(plaid[..., None], 3, -1).astype(np.uint8)
     for rgb, where in ((plaid_rgb, (60, 50, 90.0)), (photo.rgb, (200, 250, 120.0))):
-        finder = FaceFinder(Told(find_at(*where)), animator.perceiver)
+        finder = FaceFinder(Told(find_at(*where)), animator.analyzer)
         assert finder.find(rgb) == []
         with pytest.raises(NoFaceError, match="no face found"):
             choose(Photo(rgb, None), Choice("all"), finder)
@@ -107,8 +107,8 @@ def test_finds_that_are_no_faces_are_refused(animator: memegen.Animator, photo: 
 def test_the_real_face_is_taken_beside_a_larger_false_one(
     animator: memegen.Animator, photo: Photo
 ) -> None:
-    truth = animator.see(photo)[0]
-    finder = FaceFinder(Told(find_at(200, 250, 200.0), truth.face), animator.perceiver)
+    truth = animator.analyze(photo)[0]
+    finder = FaceFinder(Told(find_at(200, 250, 200.0), truth.face), animator.analyzer)
     (found,) = finder.find(photo.rgb)
     assert found.face is truth.face
     assert finder.disagreement(photo.rgb, found.perception) < NO_FACE / 2
@@ -116,7 +116,7 @@ def test_the_real_face_is_taken_beside_a_larger_false_one(
 
 def test_a_box_is_believed_where_no_face_is_seen(animator: memegen.Animator) -> None:
     drawing = Photo(np.full((100, 200, 3), 180, np.uint8), None)
-    finder = FaceFinder(Told(), animator.perceiver)
+    finder = FaceFinder(Told(), animator.analyzer)
     drawn = choose(drawing, parse_choice("20,10,60,80"), finder)[0].face
     assert drawn.confidence == 0
     assert drawn.points[:2, 1].mean() < drawn.points[3:, 1].mean()
@@ -139,7 +139,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory, photo: Photo) -> list[Path]:
 def test_a_performer_who_lies_is_read_like_one_who_stands(
     animator: memegen.Animator, clips: list[Path]
 ) -> None:
-    upright, lying = (animator.watch(path) for path in clips)
+    upright, lying = (animator.track_face(path) for path in clips)
     assert upright.heads is not None and lying.heads is not None
     assert np.abs(upright.units - lying.units).max() < 0.03
     assert aus.head_degrees(lying.units)[:, 2] == pytest.approx(

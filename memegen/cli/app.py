@@ -16,7 +16,7 @@ import typer
 
 from memegen import __version__
 from memegen.cli import animate, doctor, evaluate, inspect, label, recipes, train, transfer, weights
-from memegen.cli.console import fail, in_one_line, open_streams, settle_streams, talk
+from memegen.cli.console import fail, in_one_line, open_streams, settle_streams, verbosity
 from memegen.errors import MemegenError, is_out_of_memory
 
 INTERRUPTED = 130  # what Typer makes of Ctrl-C
@@ -59,7 +59,7 @@ def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
 ) -> None:
     """Turn a photo of a face into an animated meme, controlled by facial action units."""
-    talk.quiet, talk.debug = quiet, debug
+    verbosity.quiet, verbosity.debug = quiet, debug
 
 
 @dataclass
@@ -131,7 +131,7 @@ def _code_of(ending: _Ending) -> int:
 
 
 def _trace() -> None:
-    if talk.debug:
+    if verbosity.debug:
         import traceback
 
         traceback.print_exc()

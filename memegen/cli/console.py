@@ -23,14 +23,14 @@ _PARAMETER = re.compile(r"`([a-z][a-z_]*)`")
 
 
 @dataclass
-class Talk:
+class Verbosity:
     """How much to say; set once by the global options."""
 
     quiet: bool = False
     debug: bool = False
 
 
-talk = Talk()
+verbosity = Verbosity()
 
 
 def open_streams() -> None:
@@ -78,7 +78,7 @@ def as_options(text: str) -> str:
 
 def say(text: str) -> None:
     """A message for the person watching, on standard error; silent with --quiet."""
-    if not talk.quiet:
+    if not verbosity.quiet:
         _print_to(sys.stderr, as_options(text))
 
 
@@ -166,7 +166,7 @@ def tabulate(
 @contextlib.contextmanager
 def progress(title: str) -> Iterator[Callable[[Iterable[T], int], Iterable[T]]]:
     """A tracker for iterables: a bar on a terminal, nothing elsewhere or with --quiet."""
-    if talk.quiet or not sys.stderr.isatty():
+    if verbosity.quiet or not sys.stderr.isatty():
         yield lambda items, _count: items
         return
     from rich.console import Console
@@ -183,7 +183,7 @@ def progress(title: str) -> Iterator[Callable[[Iterable[T], int], Iterable[T]]]:
 @contextlib.contextmanager
 def counting(title: str) -> Iterator[Callable[[int, int], None]]:
     """The same for work that tells how many of how many are done."""
-    if talk.quiet or not sys.stderr.isatty():
+    if verbosity.quiet or not sys.stderr.isatty():
         yield lambda _done, _count: None
         return
     from rich.console import Console

@@ -68,10 +68,10 @@ def _weights() -> str:
     from memegen import models
     from memegen.generators import generator_named
     from memegen.geometry.anatomy import load_anatomy
-    from memegen.perception.perceive import Perceiver
+    from memegen.perception.analyze import FaceAnalyzer
 
     load_anatomy()
-    Perceiver()
+    FaceAnalyzer()
     generator_named(models.DEFAULT)
     return f"anatomy, perception, {models.DEFAULT}"
 

@@ -232,20 +232,24 @@ class _Asked:
         )
 
     def _crossing(self, photos: Path) -> _Printed:
-        from memegen.evaluation import crossing
-        from memegen.evaluation.reenactment import clips_in
+        from memegen.evaluation import cross_reenactment
+        from memegen.evaluation.self_reenactment import clips_in
         from memegen.facedata.shards import is_shards
-        from memegen.performance.drive import Driving
+        from memegen.performance.retarget import RetargetOptions
 
         source = self.clips or photos
         for folder in (photos, source):
             if not folder.exists():
                 raise UsageError(f"{folder}: no such file or folder")
-        people, clips, model = crossing.photos_in(photos), clips_in(source), self.models[-1]
+        people, clips, model = (
+            cross_reenactment.photos_in(photos),
+            clips_in(source),
+            self.models[-1],
+        )
         reports: dict[str, Report] = {}
         if is_shards(self.data):
-            given = (self.data, people, clips, model, Driving(), self.sheet)
-            reports[model] = crossing.evaluate(*given, warn=say)
+            given = (self.data, people, clips, model, RetargetOptions(), self.sheet)
+            reports[model] = cross_reenactment.evaluate(*given, warn=say)
         elif self.sheet is not None:
             raise UsageError(f"{self.data}: --sheet of --photos and --clips needs shards")
         return self._strength(people, clips, model, reports)
@@ -254,15 +258,15 @@ class _Asked:
         self, photos: list[Path], clips: list[Path], model: str, reports: dict[str, Report]
     ) -> _Printed:
         """The given reports, and how much of the clips arrives on the photos."""
-        from memegen.evaluation import cross_driving
+        from memegen.evaluation import transfer_strength
         from memegen.evaluation.judges import judging
-        from memegen.performance.drive import Driving
+        from memegen.performance.retarget import RetargetOptions
         from memegen.pipeline import Animator
 
         animator = Animator(model)
         with judging(self.landmarker, animator) as judge:
-            strength, stages = cross_driving.evaluate(
-                photos, clips, animator, judge, Driving(), self.frames, self.stages, say
+            strength, stages = transfer_strength.evaluate(
+                photos, clips, animator, judge, RetargetOptions(), self.frames, self.stages, say
             )
         heading = f"{model}, strength seen by {judge.name}"
         table = f"{model}, stage by stage, on what {judge.name} sees in performers"
@@ -272,17 +276,17 @@ class _Asked:
     def _clips(self) -> _Printed:
         if self.reach or self.sheet:
             raise UsageError(f"{self.data}: --reach and --sheet mean nothing for clips")
-        from memegen.evaluation import in_picture, reenactment
+        from memegen.evaluation import in_picture, self_reenactment
         from memegen.evaluation.judges import judging
-        from memegen.performance.drive import Driving
+        from memegen.performance.retarget import RetargetOptions
         from memegen.pipeline import Animator
 
-        clips = reenactment.clips_in(self.data)
-        reports = reenactment.evaluate(clips, self.models, self.frames, say)
+        clips = self_reenactment.clips_in(self.data)
+        reports = self_reenactment.evaluate(clips, self.models, self.frames, say)
         clips = [clip for clip in clips if clip.name in reports]
         models = {name: Animator(name) for name in self.models}
         with judging(self.landmarker, next(iter(models.values()))) as judge:
-            found = in_picture.evaluate(clips, models, judge, Driving(), self.frames, say)
+            found = in_picture.evaluate(clips, models, judge, RetargetOptions(), self.frames, say)
         seen = {f"{name}, in its picture, seen by {judge.name}": r for name, r in found.items()}
         return _Printed(reports | seen)
 
@@ -295,14 +299,18 @@ class _Asked:
 
     def _reach(self) -> _Printed:
         if self.landmarker is not None:
-            from memegen.evaluation import seen_reach
+            from memegen.evaluation import au_response_mediapipe
 
-            given = self.data, self.landmarker, self.faces or seen_reach.FACES
-            return _Printed({name: seen_reach.evaluate(name, *given) for name in self.models})
-        from memegen.evaluation import reach
+            given = self.data, self.landmarker, self.faces or au_response_mediapipe.FACES
+            return _Printed(
+                {name: au_response_mediapipe.evaluate(name, *given) for name in self.models}
+            )
+        from memegen.evaluation import au_response
 
         count = self.faces or 100
-        return _Printed({name: reach.evaluate(self.data, name, count) for name in self.models})
+        return _Printed(
+            {name: au_response.evaluate(self.data, name, count) for name in self.models}
+        )
 
     def _training_pairs(self, count: int) -> _Printed:
         from memegen.evaluation import generators
@@ -318,14 +326,16 @@ class _Asked:
         return _Printed(real.evaluate(self.data, self.models, count, self.landmarker, self.sheet))
 
     def _contact(self, sheet: Path) -> _Printed:
-        from memegen.evaluation import contact
-        from memegen.evaluation.crossing import photos_in
+        from memegen.evaluation import contact_sheets
+        from memegen.evaluation.cross_reenactment import photos_in
         from memegen.evaluation.subjects import looked_at
         from memegen.photo import read_photo
 
         photos = list(looked_at(photos_in(self.data)[: self.faces], read_photo, say).values())
-        names = self.expressions.split(",") if self.expressions else contact.EXPRESSIONS
-        return _Printed({"": contact.evaluate(photos, self.models, sheet, names)}, headed=False)
+        names = self.expressions.split(",") if self.expressions else contact_sheets.EXPRESSIONS
+        return _Printed(
+            {"": contact_sheets.evaluate(photos, self.models, sheet, names)}, headed=False
+        )
 
 
 def _perception_named(name: str) -> str | None:
@@ -339,7 +349,7 @@ def _perception_named(name: str) -> str | None:
 
 
 def _has_clips(data: Path) -> bool:
-    from memegen.evaluation.reenactment import is_clip
+    from memegen.evaluation.self_reenactment import is_clip
     from memegen.facedata.shards import is_shards
 
     if data.is_file():

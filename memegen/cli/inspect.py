@@ -18,9 +18,9 @@ from memegen.files import check_writable, write_text
 if TYPE_CHECKING:
     from memegen.arrays import Array
     from memegen.faces.detect import Face
-    from memegen.perception.find import SeenFace
+    from memegen.perception.find import AnalyzedFace
 
-LOOKING = "mesh"  # nothing is painted here, so no generator need be loaded
+ANALYSIS_MODEL = "mesh"  # nothing is painted here, so no generator need be loaded
 
 
 def aus(
@@ -56,19 +56,19 @@ def aus(
         number = 1 if face == "largest" else int(face) if face.isdigit() else 0
         if number < 1:
             raise UsageError(f"--face {face}: in a video, write largest or a number from 1")
-        told = Animator(LOOKING, device).watch(photo, face=number, warn=say)
+        performance = Animator(ANALYSIS_MODEL, device).track_face(photo, face=number, warn=say)
         if csv_out not in (None, "-"):
-            write_text(Path(str(csv_out)), to_csv(told))
+            write_text(Path(str(csv_out)), to_csv(performance))
         elif as_json:
             rows = [
-                {"seconds": round(row / told.fps, 3), "action_units": _rounded(units)}
-                for row, units in enumerate(told.units)
+                {"seconds": round(row / performance.fps, 3), "action_units": _rounded(units)}
+                for row, units in enumerate(performance.units)
             ]
             result(json.dumps(rows, indent=2))
         else:
-            result(to_csv(told).rstrip("\n"))
+            result(to_csv(performance).rstrip("\n"))
         return
-    seen = Animator(LOOKING, device).see(photo_at(photo), face)
+    seen = Animator(ANALYSIS_MODEL, device).analyze(photo_at(photo), face)
     if csv_out is not None:
         text = _openface_csv(seen)
         if csv_out == "-":
@@ -90,11 +90,11 @@ def faces(
     from memegen.devices import device_named
     from memegen.faces.choose import choose, parse_choice
     from memegen.faces.detect import Detector
+    from memegen.perception.analyze import FaceAnalyzer
     from memegen.perception.find import FaceFinder
-    from memegen.perception.perceive import Perceiver
 
     picture, where = photo_at(photo), device_named(device)
-    finder = FaceFinder(Detector(where), Perceiver(device=where))
+    finder = FaceFinder(Detector(where), FaceAnalyzer(device=where))
     found = [seen.face for seen in choose(picture, parse_choice("all"), finder)]
     if as_json:
         rows = [
@@ -155,16 +155,16 @@ def _rounded(units: Array) -> dict[str, float]:
     return {name: round(value, 2) for name, value in to_expression(units).items()}
 
 
-def _intensities(seen: SeenFace) -> dict[str, object]:
-    turn, up, tilt = (round(float(a), 1) for a in seen.perception.angles)
+def _intensities(seen: AnalyzedFace) -> dict[str, object]:
+    yaw, pitch, roll = (round(float(a), 1) for a in seen.perception.angles)
     return {
         **_where(seen.face),
-        "head_degrees": {"turn_left": turn, "up": up, "tilt_left": tilt},
+        "head_degrees": {"turn_left": yaw, "up": pitch, "tilt_left": roll},
         "action_units": _rounded(seen.perception.action_units),
     }
 
 
-def _print_intensities(seen: list[SeenFace]) -> None:
+def _print_intensities(seen: list[AnalyzedFace]) -> None:
     from memegen.aus import TABLE, to_expression
 
     for number, one in enumerate(seen, 1):
@@ -180,7 +180,7 @@ def _print_intensities(seen: list[SeenFace]) -> None:
         tabulate(rows, ("name", "FACS name", "intensity"))
 
 
-def _openface_csv(seen: list[SeenFace]) -> str:
+def _openface_csv(seen: list[AnalyzedFace]) -> str:
     from memegen.aus import OPENFACE, to_openface
 
     table = io.StringIO()

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from memegen.media.commands import Sound
     from memegen.media.formats import Format
     from memegen.performance.clip import Clip
-    from memegen.performance.drive import Driving
-    from memegen.performance.follow import Performance
+    from memegen.performance.retarget import RetargetOptions
+    from memegen.performance.track import Performance
     from memegen.tracks import Track
 
 SPEEDS = (0.1, 10.0)
@@ -110,7 +110,7 @@ def transfer(
     from memegen.media.formats import output_format
     from memegen.media.sizes import parse_size
     from memegen.performance.clip import open_clip
-    from memegen.performance.drive import Driving, parse_parts, track_of
+    from memegen.performance.retarget import RetargetOptions, parse_parts, retarget
 
     recipes.check_ranges(intensity, fps, None)
     _check(
@@ -144,7 +144,7 @@ def transfer(
     if onto:
         changes = Changes(face_number(face), intensity, relative is False, size, loop, mute)
     limit = parse_size(max_size) if max_size else None
-    driving = Driving(
+    retargeting = RetargetOptions(
         not still if relative is None else relative,
         neutral_frame,
         parse_parts(only),
@@ -155,27 +155,27 @@ def transfer(
     )
     photo = None if onto else photo_at(source)  # say so before loading networks
 
-    from memegen.pipeline import Animator, beside, write
+    from memegen.pipeline import Animator, side_by_side, write
 
     animator = Animator(model, device)
-    told = animator.watch(
+    performance = animator.track_face(
         target, face=target_face, fps=None if onto else fps, start=start, end=end, warn=say
     )
-    _report(told)
+    _report(performance)
     if save_track is not None:
         from memegen.performance.table import to_csv
 
-        write_text(save_track, to_csv(told, whole=True))
+        write_text(save_track, to_csv(performance, whole=True))
     if photo is None:
         # A clip keeps its own way through the picture: heads turn and tilt where they are, and
         # what is around them stays as it is, unless they are asked to go along.
-        told = replace(told, heads=None) if head is None else told
-        track = track_of(told, driving)
+        performance = replace(performance, heads=None) if head is None else performance
+        track = retarget(performance, retargeting)
     else:
-        seen = animator.see(photo, face)[0].perception
-        if verbose and driving.relative:
-            _tell_reference(told, driving, seen.action_units)
-        track = _track(told, driving, still, chosen, seen.action_units)
+        seen = animator.analyze(photo, face)[0].perception
+        if verbose and retargeting.relative:
+            _tell_reference(performance, retargeting, seen.action_units)
+        track = _track(performance, retargeting, still, chosen, seen.action_units)
     if save_recipe is not None:
         from memegen.performance.keyframes import recipe_text
 
@@ -186,7 +186,9 @@ def transfer(
         loops, rate = still or bool(loop), job.clip.fps
 
         def counted_from(own: Array) -> Track:
-            return replace(track_of(told, driving, own).resampled(rate, speed), loops=loops)
+            return replace(
+                retarget(performance, retargeting, own).resampled(rate, speed), loops=loops
+            )
 
         written = write_clip(animator, job, counted_from, changes, limit)
         if written is not None:
@@ -206,7 +208,7 @@ def transfer(
     with progress(Path(source).name) as follow:
         frames = animator.animate(photo, track, face=face, intensity=intensity, size=side)
         if compare and clip is not None:
-            frames = beside(frames, replace(clip, fps=rate / speed), start)
+            frames = side_by_side(frames, replace(clip, fps=rate / speed), start)
         followed = replace(frames, pictures=iter(follow(frames, len(frames))))
         silent = mute or boomerang or speed != 1
         sound = None if silent else _sound(clip, start, len(track) / track.fps)
@@ -256,20 +258,22 @@ def _beside(
     return str(Path(source).parent / name)
 
 
-def _track(told: Performance, driving: Driving, still: bool, chosen: Format, own: Array) -> Track:
-    from memegen.performance.drive import track_of
+def _track(
+    performance: Performance, retargeting: RetargetOptions, still: bool, chosen: Format, own: Array
+) -> Track:
+    from memegen.performance.retarget import retarget
 
-    track = track_of(told, driving, own)
-    return track.reached_and_left() if still and not chosen.for_pictures else track
+    track = retarget(performance, retargeting, own)
+    return track.there_and_back() if still and not chosen.for_pictures else track
 
 
-def _tell_reference(told: Performance, driving: Driving, own: Array) -> None:
-    from memegen.performance.drive import reference_weights
+def _tell_reference(performance: Performance, retargeting: RetargetOptions, own: Array) -> None:
+    from memegen.performance.retarget import reference_weights
 
-    weights = reference_weights(told, driving.neutral_frame, own)
+    weights = reference_weights(performance, retargeting.neutral_frame, own)
     chosen = sorted((-weights).argsort(kind="stable")[:5])
     frames = ", ".join(str(frame) for frame in chosen if weights[frame] > 0.01)
-    say(f"{told.name}: changes are counted from frames {frames} of {len(told)}")
+    say(f"{performance.name}: changes are counted from frames {frames} of {len(performance)}")
 
 
 def _sound(clip: Clip | None, start: float, seconds: float) -> Sound | None:
@@ -280,8 +284,10 @@ def _sound(clip: Clip | None, start: float, seconds: float) -> Sound | None:
     return Sound(clip.path, start, seconds, clip.sound)
 
 
-def _report(told: Performance) -> None:
+def _report(performance: Performance) -> None:
     """Say which parts of a clip had no face."""
-    missing = int((~told.seen).sum())
+    missing = int((~performance.seen).sum())
     if missing:
-        say(f"{told.name}: no face in {missing} of {len(told)} frames; they were bridged")
+        say(
+            f"{performance.name}: no face in {missing} of {len(performance)} frames; they were bridged"
+        )

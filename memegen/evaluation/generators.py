@@ -32,13 +32,13 @@ from memegen.evaluation.measures import (
 from memegen.facedata.shards import is_shards
 from memegen.files import written_whole
 from memegen.generators import Generator, Scene, generator_named
-from memegen.generators.anatomical import AnatomicalPainter, changed
-from memegen.generators.windows import WINDOWS, place, read, to_pixels
+from memegen.generators.anatomical import AnatomicalRenderer, attention_map
+from memegen.generators.windows import WINDOWS, place, sample_window, to_pixels
 from memegen.geometry.outline import opening
 from memegen.geometry.shape import iod
 from memegen.geometry.topology import LIPS_INNER
-from memegen.perception.network import Perceived
-from memegen.perception.perceive import Perceiver
+from memegen.perception.analyze import FaceAnalyzer
+from memegen.perception.network import PerceptionOutput
 from memegen.training.crops import load_crops
 from memegen.training.pairs import PairConfig, PairMaker
 
@@ -128,8 +128,8 @@ def evaluate(data: Path, models: list[str], count: int, sheet: Path | None = Non
     where they are too few to train on); people of the rest make the ruler of identity, where any
     are known. `sheet` gets a picture: input, every model, the attention of the last one, target.
     """
-    ruler, perceiver = Perceptual(), Perceiver()
-    person = _ruler_of_identity(data, perceiver)
+    ruler, analyzer = Perceptual(), FaceAnalyzer()
+    person = _ruler_of_identity(data, analyzer)
     generators = {name: generator_named(name) for name in models}
     tallies = {name: Tally() for name in models}
     painted: dict[str, list[Array]] = {name: [] for name in models}
@@ -143,26 +143,26 @@ def evaluate(data: Path, models: list[str], count: int, sheet: Path | None = Non
         columns = [pair.scene.picture.astype(np.float32)]
         mask = np.zeros_like(true)
         for name, generator in generators.items():
-            painter = generator.prepare(pair.scene)
-            picture = np.clip(next(iter(painter.paint(pair.wanted[None]))), 0, 255)
+            renderer = generator.prepare(pair.scene)
+            picture = np.clip(next(iter(renderer.render(pair.wanted[None]))), 0, 255)
             painted[name].append(picture)
             columns.append(picture)
             _compare(tallies[name], pair, picture, true, share, ruler)
-            if isinstance(painter, AnatomicalPainter):
-                mask = _attention(tallies[name], painter, pair, share)
+            if isinstance(renderer, AnatomicalRenderer):
+                mask = _attention(tallies[name], renderer, pair, share)
         if sheet is not None and id(pair) in shown:
             rows.append(np.concatenate([*columns, mask, true], 1))
     if sheet is not None:
         with written_whole(sheet) as partial:
             Image.fromarray((np.concatenate(rows) + 0.5).astype(np.uint8)).save(partial, "PNG")
     reals = _tensor(np.stack([pair.true for pair in asked]))
-    seen = _see(perceiver, reals)
+    seen = _see(analyzer, reals)
     report = {}
     for name, generator in generators.items():
         mine = _tensor(np.stack(painted[name]))
         report[name] = (
             tallies[name].means()
-            | _seen_alike(_see(perceiver, mine), seen)
+            | _seen_alike(_see(analyzer, mine), seen)
             | ({"identity distance": person.distance(mine, reals)} if person else {})
             | _cost(generator, asked[0])
         )
@@ -174,11 +174,11 @@ def evaluate(data: Path, models: list[str], count: int, sheet: Path | None = Non
     return report
 
 
-def _ruler_of_identity(data: Path, perceiver: Perceiver) -> identity.Identity | None:
+def _ruler_of_identity(data: Path, analyzer: FaceAnalyzer) -> identity.Identity | None:
     if not is_shards(data):
         return None
     try:
-        return identity.fit(data, perceiver.network)
+        return identity.fit(data, analyzer.network)
     except MemegenError:  # nobody is known twice: all other figures can be had
         return None
 
@@ -211,7 +211,7 @@ def _compare(
             place(window, pair.landmarks[None], scale),
             np.array([[side, 0, 0], [0, side, 0]], np.float32),
         )
-        said, real = read(both, torch.from_numpy(affine).expand(2, -1, -1), size).split(1)
+        said, real = sample_window(both, torch.from_numpy(affine).expand(2, -1, -1), size).split(1)
         distance = ruler(said, real)
         tally.add(f"{window.name} perceptual", distance)
         if window.name == "mouth" and pair.kinds["opening"]:
@@ -219,15 +219,15 @@ def _compare(
 
 
 def _attention(
-    tally: Tally, painter: AnatomicalPainter, pair: Pair, share: dict[str, Array]
+    tally: Tally, renderer: AnatomicalRenderer, pair: Pair, share: dict[str, Array]
 ) -> Array:
     """Mean attention by region; returns the change 1 - A as a grey picture 0..255."""
     with torch.inference_mode():
-        moved = painter.mesh.move(pair.wanted[None])
-        picture, looks = painter.look(moved)
-        mask = changed(looks, picture)[0, 0].cpu().numpy()
-        still = painter.mesh.move(pair.scene.motion.own[None])
-        neutral = changed(painter.look(still)[1], picture)[0, 0].cpu().numpy()
+        moved = renderer.mesh.move(pair.wanted[None])
+        picture, passes = renderer.run_networks(moved)
+        mask = attention_map(passes, picture)[0, 0].cpu().numpy()
+        still = renderer.mesh.move(pair.scene.motion.own[None])
+        neutral = attention_map(renderer.run_networks(still)[1], picture)[0, 0].cpu().numpy()
     for region in REGIONS:
         if share[region].sum() >= 4:
             tally.add(f"{region} attention", 1 - mean_over(mask, share[region]))
@@ -241,17 +241,17 @@ def _tensor(pictures: Array | Picture) -> Tensor:
     return torch.from_numpy(flat).float() / 255
 
 
-def _see(perceiver: Perceiver, pictures: Tensor) -> Perceived:
-    size = (perceiver.network.config.size,) * 2
+def _see(analyzer: FaceAnalyzer, pictures: Tensor) -> PerceptionOutput:
+    size = (analyzer.network.config.size,) * 2
     parts = []
     with torch.inference_mode():
         for batch in pictures.split(64):
             small = torch.nn.functional.interpolate(batch, size, mode="bilinear", antialias=True)
-            parts.append(perceiver.network(small))
-    return Perceived(*(torch.cat(part) for part in zip(*parts, strict=True)))
+            parts.append(analyzer.network(small))
+    return PerceptionOutput(*(torch.cat(part) for part in zip(*parts, strict=True)))
 
 
-def _seen_alike(said: Perceived, true: Perceived) -> dict[str, float]:
+def _seen_alike(said: PerceptionOutput, true: PerceptionOutput) -> dict[str, float]:
     scale = iod(true.landmarks.numpy())
     distance = (said.landmarks - true.landmarks)[..., :2].norm(dim=-1).mean(1).numpy() / scale
     units = (said.action_units.clamp(0, 1) - true.action_units.clamp(0, 1)).abs()
@@ -272,12 +272,12 @@ def _cost(generator: Generator, pair: Pair) -> dict[str, float]:
     scene = replace(
         pair.scene, picture=np.asarray(enlarged), to_pixels=pair.scene.to_pixels * factor
     )
-    painter = generator.prepare(scene)
+    renderer = generator.prepare(scene)
     steps = np.linspace(0, 1, SPEED_FRAMES, dtype=np.float32)[:, None]
     targets = pair.scene.motion.own + steps * (pair.wanted - pair.scene.motion.own)
-    list(painter.paint(targets[:4]))
+    list(renderer.render(targets[:4]))
     start = time.perf_counter()
-    frames = sum(1 for _ in painter.paint(targets))
+    frames = sum(1 for _ in renderer.render(targets))
     spent = (time.perf_counter() - start) / frames
     network = getattr(generator, "network", None)
     parameters = sum(p.numel() for p in network.parameters()) if network is not None else 0

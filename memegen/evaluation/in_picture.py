@@ -12,12 +12,12 @@ import numpy as np
 from memegen.arrays import Array, Integers, Picture
 from memegen.errors import MemegenError
 from memegen.evaluation import timing
-from memegen.evaluation.acting import Acted
-from memegen.evaluation.judges import Judge, Looks
+from memegen.evaluation.driving_clips import DrivingClip
+from memegen.evaluation.judges import Estimates, Judge
 from memegen.evaluation.measures import mean_over, structure
 from memegen.evaluation.subjects import looked_at
 from memegen.geometry.shape import MESH_POINTS, iod
-from memegen.performance.drive import Driving
+from memegen.performance.retarget import RetargetOptions
 from memegen.photo import read_photo
 from memegen.pipeline import Animator
 
@@ -82,7 +82,7 @@ def evaluate(
     clips: list[Path],
     models: Mapping[str, Animator],
     judge: Judge,
-    driving: Driving,
+    options: RetargetOptions,
     most: int | None = None,
     warn: Callable[[str], None] = print,
 ) -> dict[str, Report]:
@@ -96,11 +96,11 @@ def evaluate(
     several that show too little are left out, and `warn` is told. Raises MemegenError if all do.
     """
 
-    def look(clip: Path) -> Report:
-        acted = Acted.of(clip, next(iter(models.values())), judge, most)
-        return _one(acted, models, judge, driving)
+    def estimate(clip: Path) -> Report:
+        acted = DrivingClip.of(clip, next(iter(models.values())), judge, most)
+        return _one(acted, models, judge, options)
 
-    report = {clip.name: one for clip, one in looked_at(clips, look, warn).items()}
+    report = {clip.name: one for clip, one in looked_at(clips, estimate, warn).items()}
     each = list(report.values())
     report["all clips"] = {way: _means([one[way] for one in each]) for way in each[0]}
     return report
@@ -111,42 +111,46 @@ def _means(rows: list[dict[str, float]]) -> dict[str, float]:
     return {name: float(np.mean([row[name] for row in rows if name in row])) for name in names}
 
 
-def _one(acted: Acted, models: Mapping[str, Animator], judge: Judge, driving: Driving) -> Report:
-    seen = np.flatnonzero(acted.looks.seen)
+def _one(
+    acted: DrivingClip, models: Mapping[str, Animator], judge: Judge, options: RetargetOptions
+) -> Report:
+    seen = np.flatnonzero(acted.estimates.seen)
     rows = seen[(seen % EVERY == 0) & (seen > 0)]
-    if not len(rows) or not acted.looks.seen[0]:
+    if not len(rows) or not acted.estimates.seen[0]:
         raise MemegenError(
             f"{acted.name}: {judge.name} sees too few faces (the first frame, every {EVERY}th)"
         )
-    first = acted.looks.rows(np.zeros_like(rows))
+    first = acted.estimates.rows(np.zeros_like(rows))
     still = _figures([acted.frames[0]] * len(rows), first, acted, rows)
     report = {"still": still}
-    from_first = replace(driving, neutral_frame=0)
+    from_first = replace(options, neutral_frame=0)
     for name, animator in models.items():
         every = np.arange(len(acted.frames))
-        figures, looks = _driven(acted, rows, every, animator, judge, driving)
-        report[name] = figures | _gains(figures, still) | timing.figures(acted.looks, looks)
+        figures, estimates = _driven(acted, rows, every, animator, judge, options)
+        report[name] = figures | _gains(figures, still) | timing.figures(acted.estimates, estimates)
         figures, _ = _driven(acted, rows, rows, animator, judge, from_first)
         report[f"{name}, from frame 0"] = figures | _gains(figures, still)
     return report
 
 
 def _driven(
-    acted: Acted,
+    acted: DrivingClip,
     rows: Integers,
-    played: Integers,
+    reenactment: Integers,
     animator: Animator,
     judge: Judge,
-    driving: Driving,
-) -> tuple[dict[str, float], Looks]:
-    """Figures of the frames `rows`, and what is seen of all that are `played`."""
+    options: RetargetOptions,
+) -> tuple[dict[str, float], Estimates]:
+    """Figures of the frames `rows`, and what is seen of all that are `reenactment`."""
     photo = read_photo(acted.frames[0])
-    own = animator.see(photo)[0].perception.action_units
+    own = animator.analyze(photo)[0].perception.action_units
     kept: dict[int, Picture] = {}
-    pictures = animator.animate(photo, acted.track(driving, own, played))
-    looks = Looks.of(judge.watch(_keeping(pictures, played, set(rows.tolist()), kept)))
-    shown = looks.rows(np.searchsorted(played, rows))
-    return _figures([kept[row] for row in rows.tolist()], shown, acted, rows), looks
+    pictures = animator.animate(photo, acted.track(options, own, reenactment))
+    estimates = Estimates.of(
+        judge.estimate(_keeping(pictures, reenactment, set(rows.tolist()), kept))
+    )
+    shown = estimates.rows(np.searchsorted(reenactment, rows))
+    return _figures([kept[row] for row in rows.tolist()], shown, acted, rows), estimates
 
 
 def _keeping(
@@ -160,14 +164,14 @@ def _keeping(
 
 
 def _figures(
-    pictures: list[Picture], looks: Looks, acted: Acted, rows: Integers
+    pictures: list[Picture], estimates: Estimates, acted: DrivingClip, rows: Integers
 ) -> dict[str, float]:
     found = [
         (
-            *distances(mine, true := acted.looks.landmarks[row]),
+            *distances(mine, true := acted.estimates.landmarks[row]),
             ssim(picture, acted.frames[row], true),
         )
-        for picture, mine, row in zip(pictures, looks.landmarks, rows, strict=True)
+        for picture, mine, row in zip(pictures, estimates.landmarks, rows, strict=True)
         if np.isfinite(mine[0, 0])
     ]
     if not found:

@@ -17,11 +17,11 @@ import numpy as np
 
 from memegen import aus
 from memegen.arrays import Array, Integers, Mask, Picture
-from memegen.evaluation.readings import READINGS, intensities, read
+from memegen.evaluation.landmark_aus import READINGS, intensities, read
 from memegen.facedata.teachers import Landmarker
 from memegen.geometry.anatomy import load_anatomy
 from memegen.geometry.shape import LANDMARKS, angles_of
-from memegen.performance.follow import Follower
+from memegen.performance.track import FaceTracker
 from memegen.pipeline import Animator
 
 UNIT_COLUMNS = [
@@ -31,7 +31,7 @@ UNIT_COLUMNS = [
 
 
 @dataclass(frozen=True)
-class Look:
+class Estimate:
     """What a judge sees in one picture."""
 
     landmarks: Array  # (478, 2) pixels, x right, y down
@@ -40,7 +40,7 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Looks:
+class Estimates:
     """What a judge sees in F pictures; NaN where it sees no face."""
 
     landmarks: Array  # (F, 478, 2) pixels
@@ -48,30 +48,30 @@ class Looks:
     angles: Array  # (F, 3) degrees
 
     @classmethod
-    def of(cls, looks: Iterable[Look | None]) -> Looks:
+    def of(cls, estimates: Iterable[Estimate | None]) -> Estimates:
         """Gather what was seen."""
-        rows = list(looks)
+        rows = list(estimates)
         found = cls(
             np.full((len(rows), LANDMARKS, 2), np.nan, np.float32),
             np.full((len(rows), len(READINGS)), np.nan, np.float32),
             np.full((len(rows), 3), np.nan, np.float32),
         )
-        for row, look in enumerate(rows):
-            if look is not None:
-                found.landmarks[row] = look.landmarks
-                found.intensities[row] = look.intensities
-                found.angles[row] = look.angles
+        for row, estimate in enumerate(rows):
+            if estimate is not None:
+                found.landmarks[row] = estimate.landmarks
+                found.intensities[row] = estimate.intensities
+                found.angles[row] = estimate.angles
         return found
 
-    def rows(self, rows: Integers | slice) -> Looks:
+    def rows(self, rows: Integers | slice) -> Estimates:
         """The same for some pictures."""
-        return Looks(self.landmarks[rows], self.intensities[rows], self.angles[rows])
+        return Estimates(self.landmarks[rows], self.intensities[rows], self.angles[rows])
 
-    def mean(self, weights: Array) -> Look:
+    def mean(self, weights: Array) -> Estimate:
         """The mean of the looks with a weight (F,); weights sum up to 1."""
         known = weights > 0
         share = weights[known]
-        return Look(
+        return Estimate(
             np.tensordot(share, self.landmarks[known], 1),
             share @ self.intensities[known],
             share @ self.angles[known],
@@ -88,7 +88,7 @@ class Judge(Protocol):
 
     name: str
 
-    def watch(self, pictures: Iterable[Picture]) -> Iterator[Look | None]:
+    def estimate(self, pictures: Iterable[Picture]) -> Iterator[Estimate | None]:
         """What is seen in every (H, W, 3 or 4) picture; None where there is no face."""
         ...
 
@@ -101,8 +101,8 @@ class MediaPipeJudge:
     def __init__(self, eye: Landmarker) -> None:
         self._eye, self._anatomy = eye, load_anatomy()
 
-    def watch(self, pictures: Iterable[Picture]) -> Iterator[Look | None]:
-        """See Judge.watch."""
+    def estimate(self, pictures: Iterable[Picture]) -> Iterator[Estimate | None]:
+        """See Judge.estimate."""
         for picture in pictures:
             found = self._eye.find(picture[..., :3])
             if found is None:
@@ -110,7 +110,7 @@ class MediaPipeJudge:
                 continue
             points = found.landmarks[:, :2] * picture.shape[1]
             values = intensities(read(found, self._anatomy))
-            yield Look(points, values, angles_of(found.rotation))
+            yield Estimate(points, values, angles_of(found.rotation))
 
 
 class PerceptionJudge:
@@ -121,17 +121,17 @@ class PerceptionJudge:
     def __init__(self, animator: Animator) -> None:
         self._animator = animator
 
-    def watch(self, pictures: Iterable[Picture]) -> Iterator[Look | None]:
-        """See Judge.watch."""
+    def estimate(self, pictures: Iterable[Picture]) -> Iterator[Estimate | None]:
+        """See Judge.estimate."""
         animator = self._animator
-        follower = Follower(animator.detector, animator.perceiver)
+        tracker = FaceTracker(animator.detector, animator.analyzer)
         frames = (np.ascontiguousarray(picture[..., :3]) for picture in pictures)
-        for seen in follower.follow(frames):
+        for seen in tracker.track(frames):
             if seen is None:
                 yield None
             else:
                 units = seen.units
-                yield Look(seen.points[:, :2], units_read(units), aus.head_degrees(units))
+                yield Estimate(seen.points[:, :2], units_read(units), aus.head_degrees(units))
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from memegen.facedata.shards import FaceLabels
 from memegen.faces.align import Alignment
 from memegen.geometry.shape import IRIS_CENTRES, angles_of, iod
 from memegen.geometry.topology import REGIONS
-from memegen.perception.perceive import Perceiver
+from memegen.perception.analyze import FaceAnalyzer
 
 Report = dict[str, dict[str, float]]
 
@@ -31,10 +31,10 @@ def evaluate(data: Path, name: str = "perception") -> Report:
     faces = FaceDataset.load(data)
     held_out = np.flatnonzero(faces.split(val=True))
     truth, labels = faces.units[held_out], faces.labels.take(held_out)
-    perceiver = Perceiver(name)
-    crops = faces.crops(held_out, perceiver.network.config.size)
-    points, units, angles = _predict(perceiver, crops)
-    looked = _looked(perceiver, crops)
+    analyzer = FaceAnalyzer(name)
+    crops = faces.crops(held_out, analyzer.network.config.size)
+    points, units, angles = _predict(analyzer, crops)
+    looked = _looked(analyzer, crops)
     miss = (points - labels.landmarks) / iod(labels.landmarks)[:, None, None]
     flat, deep = np.linalg.norm(miss[..., :2], axis=-1), np.linalg.norm(miss, axis=-1)
     landmarks = {"all": float(flat.mean()), "all, 3-D": float(deep.mean())}
@@ -48,22 +48,22 @@ def evaluate(data: Path, name: str = "perception") -> Report:
         "several looks": _several(looked, labels, truth),
         "pose": {"mean": float(pose.mean()), **by_axis},
         "landmarks by group": _by_group(flat.mean(1), labels),
-        "cost": _cost(perceiver, crops),
+        "cost": _cost(analyzer, crops),
     }
 
 
-def _predict(perceiver: Perceiver, crops: Picture) -> tuple[Array, Array, Array]:
+def _predict(analyzer: FaceAnalyzer, crops: Picture) -> tuple[Array, Array, Array]:
     with torch.inference_mode():
-        said = [perceiver.network(b) for b in _batches(crops)]
+        said = [analyzer.network(b) for b in _batches(crops)]
     points, units, angles = (torch.cat(part).numpy() for part in zip(*said, strict=True))
     return points, np.clip(units, 0, 1), angles
 
 
-def _looked(perceiver: Perceiver, crops: Picture) -> tuple[Array, Array]:
+def _looked(analyzer: FaceAnalyzer, crops: Picture) -> tuple[Array, Array]:
     """Landmarks and channels as photos get them: several looks at each crop, averaged."""
     side = crops.shape[1]
     whole = Alignment(np.eye(2, dtype=np.float32) * side, np.zeros(2, np.float32))
-    seen = [perceiver.see(crop, whole) for crop in crops]
+    seen = [analyzer.predict(crop, whole) for crop in crops]
     return np.stack([s[0] for s in seen]), np.clip(np.stack([s[1] for s in seen]), 0, 1)
 
 
@@ -99,16 +99,16 @@ def _by_group(error: Array, labels: FaceLabels) -> dict[str, float]:
     return {name: float(error[rows].mean()) for name, rows in groups.items() if rows.sum() >= 10}
 
 
-def _cost(perceiver: Perceiver, crops: Picture) -> dict[str, float]:
+def _cost(analyzer: FaceAnalyzer, crops: Picture) -> dict[str, float]:
     batch = next(_batches(crops))
     with torch.inference_mode():
-        perceiver.network(batch)
+        analyzer.network(batch)
         times = []
         for _ in range(5):
             start = time.perf_counter()
-            perceiver.network(batch)
+            analyzer.network(batch)
             times.append(time.perf_counter() - start)
-    parameters = sum(p.numel() for p in perceiver.network.parameters())
+    parameters = sum(p.numel() for p in analyzer.network.parameters())
     return {
         "parameters, millions": parameters / 1e6,
         "ms a crop, batches of 64": float(np.median(times)) / len(batch) * 1000,

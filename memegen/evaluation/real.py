@@ -17,10 +17,9 @@ from PIL import Image
 
 from memegen.arrays import LUMA, Array, Picture
 from memegen.errors import MemegenError, NoFaceError
-from memegen.evaluation import unwrap
-from memegen.evaluation.contact import pages
-from memegen.evaluation.measures import mean_over, regions
-from memegen.evaluation.readings import (
+from memegen.evaluation import creases
+from memegen.evaluation.contact_sheets import pages
+from memegen.evaluation.landmark_aus import (
     BY_NUMBER,
     LANDMARKS,
     LIPS,
@@ -31,6 +30,7 @@ from memegen.evaluation.readings import (
     intensities,
     read,
 )
+from memegen.evaluation.measures import mean_over, regions
 from memegen.evaluation.real_pairs import RealPair, real_pairs
 from memegen.evaluation.subjects import expressions_of
 from memegen.facedata.teachers import Landmarker
@@ -38,7 +38,7 @@ from memegen.faces.align import Alignment
 from memegen.geometry.anatomy import load_anatomy
 from memegen.geometry.shape import iod
 from memegen.geometry.topology import LIPS_INNER
-from memegen.perception.perceive import Perceiver
+from memegen.perception.analyze import FaceAnalyzer
 from memegen.pipeline import Animator
 
 PAIRS = 60  # unless told: one to two minutes a model on one core
@@ -129,10 +129,10 @@ def evaluate(
     sees no pair.
     """
     start = time.perf_counter()
-    pairs, perceiver = real_pairs(data, count), Perceiver()
-    with _judge(landmarker, perceiver) as look:
+    pairs, analyzer = real_pairs(data, count), FaceAnalyzer()
+    with _judge(landmarker, analyzer) as look:
         seen = [
-            Seen(pair, first, second, _expression(perceiver, pair.second))
+            Seen(pair, first, second, _expression(analyzer, pair.second))
             for pair in pairs
             if (first := look(pair.first)) and (second := look(pair.second))
         ]
@@ -164,11 +164,11 @@ def _play(animator: Animator, seen: list[Seen], look: Look) -> list[Driven]:
 
 
 @contextmanager
-def _judge(landmarker: Path | None, perceiver: Perceiver) -> Iterator[Look]:
+def _judge(landmarker: Path | None, analyzer: FaceAnalyzer) -> Iterator[Look]:
     """Who looks at crops: MediaPipe, or our own perception."""
 
     def by_perception(picture: Picture) -> Face:
-        return Face(picture, perceiver.see(picture, _whole(picture))[0], None, None)
+        return Face(picture, analyzer.predict(picture, _whole(picture))[0], None, None)
 
     if landmarker is None:
         yield by_perception
@@ -191,9 +191,9 @@ def _whole(picture: Picture) -> Alignment:
     return Alignment(np.eye(2, dtype=np.float32) * side, np.zeros(2, np.float32))
 
 
-def _expression(perceiver: Perceiver, crop: Picture) -> Array:
+def _expression(analyzer: FaceAnalyzer, crop: Picture) -> Array:
     """(K,) what perception says of an aligned crop, as of the target of `transfer`."""
-    return perceiver.look_near(crop, _whole(crop)).action_units
+    return analyzer.analyze_near(crop, _whole(crop)).action_units
 
 
 def _driven(animator: Animator, pair: RealPair, wanted: Array) -> list[Picture]:
@@ -215,10 +215,10 @@ def _compare(tally: Compared, pair: int, each: Seen, mine: Face) -> None:
     if mine.scores is not None and real.scores is not None:
         tally.add("scores", pair, float(np.abs(mine.scores - real.scores).mean()))
     before, said, true = (_creases(face) for face in (first, mine, real))
-    share, plain = unwrap.skin(), (said - before, true - before)
-    freed = [unwrap.without(change, before, share) for change in plain]
-    tally.add("creases", pair, unwrap.correlation(freed[0], freed[1], share))
-    tally.add("creases, plain", pair, unwrap.correlation(plain[0], plain[1], share))
+    share, plain = creases.skin(), (said - before, true - before)
+    freed = [creases.without(change, before, share) for change in plain]
+    tally.add("creases", pair, creases.correlation(freed[0], freed[1], share))
+    tally.add("creases, plain", pair, creases.correlation(plain[0], plain[1], share))
     if first.gap > SHUT or real.gap < OPEN:
         return
     inside, true_inside = _inside(mine), _inside(real)
@@ -233,7 +233,7 @@ def _compare(tally: Compared, pair: int, each: Seen, mine: Face) -> None:
 
 
 def _creases(face: Face) -> Array:
-    return unwrap.creases(unwrap.unwrap(face.picture.astype(np.float32), face.landmarks))
+    return creases.creases(creases.unwrap(face.picture.astype(np.float32), face.landmarks))
 
 
 def _inside(face: Face) -> tuple[float, float] | None:

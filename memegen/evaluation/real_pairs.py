@@ -12,7 +12,7 @@ from PIL import Image
 
 from memegen.arrays import Array, Integers, Mask, Picture
 from memegen.errors import UsageError
-from memegen.evaluation.readings import READINGS, face_shape, intensities, raw_values
+from memegen.evaluation.landmark_aus import READINGS, face_shape, intensities, raw_values
 from memegen.facedata.shards import FaceLabels, load_labels, read_jpegs
 from memegen.geometry.anatomy import load_anatomy
 from memegen.geometry.shape import angles_of

@@ -8,14 +8,14 @@ import numpy as np
 
 from memegen import aus
 from memegen.arrays import Array
-from memegen.evaluation.acting import Played
+from memegen.evaluation.driving_clips import Reenactment
 from memegen.evaluation.judges import units_read
-from memegen.evaluation.readings import fit
+from memegen.evaluation.landmark_aus import fit
 from memegen.evaluation.strength import ALIVE, COLUMN, is_alive
 from memegen.geometry.anatomy import load_anatomy
-from memegen.performance.drive import NOISE_FLOOR, Driving
-from memegen.performance.follow import Follower
+from memegen.performance.retarget import NOISE_FLOOR, RetargetOptions
 from memegen.performance.smooth import smooth
+from memegen.performance.track import FaceTracker
 from memegen.pipeline import Animator
 
 NUMBERS = (1, 2, 4, 6, 9, 12, 17, 18, 20, 25, 26, 45)  # action units of the table
@@ -32,32 +32,34 @@ STAGES = (
 Report = dict[str, dict[str, float]]
 
 
-def stages_of(played: Played, animator: Animator, driving: Driving) -> dict[str, Array]:
+def stages_of(
+    reenactment: Reenactment, animator: Animator, options: RetargetOptions
+) -> dict[str, Array]:
     """{stage: (F, R)} changes of intensity, 0..5, and `acted`: the performer's by the judge."""
-    told, own, track = played.performer.told, played.own, played.track
-    looks, rows, weights = played.performer.looks, played.rows, played.weights
-    raw = units_read(told.units)
-    steady = units_read(smooth(told.units, told.fps, driving.smoothing, NOISE_FLOOR))
+    performance, own, track = reenactment.driver.performance, reenactment.own, reenactment.track
+    estimates, rows, weights = reenactment.driver.estimates, reenactment.rows, reenactment.weights
+    raw = units_read(performance.units)
+    steady = units_read(smooth(performance.units, performance.fps, options.smoothing, NOISE_FLOOR))
     asked = track.resolve(own)
     reached = load_anatomy().reaching(own, asked)
     return {
-        "acted": looks.intensities[rows] - looks.mean(weights).intensities,
+        "acted": estimates.intensities[rows] - estimates.mean(weights).intensities,
         "perceived": raw[rows] - weights @ raw,
         "smoothed": steady[rows] - weights @ steady,
         "added": units_read((track.keep - 1) * own + track.add),
         "asked": units_read(asked - own),
         "reached": units_read(reached - own),
-        "by perception": _perceived(played, animator) - units_read(np.clip(own, 0, 1)),
-        "by judge": played.looks.intensities - played.still.intensities,
+        "by perception": _perceived(reenactment, animator) - units_read(np.clip(own, 0, 1)),
+        "by judge": reenactment.estimates.intensities - reenactment.still.intensities,
     }
 
 
-def _perceived(played: Played, animator: Animator) -> Array:
+def _perceived(reenactment: Reenactment, animator: Animator) -> Array:
     """(F, R) intensities that perception reads in the pictures, as it reads performers."""
-    follower = Follower(animator.detector, animator.perceiver)
+    tracker = FaceTracker(animator.detector, animator.analyzer)
     nothing = np.full(len(aus.CHANNELS), np.nan, np.float32)
-    rgb = (np.ascontiguousarray(picture[..., :3]) for picture in played.pictures)
-    rows = [nothing if seen is None else seen.units for seen in follower.follow(rgb)]
+    rgb = (np.ascontiguousarray(picture[..., :3]) for picture in reenactment.pictures)
+    rows = [nothing if seen is None else seen.units for seen in tracker.track(rgb)]
     return units_read(np.stack(rows))
 
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from memegen.arrays import Array
-from memegen.evaluation.acting import Played
-from memegen.evaluation.judges import Look, Looks
-from memegen.evaluation.readings import READINGS, fit
+from memegen.evaluation.driving_clips import Reenactment
+from memegen.evaluation.judges import Estimate, Estimates
+from memegen.evaluation.landmark_aus import READINGS, fit
 
 EXPRESSION: Mapping[str, tuple[int, ...]] = {
     "jaw open": (26,),
@@ -30,9 +30,9 @@ Report = dict[str, dict[str, float]]
 Changes = dict[str, Array]
 
 
-def changes_of(looks: Looks, base: Look) -> Changes:
+def changes_of(estimates: Estimates, base: Estimate) -> Changes:
     """{channel: (F,)} intensities of 5, and degrees, from what was seen first."""
-    intensities, angles = looks.intensities - base.intensities, looks.angles - base.angles
+    intensities, angles = estimates.intensities - base.intensities, estimates.angles - base.angles
     expression = {
         name: intensities[:, [COLUMN[number] for number in numbers]].mean(1)
         for name, numbers in EXPRESSION.items()
@@ -46,11 +46,11 @@ def is_alive(change: Array, floor: float) -> bool:
     return len(known) > 1 and float(np.ptp(known)) > floor
 
 
-def compared(played: Played) -> tuple[Changes, Changes]:
+def compared(reenactment: Reenactment) -> tuple[Changes, Changes]:
     """What the performer does and what the driven photo does, each from its own beginning."""
-    looks = played.performer.looks
-    acted = changes_of(looks.rows(played.rows), looks.mean(played.weights))
-    return acted, changes_of(played.looks, played.still)
+    estimates = reenactment.driver.estimates
+    acted = changes_of(estimates.rows(reenactment.rows), estimates.mean(reenactment.weights))
+    return acted, changes_of(reenactment.estimates, reenactment.still)
 
 
 def figures(pairs: Iterable[tuple[Changes, Changes]]) -> Report:

@@ -14,7 +14,7 @@ from memegen import aus, recipes
 from memegen.arrays import Array
 from memegen.errors import MemegenError, NoFaceError, UsageError
 from memegen.faces.align import Alignment
-from memegen.perception.perceive import Perception
+from memegen.perception.analyze import FaceAnalysis
 from memegen.photo import Photo
 from memegen.pipeline import Animator
 from memegen.tracks import Track
@@ -34,7 +34,7 @@ class Subject:
     """A photo of one face, and where in it the face lies."""
 
     photo: Photo
-    seen: Perception
+    seen: FaceAnalysis
 
 
 def subject_of(animator: Animator, photo: Photo, side: int, margin: float = MARGIN) -> Subject:
@@ -42,7 +42,7 @@ def subject_of(animator: Animator, photo: Photo, side: int, margin: float = MARG
 
     margin: width of the square in aligned crops.
     """
-    seen = animator.see(photo)[0].perception
+    seen = animator.analyze(photo)[0].perception
     square, corner, scale = _square(photo, seen.alignment, side, margin)
     matrix = seen.alignment.matrix * scale
     offset = (seen.alignment.offset - corner) * scale

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from memegen.arrays import Array, Mask
-from memegen.evaluation.judges import Looks
-from memegen.evaluation.readings import fit
+from memegen.evaluation.judges import Estimates
+from memegen.evaluation.landmark_aus import fit
 from memegen.evaluation.strength import ALIVE, COLUMN, is_alive
 from memegen.geometry.shape import MESH_POINTS, iod
 
@@ -18,7 +18,7 @@ LAGS = 5  # frames earlier and later that are tried
 LAGGED = (26, 12)  # action units whose signals tell the lag: jaw and smile
 
 
-def figures(real: Looks, driven: Looks) -> dict[str, float]:
+def figures(real: Estimates, driven: Estimates) -> dict[str, float]:
     """What can be told of T frames of a performer and of the face it drives.
 
     jitter: mean second difference of the driven landmarks over the performer's own, on frames in
@@ -36,7 +36,7 @@ def figures(real: Looks, driven: Looks) -> dict[str, float]:
         }
     lags = []
     for number in LAGGED:
-        signals = (looks.intensities[:, COLUMN[number]] for looks in (real, driven))
+        signals = (estimates.intensities[:, COLUMN[number]] for estimates in (real, driven))
         acted, shown = signals
         if is_alive(acted, ALIVE) and is_alive(shown, ALIVE / 2):
             lags.append(lag(acted, shown))

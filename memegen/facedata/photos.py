@@ -31,10 +31,10 @@ from memegen.facedata.teachers import MediaPipeTeacher
 from memegen.faces.align import IOD_IN_CROP
 from memegen.faces.choose import Choice, choose
 from memegen.faces.detect import Detector
+from memegen.perception.analyze import FaceAnalysis, FaceAnalyzer, read_crop
 from memegen.perception.find import FaceFinder
-from memegen.perception.perceive import Perceiver, Perception, read_crop
 from memegen.performance.clip import open_clip, read_clip
-from memegen.performance.follow import Follower
+from memegen.performance.track import FaceTracker
 from memegen.photo import picture_kind, picture_suffixes, read_photo
 
 CROP = 256  # pixels of the aligned crops that are kept
@@ -86,9 +86,9 @@ class Labeller:
         return Detector(self._device)
 
     @cached_property
-    def perceiver(self) -> Perceiver:
+    def analyzer(self) -> FaceAnalyzer:
         """The perception network."""
-        return Perceiver(device=self._device)
+        return FaceAnalyzer(device=self._device)
 
     @cached_property
     def teacher(self) -> MediaPipeTeacher | None:
@@ -103,21 +103,21 @@ class Labeller:
     def photo(self, path: Path) -> LabelledFace:
         """Raises MemegenError with the reason why a photo is of no use."""
         photo = read_photo(path)
-        seen = choose(photo, Choice(), FaceFinder(self.detector, self.perceiver))[0]
+        seen = choose(photo, Choice(), FaceFinder(self.detector, self.analyzer))[0]
         return self.labelled(path.name, photo.rgb, seen.perception)
 
-    def labelled(self, name: str, rgb: Picture, seen: Perception) -> LabelledFace:
+    def labelled(self, name: str, rgb: Picture, seen: FaceAnalysis) -> LabelledFace:
         """A face that was seen, as data. Raises MemegenError if it is of no use."""
         crop = useful_crop(rgb, seen)
         landmarks, units = seen.landmarks.astype(np.float32), seen.action_units
         if self.teacher is not None:
-            landmarks, units = self.teacher.look(crop, units)
+            landmarks, units = self.teacher.label(crop, units)
         data = io.BytesIO()
         Image.fromarray(crop).save(data, "JPEG", quality=QUALITY)
         return LabelledFace(name, data.getvalue(), landmarks, units)
 
 
-def useful_crop(rgb: Picture, seen: Perception) -> Picture:
+def useful_crop(rgb: Picture, seen: FaceAnalysis) -> Picture:
     """The aligned crop. Raises MemegenError if the face is too small or turned too far."""
     gap = seen.alignment.width * IOD_IN_CROP
     if gap < SMALLEST:
@@ -209,20 +209,20 @@ class Cache:
     def put(self, key: str, found: LabelledFace | str) -> None:
         """Keep what was found; whole or not at all."""
         path = self._path(key)
-        beside = path.with_name(f"{path.name}.{os.getpid()}.part")
+        side_by_side = path.with_name(f"{path.name}.{os.getpid()}.part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with beside.open("wb") as file:
+            with side_by_side.open("wb") as file:
                 if isinstance(found, str):
                     np.savez(file, reason=np.array(found))
                 else:
                     jpeg = np.frombuffer(found.jpeg, np.uint8)
                     np.savez(file, jpeg=jpeg, landmarks=found.landmarks, units=found.units)
-            beside.replace(path)
+            side_by_side.replace(path)
         except OSError as error:
             raise UsageError(f"{path.parent}: cannot keep labels ({error.strerror})") from None
         finally:
-            beside.unlink(missing_ok=True)
+            side_by_side.unlink(missing_ok=True)
 
     def _path(self, key: str) -> Path:
         return self._folder / key[:2] / f"{key}.npz"
@@ -319,7 +319,7 @@ def held_out_of(contents: Iterable[bytes]) -> list[bool]:
 def _of_clip(path: Path, labeller: Labeller) -> Labelled:
     """Frames of a clip that differ from each other; it is read once to choose, once to cut out."""
     clip = open_clip(path)
-    seen = list(Follower(labeller.detector, labeller.perceiver).follow(read_clip(clip).frames))
+    seen = list(FaceTracker(labeller.detector, labeller.analyzer).track(read_clip(clip).frames))
     found = {index: one for index, one in enumerate(seen) if one is not None}
     if not found:
         return Labelled([], {path.name: f"no face found in {len(seen)} frames"})
@@ -332,7 +332,7 @@ def _of_clip(path: Path, labeller: Labeller) -> Labelled:
             try:
                 near = found[index].alignment
                 upright = np.rot90(frame, found[index].turns)
-                again = labeller.perceiver.look_near(upright, near)
+                again = labeller.analyzer.analyze_near(upright, near)
                 faces.append(labeller.labelled(name, upright, again))
             except MemegenError as error:
                 bad[name] = str(error)

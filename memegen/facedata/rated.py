@@ -226,12 +226,12 @@ def _tables(data: Path) -> Rows:
         places = [lines[0].index(name) for name in _COLUMNS]
         named = next((lines[0].index(n) for n in _FILE_COLUMNS if n in lines[0]), None)
         pictures = [str(p.relative_to(data)) for p in pictures_under(data)]
-        beside = [name for name in pictures if Path(name).stem == path.stem]
+        side_by_side = [name for name in pictures if Path(name).stem == path.stem]
         for number, line in enumerate(lines[1:]):
             if named is not None:
                 name = line[named]
-            elif beside:
-                name = beside[0]  # of several faces in one picture, the first
+            elif side_by_side:
+                name = side_by_side[0]  # of several faces in one picture, the first
             elif len(lines) - 1 == len(pictures):
                 name = pictures[number]
             else:

@@ -98,7 +98,7 @@ class MediaPipeTeacher:
         """Give its threads back; it is not to be used any more."""
         self._landmarker.close()
 
-    def look(self, crop: Picture, own: Array) -> tuple[Array, Array]:
+    def label(self, crop: Picture, own: Array) -> tuple[Array, Array]:
         """Landmarks (478, 3) in crop units and channels (K,) of an aligned crop.
 
         own: (K,) what perception says; it stays where MediaPipe's scores are dead.

@@ -14,10 +14,10 @@ from memegen.arrays import Array
 from memegen.devices import has_halves
 from memegen.generators.base import Scene
 from memegen.generators.compose import compose_low, enlarge
-from memegen.generators.mesh import MeshGenerator, MeshPainter, Moved
+from memegen.generators.mesh import MeshGenerator, MeshRenderer, Moved
 from memegen.generators.network import (
     GeneratorNet,
-    Painted,
+    WindowOutput,
     condition_of,
     smoothed,
 )
@@ -26,8 +26,8 @@ from memegen.generators.windows import (
     Window,
     draw_masks,
     place,
-    read,
-    read_flow,
+    sample_flow,
+    sample_window,
     to_pixels,
     window_box,
 )
@@ -48,25 +48,25 @@ class AnatomicalGenerator:
         self.network: GeneratorNet = weights.load_network(file, self.name)[0]
         self.network.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def prepare(self, scene: Scene) -> AnatomicalPainter:
+    def prepare(self, scene: Scene) -> AnatomicalRenderer:
         """See Generator.prepare."""
-        return AnatomicalPainter(scene, self._mesh.prepare(scene), self.network)
+        return AnatomicalRenderer(scene, self._mesh.prepare(scene), self.network)
 
 
 @dataclass(frozen=True)
-class Looked:
+class WindowPass:
     """One window of a few frames: what its network saw and what it painted."""
 
     window: Window
     affine: Tensor  # (T, 2, 3) window units to pixels
     seen: Tensor  # (T, 3, S, S) the moved picture, 0..1, at the resolution of what is painted
-    painted: Painted
+    painted: WindowOutput
 
 
-class AnatomicalPainter:
+class AnatomicalRenderer:
     """One scene. Everything of the networks that depends on the photo alone is done here."""
 
-    def __init__(self, scene: Scene, mesh: MeshPainter, network: GeneratorNet) -> None:
+    def __init__(self, scene: Scene, mesh: MeshRenderer, network: GeneratorNet) -> None:
         self._scene, self.mesh, self._network = scene, mesh, network
         self._device = next(network.parameters()).device
         self._scale = float(scene.motion.pose.scale)
@@ -80,17 +80,19 @@ class AnatomicalPainter:
                 network_ = network.of(window.name)
                 side = network_.config.side
                 affine = self._affine(window, rest)
-                seen = read(picture, torch.from_numpy(affine).to(self._device), side) / PEAK
+                seen = (
+                    sample_window(picture, torch.from_numpy(affine).to(self._device), side) / PEAK
+                )
                 masks = self._masks(window, scene.pixels(rest), affine, side)
                 with self._precision():
                     self._photo[window.name] = network_.encode(torch.cat([seen, masks], 1))
 
     def outline(self) -> Array:
-        """See Painter.outline."""
+        """See Renderer.outline."""
         return self.mesh.outline()
 
-    def paint(self, targets: Array, detail: Detail | None = None) -> Iterator[Array]:
-        """See Painter.paint."""
+    def render(self, targets: Array, detail: Detail | None = None) -> Iterator[Array]:
+        """See Renderer.render."""
         for images in self.mesh.in_chunks(self._images, targets, detail):
             yield from images
 
@@ -99,7 +101,7 @@ class AnatomicalPainter:
         self._finish(moved)
         return moved.images
 
-    def look(self, moved: Moved) -> tuple[Tensor, list[Looked]]:
+    def run_networks(self, moved: Moved) -> tuple[Tensor, list[WindowPass]]:
         """The moved pictures (T, 3, H, W), 0..255, and what every network paints into them.
 
         The pictures share their memory with `moved`.
@@ -109,29 +111,29 @@ class AnatomicalPainter:
         reached = torch.from_numpy(moved.reached).to(self._device)
         awake = ((reached - self._own).abs().amax(1) / WAKING).clamp(0, 1)[:, None, None, None]
         crop_points = self._scene.units(moved.landmarks)
-        looks = []
+        passes = []
         for window in WINDOWS:
             network = self._network.of(window.name)
             side = network.config.side
             affine = self._affine(window, crop_points)
             where = torch.from_numpy(affine).to(self._device)
-            seen = read(picture, where, side) / PEAK
-            flow = read_flow(moved.flow, where, side)
+            seen = sample_window(picture, where, side) / PEAK
+            flow = sample_flow(moved.flow, where, side)
             masks = self._masks(window, moved.landmarks, affine, side)
             units = condition_of(self._own.expand_as(reached), reached)
             with self._precision():
                 frame = torch.cat([seen, masks, flow], 1)
                 painted = network(frame, units, self._photo[window.name])
-            painted = Painted(
+            painted = WindowOutput(
                 1 - (1 - painted.attention) * awake, painted.colour, painted.residual * awake
             )
-            looks.append(Looked(window, where, smoothed(seen), painted))
-        return picture, looks
+            passes.append(WindowPass(window, where, smoothed(seen), painted))
+        return picture, passes
 
     def _finish(self, moved: Moved) -> None:
         """Put the networks' changes into the moved images, in place."""
-        picture, looks = self.look(moved)
-        put_together(picture, looks, PEAK, in_place=True)
+        picture, passes = self.run_networks(moved)
+        composite(picture, passes, PEAK, in_place=True)
         if picture.device.type != "cpu":
             moved.images[..., :3] = picture.permute(0, 2, 3, 1).cpu().numpy()
 
@@ -147,14 +149,14 @@ class AnatomicalPainter:
         return torch.from_numpy(np.stack(drawn)).to(self._device)
 
 
-def put_together(
-    picture: Tensor, looks: list[Looked], peak: float = 1.0, in_place: bool = False
+def composite(
+    picture: Tensor, passes: list[WindowPass], peak: float = 1.0, in_place: bool = False
 ) -> Tensor:
     """All windows' changes put into (T, 3, H, W) moved pictures in 0..peak.
 
     `in_place` saves copies, where no gradient is wanted.
     """
-    for looked in looks:
+    for looked in passes:
         box, part = compose_low(picture, looked.affine, looked.seen, looked.painted, peak)
         if min(box.shape) > 0:
             picture = picture if in_place else picture.clone()
@@ -162,10 +164,10 @@ def put_together(
     return picture
 
 
-def changed(looks: list[Looked], like: Tensor) -> Tensor:
+def attention_map(passes: list[WindowPass], like: Tensor) -> Tensor:
     """(T, 1, H, W) the largest 1 - A of all windows, on canvases like `like`."""
     whole = torch.zeros_like(like[:, :1])
-    for looked in looks:
+    for looked in passes:
         box = window_box(looked.affine.cpu().numpy(), *like.shape[2:])
         large = enlarge(1 - looked.painted.attention, looked.affine, box)
         view = whole[:, :, box.top : box.bottom, box.left : box.right]

@@ -56,14 +56,14 @@ class Scene:
         return np.concatenate([flat, points[..., 2:] / self.unit], -1).astype(np.float32)
 
 
-class Painter(Protocol):
+class Renderer(Protocol):
     """Paints one scene."""
 
     def outline(self) -> Array:
         """(N, 2) polygon in pixels: nothing outside it ever changes."""
         ...
 
-    def paint(self, targets: Array, detail: Detail | None = None) -> Iterator[Array]:
+    def render(self, targets: Array, detail: Detail | None = None) -> Iterator[Array]:
         """(T, K) expressions 0..1 to T pictures (H, W, 3 or 4) float32, 0..255, one at a time.
 
         `detail`: what a performer's mesh did in these frames beyond the action units.
@@ -76,6 +76,6 @@ class Generator(Protocol):
 
     name: str
 
-    def prepare(self, scene: Scene) -> Painter:
+    def prepare(self, scene: Scene) -> Renderer:
         """Do everything that depends on the photo and not on the frame."""
         ...

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from memegen.errors import UsageError, WeightsError, is_out_of_memory
-from memegen.generators.ganimation import GanimationConfig, GanimationCritic, GanimationNet
+from memegen.generators.ganimation import GanimationConfig, GanimationDiscriminator, GanimationNet
 
 _DROPPED = re.compile(r"^debug\d|\.(running_mean|running_var|num_batches_tracked)$")
 _USUAL_SIZE = {9: 256}  # side of the crop by residual blocks; 128 otherwise
@@ -121,7 +121,9 @@ def convert(
             raise WeightsError(f"{where}: unknown tensor '{name}'")
         ours[after + name.removeprefix(before).replace(".conv_block.", ".main.")] = value
     config = _config(ours, layout.kind, size, where)
-    network = GanimationNet(config) if layout.kind == "generator" else GanimationCritic(config)
+    network = (
+        GanimationNet(config) if layout.kind == "generator" else GanimationDiscriminator(config)
+    )
     wanted = network.state_dict()
     for name in wanted.keys() | ours.keys():
         if name not in ours or name not in wanted or wanted[name].shape != ours[name].shape:

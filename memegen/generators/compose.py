@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from memegen.generators.network import Painted
+from memegen.generators.network import WindowOutput
 from memegen.generators.windows import pixel_positions, spacing_of, window_box
 from memegen.geometry.box import Box
 from memegen.geometry.sampling import magnify, sample_images
@@ -28,7 +28,7 @@ def compose(
     image: Tensor,
     affine: Tensor,
     seen: Tensor,
-    painted: Painted,
+    painted: WindowOutput,
     peak: float = 1.0,
 ) -> tuple[Box, Tensor]:
     """The part of the picture under one window per frame, changed: (T, 3, h, w), not clipped.
@@ -47,7 +47,7 @@ def compose(
 
 
 def compose_low(
-    image: Tensor, affine: Tensor, seen: Tensor, painted: Painted, peak: float = 1.0
+    image: Tensor, affine: Tensor, seen: Tensor, painted: WindowOutput, peak: float = 1.0
 ) -> tuple[Box, Tensor]:
     """Light and colour changed, all detail kept: `out = moved + (1 - A) * (C - smooth(moved))`.
 

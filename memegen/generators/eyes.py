@@ -159,7 +159,7 @@ class EyeLayer:
         found = [np.interp(distance, where, colour[:, c]) for c in range(3)]
         return np.stack(found, -1).astype(np.float32)
 
-    def paint(
+    def draw(
         self, image: Array, ring: Array, iris: Array, lid: Array, head: tuple[Array, Array]
     ) -> None:
         """Draw the eye into image (H, W, 3) in place.
@@ -189,7 +189,7 @@ class EyeLayer:
             mask = mask * (1 - np.float32(max(0.0, 1 - 2 * closing)) * rim)
             view = image[box.slices]
             view += (colour - view) * mask[..., None]
-        self._lid.paint(image, ring, lid, head)
+        self._lid.draw(image, ring, lid, head)
 
     def _eyeball(
         self, u: Array, v: Array, moved: tuple[Array, Array, Array]

@@ -19,11 +19,11 @@ from memegen.arrays import Array
 from memegen.errors import WeightsError
 from memegen.generators.base import Scene
 from memegen.generators.compose import compose
-from memegen.generators.network import Painted
-from memegen.generators.windows import FACE, fade, place, read, to_pixels
+from memegen.generators.network import WindowOutput
+from memegen.generators.windows import FACE, fade, place, sample_window, to_pixels
 from memegen.tracks import Detail
 
-CRITIC_LAYERS = 6  # halvings of the critic, down to 2 px at 128 and 4 px at 256
+DISCRIMINATOR_LAYERS = 6  # halvings of the critic, down to 2 px at 128 and 4 px at 256
 UNITS = "OpenFace's 17"  # order of the action units, as weights files name it
 _TOGETHER = 4  # frames painted at once
 _PEAK = 255.0
@@ -113,7 +113,7 @@ class PatchConv2d(nn.Conv2d):
         return found.view(batch, down, -1, self.out_channels).permute(0, 3, 1, 2)
 
 
-class GanimationCritic(nn.Module):
+class GanimationDiscriminator(nn.Module):
     """Judges patches of a photo, and reads its action units."""
 
     def __init__(self, config: GanimationConfig | None = None) -> None:
@@ -121,12 +121,12 @@ class GanimationCritic(nn.Module):
         self.config = c = config or GanimationConfig()
         layers: list[nn.Module] = []
         before, width = 3, c.width
-        for _ in range(CRITIC_LAYERS):
+        for _ in range(DISCRIMINATOR_LAYERS):
             layers += [PatchConv2d(before, width, 4, 2, 1), nn.LeakyReLU(0.01)]
             before, width = width, 2 * width
         self.main = nn.Sequential(*layers)
         self.verdict = nn.Conv2d(before, 1, 3, padding=1, bias=False)
-        self.units = nn.Conv2d(before, c.units, c.size // 2**CRITIC_LAYERS, bias=False)
+        self.units = nn.Conv2d(before, c.units, c.size // 2**DISCRIMINATOR_LAYERS, bias=False)
 
     def forward(self, photo: Tensor) -> tuple[Tensor, Tensor]:
         """(B, 3, S, S) in -1..1 -> verdicts (B, 1, P, P), units (B, U)."""
@@ -155,12 +155,12 @@ class GanimationGenerator:
             )
         self.network.to(self._device)
 
-    def prepare(self, scene: Scene) -> GanimationPainter:
+    def prepare(self, scene: Scene) -> GanimationRenderer:
         """See Generator.prepare."""
-        return GanimationPainter(scene, self.network)
+        return GanimationRenderer(scene, self.network)
 
 
-class GanimationPainter:
+class GanimationRenderer:
     """One scene: the crop is painted at the network's size, the change put into the photo."""
 
     def __init__(self, scene: Scene, network: GanimationNet) -> None:
@@ -172,16 +172,16 @@ class GanimationPainter:
         picture = torch.from_numpy(scene.picture[..., :3].astype(np.float32)).to(self._device)
         self._picture = picture.permute(2, 0, 1)[None]
         size = network.config.size
-        self._seen = read(self._picture, self._affine, size) / _PEAK
+        self._seen = sample_window(self._picture, self._affine, size) / _PEAK
         self._fade = fade(size, self._device)
 
     def outline(self) -> Array:
-        """See Painter.outline: the crop's square."""
+        """See Renderer.outline: the crop's square."""
         corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
         return self._scene.pixels(corners)[:, :2]
 
-    def paint(self, targets: Array, detail: Detail | None = None) -> Iterator[Array]:
-        """See Painter.paint. Head and gaze stay as they are, and there is no mesh for `detail`."""
+    def render(self, targets: Array, detail: Detail | None = None) -> Iterator[Array]:
+        """See Renderer.render. Head and gaze stay as they are, and there is no mesh for `detail`."""
         units = np.clip(aus.to_openface(targets) / aus.MAX_INTENSITY, 0, 1).astype(np.float32)
         for start in range(0, len(units), _TOGETHER):
             with torch.inference_mode():
@@ -198,7 +198,7 @@ class GanimationPainter:
             self._picture.expand(frames, -1, -1, -1),
             self._affine.expand(frames, -1, -1),
             photo,
-            Painted(attention, (colour + 1) / 2, still),
+            WindowOutput(attention, (colour + 1) / 2, still),
             _PEAK,
         )
         images = np.repeat(self._scene.picture[None].astype(np.float32), frames, 0)

@@ -224,9 +224,9 @@ class LidLayer:
         place &= above < crease + FRAME_BAND[1] * iod
         black = place & (relative < FRAME_DARK[0])
         thick = soften(black.astype(np.float32), FRAME_HALF * iod) > 0.75
-        beside = thick & (along > -0.25) & (along < 1.25)
-        spans = (np.histogram(along[beside], 24, (-0.25, 1.25))[0] > 0).mean() >= FRAME_SPAN
-        if not spans or np.median(relative[beside]) > FRAME_DARK[1]:
+        side_by_side = thick & (along > -0.25) & (along < 1.25)
+        spans = (np.histogram(along[side_by_side], 24, (-0.25, 1.25))[0] > 0).mean() >= FRAME_SPAN
+        if not spans or np.median(relative[side_by_side]) > FRAME_DARK[1]:
             return np.zeros_like(luma)
         near = soften(thick.astype(np.float32), 3 * FRAME_HALF * iod) > 0.02
         grown = soften((near & place & (relative < DARK)).astype(np.float32), FRAME_HALF * iod)
@@ -256,7 +256,7 @@ class LidLayer:
         drawn = draw_lashes(self._rest, self._box, iod, fullness, blur)
         return drawn, colour.astype(np.float32)
 
-    def paint(self, image: Array, ring: Array, lid: Array, head: tuple[Array, Array]) -> None:
+    def draw(self, image: Array, ring: Array, lid: Array, head: tuple[Array, Array]) -> None:
         """Lay the lid over image (H, W, 3) in place.
 
         ring (16, 2) and lid (7, 2) are the moved points in pixels; `head` is the affine of the

@@ -66,12 +66,12 @@ class MeshGenerator:
     def __init__(self, device: str = "cpu", eyes: bool = True) -> None:
         self._device, self._eyes = torch.device(device), eyes
 
-    def prepare(self, scene: Scene) -> MeshPainter:
+    def prepare(self, scene: Scene) -> MeshRenderer:
         """See Generator.prepare."""
-        return MeshPainter(scene, self._device, self._eyes)
+        return MeshRenderer(scene, self._device, self._eyes)
 
 
-class MeshPainter:
+class MeshRenderer:
     """One scene, ready to be painted with any expression."""
 
     def __init__(self, scene: Scene, device: torch.device, eyes: bool = True) -> None:
@@ -113,11 +113,11 @@ class MeshPainter:
         return int(np.clip(_CHUNK_PIXELS // (height * width), 1, _CHUNK))
 
     def outline(self) -> Array:
-        """See Painter.outline."""
+        """See Renderer.outline."""
         return self._flow.outline()
 
-    def paint(self, targets: Array, detail: Detail | None = None) -> Iterator[Array]:
-        """See Painter.paint."""
+    def render(self, targets: Array, detail: Detail | None = None) -> Iterator[Array]:
+        """See Renderer.render."""
         for images in self.in_chunks(lambda *chunk: self.move(*chunk).images, targets, detail):
             yield from images
 
@@ -179,8 +179,8 @@ class MeshPainter:
         for side, ring, iris, skin in _EYES:
             if side in self._eyes:
                 lids = moved[list(ring), :2], moved[iris, :2], moved[list(skin), :2]
-                self._eyes[side].paint(image, *lids, head["eyes"])
-        self._mouth.paint(image, moved[list(LIPS_INNER), :2], head["mouth"], jaw)
+                self._eyes[side].draw(image, *lids, head["eyes"])
+        self._mouth.draw(image, moved[list(LIPS_INNER), :2], head["mouth"], jaw)
 
     def _head(self, target: Array, depth: float) -> tuple[Array, Array]:
         """The head's turn as an affine of pixels at one depth of the face."""

@@ -193,7 +193,7 @@ class MouthLayer:
         down = float(_down(edge[0], edge[1], self._frame))
         return float(np.clip(down, *OWN_EDGE))
 
-    def paint(self, image: Array, ring: Array, head: tuple[Array, Array], jaw: Array) -> None:
+    def draw(self, image: Array, ring: Array, head: tuple[Array, Array], jaw: Array) -> None:
         """Draw the opening into image (H, W, 3) in place.
 
         ring (20, 2) is the moved opening, `head` the affine of the head's turn, jaw (2,) how far

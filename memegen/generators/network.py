@@ -46,7 +46,7 @@ class GeneratorConfig:
         return {"mouth": self.mouth.side}
 
 
-class Painted(NamedTuple):
+class WindowOutput(NamedTuple):
     """What a network wants of T windows; S is the side of what it paints."""
 
     attention: Tensor  # (T, 1, S, S) share of the moved picture that stays, 1 at the rim
@@ -114,7 +114,7 @@ class WindowNet(nn.Module):
         middle = self.photo[1](x)
         return middle, self.photo[2](middle)
 
-    def forward(self, frame: Tensor, units: Tensor, photo: tuple[Tensor, Tensor]) -> Painted:
+    def forward(self, frame: Tensor, units: Tensor, photo: tuple[Tensor, Tensor]) -> WindowOutput:
         """Paint T windows.
 
         frame (T, 3 + masks + 2, S, S): moved picture 0..1, outlines, mesh flow in window units;
@@ -131,7 +131,7 @@ class WindowNet(nn.Module):
         said = self.head(self.middle_out(x + middle, condition)).float()
         moved = smoothed(frame[:, :3].float())
         change = (1 - torch.sigmoid(said[:, :1])) * self.fade
-        return Painted(
+        return WindowOutput(
             1 - change,
             moved + said[:, 1:4],
             torch.tanh(said[:, 4:]) * (RESIDUAL_REACH * self.fade),

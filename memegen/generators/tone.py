@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from memegen.arrays import LUMA, Array, Picture
-from memegen.generators.base import Painter
+from memegen.generators.base import Renderer
 from memegen.tracks import Detail
 
 PLAIN = 2.0  # levels, root mean square, that colours may stray from one tint: noise, compression
@@ -65,19 +65,19 @@ def _off(pixels: Array, chroma: Array) -> Array:
 
 
 @dataclass(frozen=True)
-class TonedPainter:
+class GreyscaleRenderer:
     """A painter whose changes keep the photo's tone."""
 
-    painter: Painter
+    renderer: Renderer
     tone: Tone
     photo: Picture  # (H, W, 3 or 4) what it paints on
 
     def outline(self) -> Array:
-        """See Painter.outline."""
-        return self.painter.outline()
+        """See Renderer.outline."""
+        return self.renderer.outline()
 
-    def paint(self, targets: Array, detail: Detail | None = None) -> Iterator[Array]:
-        """See Painter.paint."""
-        for painted in self.painter.paint(targets, detail):
-            changed = np.abs(painted - self.photo).max(-1, keepdims=True) > 1
-            yield np.where(changed, self.tone.keep(painted), painted)
+    def render(self, targets: Array, detail: Detail | None = None) -> Iterator[Array]:
+        """See Renderer.render."""
+        for painted in self.renderer.render(targets, detail):
+            attention_map_ = np.abs(painted - self.photo).max(-1, keepdims=True) > 1
+            yield np.where(attention_map_, self.tone.keep(painted), painted)

@@ -88,7 +88,7 @@ def fade(side: int, device: torch.device | None = None) -> Tensor:
     return edge[:, None] * edge[None, :]
 
 
-def read(image: Tensor, affine: Tensor, side: int) -> Tensor:
+def sample_window(image: Tensor, affine: Tensor, side: int) -> Tensor:
     """Sample windows (T, C, side, side) of image (T or 1, C, H, W), border pixels held.
 
     affine (T, 2, 3) is window units to pixels. Where many pixels fall on one of the window they
@@ -109,10 +109,10 @@ def read(image: Tensor, affine: Tensor, side: int) -> Tensor:
     return sample_images(part, where)
 
 
-def read_flow(flow: Tensor, affine: Tensor, side: int) -> Tensor:
+def sample_flow(flow: Tensor, affine: Tensor, side: int) -> Tensor:
     """Windows (T, 2, side, side) of a mesh flow (T, 2, H, W), pixels turned into window units."""
     x, y = torch.linalg.inv(affine[:, :, :2])[..., None, None].unbind(2)  # each (T, 2, 1, 1)
-    pixels = read(flow, affine, side)
+    pixels = sample_window(flow, affine, side)
     return x * pixels[:, :1] + y * pixels[:, 1:]
 
 

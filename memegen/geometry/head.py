@@ -13,7 +13,7 @@ from memegen.arrays import Array, Picture
 from memegen.curves import smoothstep, soft_limit
 from memegen.geometry.box import Box
 from memegen.geometry.sampling import sample_picture
-from memegen.tracks import HeadPlace
+from memegen.tracks import HeadTransform
 
 FACE_MIDDLE = np.array([0, -0.35, 0.1], np.float32)  # face coordinates, IOD
 WHOLE, GONE = 1.7, 3.6  # IOD from the face's middle: moved as the face is, and not at all
@@ -23,29 +23,29 @@ CHIN = 0.9  # IOD below the face's middle: what lies deeper, borders may hold
 # What moves as asked, and up to where it then runs softly: beyond, surroundings would fold.
 SHIFT, MOST_SHIFT = 0.6, 1.0  # IOD
 ZOOM, MOST_ZOOM = 0.2, 0.32  # log of the scale
-TILT, MOST_TILT = 18.0, 28.0  # degrees
+ROLL, MOST_ROLL = 18.0, 28.0  # degrees
 STEP = 8  # pixels between positions that are computed; between them the field is smooth
 
 
-def limited(place: HeadPlace) -> HeadPlace:
+def limit_head_motion(place: HeadTransform) -> HeadTransform:
     """The same, softly within what surroundings bear."""
     length = np.asarray(np.linalg.norm(place.shift))
     share = soft_limit(length, SHIFT, MOST_SHIFT) / length if length > 0 else np.float32(1)
-    zoom = float(soft_limit(np.asarray(place.zoom), ZOOM, MOST_ZOOM))
-    tilt = float(soft_limit(np.asarray(place.tilt), TILT, MOST_TILT))
-    return HeadPlace(place.shift * share, zoom, tilt)
+    scale = float(soft_limit(np.asarray(place.scale), ZOOM, MOST_ZOOM))
+    roll = float(soft_limit(np.asarray(place.roll), ROLL, MOST_ROLL))
+    return HeadTransform(place.shift * share, scale, roll)
 
 
-def move_head(picture: Picture, middle: Array, iod: float, place: HeadPlace) -> Box | None:
+def warp_head(picture: Picture, middle: Array, iod: float, place: HeadTransform) -> Box | None:
     """Move the head of a picture (H, W, C), in place, and say within which box.
 
     middle (2,): the face's middle in pixels; iod: pixels. None where nothing moves. Backward
     warping (Wolberg 1990) with a similarity whose share of the way fades by distance.
     """
-    place = limited(place)
+    place = limit_head_motion(place)
     shift = (place.shift * iod).astype(np.float32)
     arm = iod * GONE / UPWARD
-    moves = float(np.abs(shift).max()) + arm * (abs(place.zoom) + abs(np.radians(place.tilt)))
+    moves = float(np.abs(shift).max()) + arm * (abs(place.scale) + abs(np.radians(place.roll)))
     if moves < 0.02:  # pixels
         return None
     height, width = picture.shape[:2]
@@ -56,9 +56,9 @@ def move_head(picture: Picture, middle: Array, iod: float, place: HeadPlace) -> 
     y, x = (np.arange(-(-n // STEP) + 1, dtype=np.float32) * STEP for n in (rows, columns))
     at = np.stack(np.meshgrid(x + box.left, y + box.top), -1) + np.float32(0.5)
     away = at - middle - shift
-    angle = np.radians(place.tilt)
+    angle = np.radians(place.roll)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]], np.float32)
-    source = away @ turn * np.float32(np.exp(-place.zoom)) + middle  # rows: times its inverse
+    source = away @ turn * np.float32(np.exp(-place.scale)) + middle  # rows: times its inverse
     share = _share(away / iod, _inset(at, (height, width)) / iod)
     field = ((source - at) * share[..., None]).astype(np.float32)
     scale = (field.shape[1] * STEP, field.shape[0] * STEP)

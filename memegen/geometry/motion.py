@@ -12,7 +12,7 @@ from memegen.curves import soft_limit
 from memegen.geometry.anatomy import Anatomy, compose_channels
 from memegen.geometry.lips import LipLine
 from memegen.geometry.shape import LEFT_IRIS, MESH_POINTS, RIGHT_IRIS, Pose, fit_pose, rotation_of
-from memegen.geometry.silhouette import edge_shares
+from memegen.geometry.silhouette import silhouette_weights
 from memegen.geometry.topology import (
     BROW_LEFT,
     BROW_RIGHT,
@@ -55,7 +55,7 @@ class FaceMotion:
     lid_spread: dict[str, Array]  # side -> (468, 16) how far each lid point's correction reaches
     lip_spread: tuple[Array, Array]  # (468, 11) each, upper and lower lip edge
     lips: LipLine
-    edge: Array  # (468, 36) how far vertices follow the outline, see `edge_shares`
+    edge: Array  # (468, 36) how far vertices follow the outline, see `silhouette_weights`
     # Of each brow: its lower edge, the eye's ring, (468, 5) how far a correction of it reaches.
     brow_spread: tuple[tuple[tuple[int, ...], tuple[int, ...], Array], ...]
     limited: bool = True  # whether the head turns only as far as the photo can show
@@ -84,14 +84,14 @@ class FaceMotion:
             (brow, ring, _spread(canonical, brow, BROW_REACH))
             for brow, ring in ((BROW_RIGHT[5:], EYE_RIGHT), (BROW_LEFT[5:], EYE_LEFT))
         )
-        outline = edge_shares(landmarks, canonical, float(pose.scale))
+        outline = silhouette_weights(landmarks, canonical, float(pose.scale))
         return cls(landmarks, own, anatomy, pose, lids, (upper, lower), lips, outline, brows)
 
     def on(self, landmarks: Array, own: Array) -> FaceMotion:
         """The same anatomy on another face: what `of` makes, without its preparations."""
         pose = fit_pose(landmarks, self.anatomy.canonical, self.anatomy.rigid_weights)
         landmarks, lips = _sealed(landmarks, own, pose)
-        edge = edge_shares(landmarks, self.anatomy.canonical, float(pose.scale))
+        edge = silhouette_weights(landmarks, self.anatomy.canonical, float(pose.scale))
         return replace(self, landmarks=landmarks, own=own, pose=pose, lips=lips, edge=edge)
 
     def move(self, targets: Array, detail: Detail | None = None) -> Array:

@@ -73,21 +73,21 @@ def angles_of(rotation: Array) -> Array:
 
     The inverse of `rotation_of`.
     """
-    turn = np.arctan2(rotation[..., 0, 2], rotation[..., 2, 2])
-    up = np.arcsin(np.clip(rotation[..., 1, 2], -1, 1))
-    tilt = np.arctan2(-rotation[..., 1, 0], rotation[..., 1, 1])
-    return np.degrees(np.stack([turn, up, tilt], -1)).astype(np.float32)
+    yaw = np.arctan2(rotation[..., 0, 2], rotation[..., 2, 2])
+    pitch = np.arcsin(np.clip(rotation[..., 1, 2], -1, 1))
+    roll = np.arctan2(-rotation[..., 1, 0], rotation[..., 1, 1])
+    return np.degrees(np.stack([yaw, pitch, roll], -1)).astype(np.float32)
 
 
 def rotation_of(angles: Array) -> Array:
     """(..., 3) degrees (turn left, chin up, tilt left) to `Ry(turn) Rx(-up) Rz(-tilt)`."""
-    turn, up, tilt = np.moveaxis(np.radians(angles), -1, 0)
-    zero, one = np.zeros_like(turn), np.ones_like(turn)
+    yaw, pitch, roll = np.moveaxis(np.radians(angles), -1, 0)
+    zero, one = np.zeros_like(yaw), np.ones_like(yaw)
 
     def matrix(*rows: tuple[Array, Array, Array]) -> Array:
         return np.stack([np.stack(row, -1) for row in rows], -2)
 
-    ct, st, cu, su, cl, sl = (f(a) for a in (turn, up, tilt) for f in (np.cos, np.sin))
+    ct, st, cu, su, cl, sl = (f(a) for a in (yaw, pitch, roll) for f in (np.cos, np.sin))
     about_y = matrix((ct, zero, st), (zero, one, zero), (-st, zero, ct))
     about_x = matrix((one, zero, zero), (zero, cu, su), (zero, -su, cu))
     about_z = matrix((cl, sl, zero), (-sl, cl, zero), (zero, zero, one))

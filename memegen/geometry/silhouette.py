@@ -21,7 +21,7 @@ BESIDE = 0.08  # IOD along the outline whose motion is averaged
 FRONTAL = (0.1, 0.26)
 
 
-def edge_shares(points: Array, canonical: Array, iod: float) -> Array:
+def silhouette_weights(points: Array, canonical: Array, iod: float) -> Array:
     """(468, 36) how far each vertex follows each point of the outline (FACE_OVAL).
 
     points (468+, 2+) landmarks and iod their inter-ocular distance, in one unit; canonical (468, 3)

@@ -18,7 +18,7 @@ from memegen.arrays import Array, Picture
 from memegen.faces.align import Alignment, align, five_points, points_of_box
 from memegen.faces.detect import Detector, Face, overlap
 from memegen.geometry.shape import iod
-from memegen.perception.perceive import Perceiver, Perception, read_crop
+from memegen.perception.analyze import FaceAnalysis, FaceAnalyzer, read_crop
 
 # Above so many IOD of disagreement there is no face, or one at another turn: see `disagreement`.
 # Measured by benchmarks/turned_faces.py.
@@ -30,20 +30,20 @@ MOST = 16  # finds of one attempt that are looked at: more are texture
 
 
 @dataclass(frozen=True)
-class SeenFace:
+class AnalyzedFace:
     """A face that was found and understood, in photo pixels."""
 
     face: Face
-    perception: Perception
+    perception: FaceAnalysis
 
 
 class FaceFinder:
     """Finds faces and understands them; what is no face at any turn is left out."""
 
-    def __init__(self, detector: Detector, perceiver: Perceiver) -> None:
-        self._detector, self._perceiver = detector, perceiver
+    def __init__(self, detector: Detector, analyzer: FaceAnalyzer) -> None:
+        self._detector, self._perceiver = detector, analyzer
 
-    def find(self, rgb: Picture, every: bool = False) -> list[SeenFace]:
+    def find(self, rgb: Picture, every: bool = False) -> list[AnalyzedFace]:
         """The largest face of an (H, W, 3) picture, or `every` one, largest first."""
         refused: list[Array] = []
         for faces in self._detector.rungs(rgb, every):
@@ -53,7 +53,7 @@ class FaceFinder:
                 return accepted
         return []
 
-    def find_in(self, rgb: Picture, box: Array) -> SeenFace:
+    def find_in(self, rgb: Picture, box: Array) -> AnalyzedFace:
         """The face inside a hand-drawn box (x0, y0, x1, y1).
 
         Where none is recognized, in a drawing perhaps, the box itself says where it is.
@@ -66,11 +66,11 @@ class FaceFinder:
                 return seen
         drawn = Face(box, points_of_box(box), 0.0)
         believed = first or drawn
-        return self._at_turns(rgb, drawn) or SeenFace(
-            believed, self._perceiver.look(rgb, believed.points)
+        return self._at_turns(rgb, drawn) or AnalyzedFace(
+            believed, self._perceiver.analyze(rgb, believed.points)
         )
 
-    def disagreement(self, rgb: Picture, seen: Perception) -> float:
+    def disagreement(self, rgb: Picture, seen: FaceAnalysis) -> float:
         """How much speaks against a face, in IOD: that looks differ, and networks.
 
         The root mean square of what single looks, mirrored ones too, differ from their mean in
@@ -86,7 +86,7 @@ class FaceFinder:
 
     def _accepted(
         self, rgb: Picture, faces: list[Face], refused: list[Array]
-    ) -> Iterator[SeenFace]:
+    ) -> Iterator[AnalyzedFace]:
         """Those that are faces. The boxes of the others are added to `refused`."""
         for face in faces:
             seen = self._if_face(rgb, face, align(face.points))
@@ -97,7 +97,7 @@ class FaceFinder:
             else:
                 yield seen
 
-    def _at_turns(self, rgb: Picture, face: Face) -> SeenFace | None:
+    def _at_turns(self, rgb: Picture, face: Face) -> AnalyzedFace | None:
         """The face in a box, tried at four turns: where perception agrees best, if it does."""
         usual = points_of_box(face.box)
         middle = usual.mean(0)
@@ -106,31 +106,31 @@ class FaceFinder:
             turn = np.linalg.matrix_power(np.array([[0, -1], [1, 0]], np.float32), quarters)
             near = align((usual - middle) @ turn.T + middle)
             # A start of 45 degrees beside the truth takes more than the usual steps.
-            seen = self._perceiver.look_near(rgb, self._perceiver.settle(rgb, near))
+            seen = self._perceiver.analyze_near(rgb, self._perceiver.realign(rgb, near))
             tried.append((self.disagreement(rgb, seen), quarters, seen))
         least, _, seen = min(tried, key=lambda one: one[:2])
         return _where_seen(face, seen) if least < NO_FACE else None
 
-    def _if_face(self, rgb: Picture, face: Face, near: Alignment) -> SeenFace | None:
-        seen = self._perceiver.look_near(rgb, near)
-        return SeenFace(face, seen) if self.disagreement(rgb, seen) < NO_FACE else None
+    def _if_face(self, rgb: Picture, face: Face, near: Alignment) -> AnalyzedFace | None:
+        seen = self._perceiver.analyze_near(rgb, near)
+        return AnalyzedFace(face, seen) if self.disagreement(rgb, seen) < NO_FACE else None
 
 
-def _where_seen(face: Face, seen: Perception) -> SeenFace:
+def _where_seen(face: Face, seen: FaceAnalysis) -> AnalyzedFace:
     """A find with the points that perception sees, and the box about them."""
     points = seen.alignment.to_photo(five_points(seen.landmarks))
-    return SeenFace(replace(face, box=_box_of(seen), points=points), seen)
+    return AnalyzedFace(replace(face, box=_box_of(seen), points=points), seen)
 
 
-def _box_of(seen: Perception) -> Array:
+def _box_of(seen: FaceAnalysis) -> Array:
     """(4,) of the landmarks, in photo pixels."""
     flat = seen.alignment.to_photo(seen.landmarks[:, :2])
     return np.concatenate([flat.min(0), flat.max(0)]).astype(np.float32)
 
 
-def _distinct(found: list[SeenFace]) -> list[SeenFace]:
+def _distinct(found: list[AnalyzedFace]) -> list[AnalyzedFace]:
     """Largest first, without second finds of one face."""
-    kept: list[SeenFace] = []
+    kept: list[AnalyzedFace] = []
     for one in sorted(found, key=lambda one: -one.face.confidence):
         box = _box_of(one.perception)
         if all(overlap(box, _box_of(other.perception)) < SAME_FACE for other in kept):

@@ -26,7 +26,7 @@ class PerceptionConfig:
     channels: int = len(aus.CHANNELS)  # action-unit channels
 
 
-class Perceived(NamedTuple):
+class PerceptionOutput(NamedTuple):
     """What the network says about a batch of crops."""
 
     landmarks: Tensor  # (B, 478, 3) crop units
@@ -92,7 +92,7 @@ class PerceptionNet(nn.Module):
         self.mean.copy_(mean)
         self.components.copy_(components[: self.config.components])
 
-    def forward(self, crops: Tensor) -> Perceived:
+    def forward(self, crops: Tensor) -> PerceptionOutput:
         """(B, 3, S, S) crops, 0..1 -> Perceived."""
         x = self.features(crops * 2 - 1)
         x = self.hidden(self.squeeze(x).flatten(1)).float()
@@ -100,4 +100,4 @@ class PerceptionNet(nn.Module):
             code = self.code(x)
             landmarks = self.mean + torch.tensordot(code, self.components, 1)
             units = self.action_units(torch.cat([x, code], 1))
-            return Perceived(landmarks, units, self.angles(x) * 10)
+            return PerceptionOutput(landmarks, units, self.angles(x) * 10)

@@ -148,8 +148,8 @@ def _seconds(frame: Image.Image) -> float:
     """How long the frame of an animated picture is shown."""
     if frame.format in TOLD_LATE:
         frame.load()
-    told = float(frame.info.get("duration", 0)) / 1000
-    return min(told, MOST_GAP) if told >= SHORTEST_SECONDS else SHOWN_SECONDS
+    performance = float(frame.info.get("duration", 0)) / 1000
+    return min(performance, MOST_GAP) if performance >= SHORTEST_SECONDS else SHOWN_SECONDS
 
 
 def _reduced(rgb: Picture, side: int) -> Picture:

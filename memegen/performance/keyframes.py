@@ -57,6 +57,8 @@ def recipe_text(track: Track, tolerance: float = TOLERANCE) -> tuple[str, float]
         "keyframes": frames,
     }
     at = np.arange(len(values))
-    played = np.stack([np.interp(at, rows, values[rows, c]) for c in range(values.shape[1])], 1)
-    error = float(np.abs(played - asked)[:, heard].max()) if len(heard) else 0.0
+    reenactment = np.stack(
+        [np.interp(at, rows, values[rows, c]) for c in range(values.shape[1])], 1
+    )
+    error = float(np.abs(reenactment - asked)[:, heard].max()) if len(heard) else 0.0
     return yaml.safe_dump(recipe, sort_keys=False, default_flow_style=None, width=100), error

@@ -24,7 +24,7 @@ _PASSES = 2
 _COLUMNS = 128  # smoothed together, so that long clips need little memory
 
 
-def bridge(values: Array, seen: Mask) -> Array:
+def interpolate_gaps(values: Array, seen: Mask) -> Array:
     """(T, C) values with rows that were not seen interpolated between those that were.
 
     Before the first and after the last of them, the nearest is held. All zero if none was seen.
@@ -36,7 +36,7 @@ def bridge(values: Array, seen: Mask) -> Array:
     return np.stack(columns, 1).astype(np.float32)
 
 
-def noise_of(values: Array) -> Array:
+def estimate_noise(values: Array) -> Array:
     """(T, C) to (C,) standard deviation of frame-to-frame noise, blinks and speech left out.
 
     The median of fourth differences (Rousseeuw and Croux 1993 on medians as scales), of second ones
@@ -66,7 +66,7 @@ def smooth(values: Array, fps: float, strength: float = 1.0, floor: float = 0.0)
 
 
 def _smooth(values: Array, fps: float, strength: float, floor: float) -> Array:
-    noise = np.clip(noise_of(values), floor, MOST_NOISE * floor if floor > 0 else None)
+    noise = np.clip(estimate_noise(values), floor, MOST_NOISE * floor if floor > 0 else None)
     spread = noise * TOLERANCE * max(strength, 1e-6)
     reach = REACH * strength * fps
     offsets = np.arange(-int(np.ceil(2.5 * reach)), int(np.ceil(2.5 * reach)) + 1)

@@ -25,8 +25,8 @@ from memegen.arrays import Array, Mask
 from memegen.errors import MemegenError, UsageError, nearest
 from memegen.geometry.shape import LANDMARKS
 from memegen.media.rates import MOST_GAP, beat_of
-from memegen.performance.follow import Performance
-from memegen.performance.smooth import bridge
+from memegen.performance.smooth import interpolate_gaps
+from memegen.performance.track import Performance
 
 DEFAULT_FPS = 25.0
 CONFIDENT = 0.5  # OpenFace's confidence from which a row counts as seen
@@ -44,9 +44,9 @@ FPS_RANGE = (1.0, 120.0)  # frames a second: lower ones are refused, higher ones
 def columns(units: Array) -> tuple[list[str], Array]:
     """Names of C columns, and what (T, K) channels say in them: (T, C)."""
     names = [*_GAZE, *_POSE, *_OPENFACE, *(f"{channel}_r" for channel in _OWN)]
-    turn, up, tilt = np.radians(aus.head_degrees(units)).T
+    yaw, pitch, roll = np.radians(aus.head_degrees(units)).T
     left, raised = np.radians(aus.gaze_degrees(units)).T
-    angles = np.stack([left, -raised, -up, -turn, tilt], 1)
+    angles = np.stack([left, -raised, -pitch, -yaw, roll], 1)
     own = units[:, [aus.INDEX[c] for c in _OWN]] * aus.MAX_INTENSITY
     return names, np.concatenate([angles, aus.to_openface(units), own], 1)
 
@@ -104,15 +104,15 @@ def read_csv(path: Path, face: int = 1) -> Performance:
     if not (sure > 0).any():
         raise MemegenError(f"{path}: no row in which a face was seen")
     decimals = _decimals(rows[0], rows[1:])
-    told = Performance(
+    performance = Performance(
         DEFAULT_FPS,
-        bridge(units, sure > 0),
+        interpolate_gaps(units, sure > 0),
         sure.astype(np.float32),
         path.stem,
         _landmarks(table, sure > 0),
         _heads(table, sure > 0),
     )
-    return _steady(path, told, table.get("timestamp"), 10.0**-decimals)
+    return _steady(path, performance, table.get("timestamp"), 10.0**-decimals)
 
 
 def _columns(path: Path, names: list[str], rows: list[list[str]]) -> dict[str, Array]:
@@ -148,27 +148,29 @@ def _heads(table: dict[str, Array], seen: Mask) -> Array | None:
         return None
     heads = np.stack([table[name] for name in _HEAD], 1)
     heads[:, 2] = np.log(heads[:, 2])
-    return bridge(heads, seen)
+    return interpolate_gaps(heads, seen)
 
 
 def _landmarks(table: dict[str, Array], seen: Mask) -> Array | None:
     if any(name not in table for name in _MESH):
         return None
     mesh = np.stack([table[name] for name in _MESH], 1)
-    return bridge(mesh, seen).reshape(len(mesh), LANDMARKS, 3)
+    return interpolate_gaps(mesh, seen).reshape(len(mesh), LANDMARKS, 3)
 
 
-def _steady(path: Path, told: Performance, times: Array | None, resolution: float) -> Performance:
+def _steady(
+    path: Path, performance: Performance, times: Array | None, resolution: float
+) -> Performance:
     """The performance whose rows were seen at `times`, at a steady rate that it is given.
 
     In between, rows are interpolated; where none is near in time, no face was seen.
     """
     beat = beat_of(times, resolution) if times is not None else None
     if times is None or beat is None:
-        return told
+        return performance
     fps = float(np.clip(beat.fps, *FPS_RANGE))
     if beat.steady and fps == beat.fps:
-        return replace(told, fps=fps)
+        return replace(performance, fps=fps)
     if (np.diff(times) < 0).any():
         raise MemegenError(f"{path}: column timestamp goes back in time")
     apart = float(np.diff(times).max())
@@ -190,18 +192,18 @@ def _steady(path: Path, told: Performance, times: Array | None, resolution: floa
         columns = [np.interp(at, times, column) for column in flat.T]
         return np.stack(columns, 1).astype(np.float32).reshape(count, *values.shape[1:])
 
-    units = between(told.units)
+    units = between(performance.units)
     assert units is not None
-    sure = np.where(near, told.confidence[nearest], 0).astype(np.float32)
+    sure = np.where(near, performance.confidence[nearest], 0).astype(np.float32)
     if not (sure > 0).any():
         raise MemegenError(f"{path}: no row in which a face was seen")
     return replace(
-        told,
+        performance,
         fps=fps,
         units=units,
         confidence=sure,
-        landmarks=between(told.landmarks),
-        heads=between(told.heads),
+        landmarks=between(performance.landmarks),
+        heads=between(performance.heads),
     )
 
 

@@ -19,19 +19,24 @@ from memegen.facedata.rated import Rated, RatedPictures, load_rated
 from memegen.generators.ganimation import (
     UNITS,
     GanimationConfig,
-    GanimationCritic,
+    GanimationDiscriminator,
     GanimationNet,
     blend,
 )
 from memegen.prefetch import prefetch
 from memegen.training import checkpoint
-from memegen.training.draws import Batch, Draws, for_sheet
+from memegen.training.batches import Batch, BatchSampler, for_sheet
 from memegen.training.loop import Loop, Task, set_rate
 from memegen.training.processes import Processes, bare, processes
 from memegen.training.run import Run
 from memegen.training.settings import LoopSettings, Rule, checked, setting
 from memegen.training.sheets import write_columns
-from memegen.training.wasserstein import expression_miss, gradient_penalty, kept, roughness
+from memegen.training.wasserstein import (
+    attention_penalty,
+    au_error,
+    gradient_penalty,
+    total_variation,
+)
 
 SIZES = (128, 256)  # pixels of the crops of the published networks
 COLLAPSED = 0.98  # mean attention above which the photo is returned as it is
@@ -45,9 +50,9 @@ class ObjectiveWeights:
     """How much each term counts. The unnamed ones are the same in every source."""
 
     units: float  # mean squared error of the action units
-    kept: float  # attention, each of both passes
-    kept_squared: bool  # by its square, else by itself
-    rough: float  # total variation of a mask, summed over its pixels
+    attention: float  # attention, each of both passes
+    attention_squared: bool  # by its square, else by itself
+    total_variation: float  # total variation of a mask, summed over its pixels
     cycle: float = 10.0  # absolute error of the photo that was painted there and back
     penalty: float = 10.0  # gradient penalty
 
@@ -99,9 +104,9 @@ class GanimationTraining(LoopSettings):
         },
     )
 
-    def draws(self, pictures: RatedPictures, rows: slice) -> Draws:
+    def draws(self, pictures: RatedPictures, rows: slice) -> BatchSampler:
         """Batches of such pictures; rows: those of this process."""
-        return Draws(pictures, self.network.size, self.batch, self.noise, self.seed, rows)
+        return BatchSampler(pictures, self.network.size, self.batch, self.noise, self.seed, rows)
 
     @property
     def objective(self) -> ObjectiveWeights:
@@ -143,23 +148,26 @@ class GanimationTask(Task[Batch]):
         """Raises WeightsError where the weights `init` do not fit."""
         self.settings: GanimationTraining = settings
         self.team, self._data = team, data
-        generator, critic = GanimationNet(settings.network), GanimationCritic(settings.network)
-        for module in (*generator.modules(), *critic.modules()):
+        generator, discriminator = (
+            GanimationNet(settings.network),
+            GanimationDiscriminator(settings.network),
+        )
+        for module in (*generator.modules(), *discriminator.modules()):
             if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
                 nn.init.normal_(module.weight, 0, 0.02)  # as all public codes begin
         if init:
             weights.load_state(generator, weights.load(init, self.name))
         generator.to(team.device)
-        critic.to(team.device)
+        discriminator.to(team.device)
         fused = team.device.type in ("cpu", "cuda")
         made = [
             team.setup(
                 network,
                 torch.optim.Adam(network.parameters(), settings.lr, settings.betas, fused=fused),
             )
-            for network in (generator, critic)
+            for network in (generator, discriminator)
         ]
-        (self.generator, self.optimizer), (self.critic, self.critic_optimizer) = made
+        (self.generator, self.optimizer), (self.discriminator, self.discriminator_optimizer) = made
         if settings.compile:
             self.generator = torch.compile(self.generator)
 
@@ -179,8 +187,8 @@ class GanimationTask(Task[Batch]):
     def stateful(self) -> dict[str, checkpoint.Stateful]:
         """See Task.stateful."""
         return {
-            "generator": self.network, "critic": bare(self.critic),
-            "optimizer": self.optimizer, "critic_optimizer": self.critic_optimizer,
+            "generator": self.network, "critic": bare(self.discriminator),
+            "optimizer": self.optimizer, "critic_optimizer": self.discriminator_optimizer,
         }  # fmt: skip
 
     def fixed(self) -> dict[str, Any]:
@@ -204,7 +212,7 @@ class GanimationTask(Task[Batch]):
     def set_learning_rates(self, step: int) -> None:
         """Constant, then linear to zero."""
         fall = min(1.0, (1 - step / self.steps) / self.settings.decay)
-        for optimizer in (self.optimizer, self.critic_optimizer):
+        for optimizer in (self.optimizer, self.discriminator_optimizer):
             set_rate(optimizer, self.settings.lr * fall)
 
     def train_step(self, step: int, batch: Batch) -> dict[str, Tensor]:
@@ -231,38 +239,40 @@ class GanimationTask(Task[Batch]):
             network = self.generator if both else self.network
             attention, colour = network(batch.photo, batch.wanted)
             painted = blend(batch.photo, attention.float(), colour.float())
-        found = self.learn_critic(batch, painted.detach())
+        found = self.learn_discriminator(batch, painted.detach())
         return found | (self.learn_generator(batch, painted, attention) if both else {})
 
-    def learn_critic(self, batch: Batch, painted: Tensor) -> dict[str, Tensor]:
+    def learn_discriminator(self, batch: Batch, painted: Tensor) -> dict[str, Tensor]:
         """One step of the critic: real above painted, its slope near 1, units of real photos."""
         w = self.settings.objective
         with self._precision():  # both in one pass: the weights are the larger part of the work
-            verdicts, read = self.critic(torch.cat([batch.photo, painted]))
+            verdicts, read = self.discriminator(torch.cat([batch.photo, painted]))
         count = len(batch.photo)
         real, fake = verdicts.float().split(count)
         distance = real.mean() - fake.mean()
-        miss = expression_miss(read[:count].float(), batch.own)
-        penalty = gradient_penalty(self.critic, batch.photo, painted, batch.mix)
+        miss = au_error(read[:count].float(), batch.own)
+        penalty = gradient_penalty(self.discriminator, batch.photo, painted, batch.mix)
         loss = w.units * miss + w.penalty * penalty - distance
-        self._descend(self.critic_optimizer, loss)
+        self._descend(self.discriminator_optimizer, loss)
         return {"distance": distance, "units of real": miss, "penalty": penalty, "critic": loss}
 
     def learn_generator(self, batch: Batch, painted: Tensor, there: Tensor) -> dict[str, Tensor]:
         """One step of the generator: what it painted (and its attention) judged, and back again."""
-        w, critic = self.settings.objective, bare(self.critic).requires_grad_(False)
+        w, discriminator = self.settings.objective, bare(self.discriminator).requires_grad_(False)
         with self._precision():
             back, colour = self.generator(painted, batch.own)
             again = blend(painted, back.float(), colour.float())
-            verdict, read = critic(painted)
+            verdict, read = discriminator(painted)
         attention = [a.float() for a in (there, back)]
-        miss = expression_miss(read.float(), batch.wanted)
+        miss = au_error(read.float(), batch.wanted)
         cycle = (again - batch.photo).abs().mean()
         loss = w.units * miss + w.cycle * cycle - verdict.float().mean()
-        loss = loss + w.kept * sum(kept(a, w.kept_squared) for a in attention)
-        loss = loss + w.rough * sum(roughness(a) for a in attention)
+        loss = loss + w.attention * sum(
+            attention_penalty(a, w.attention_squared) for a in attention
+        )
+        loss = loss + w.total_variation * sum(total_variation(a) for a in attention)
         self._descend(self.optimizer, loss)
-        critic.requires_grad_(True)
+        discriminator.requires_grad_(True)
         change = (painted - batch.photo).abs().mean() / 2
         return {
             "units": miss, "cycle": cycle, "attention": attention[0].mean(),

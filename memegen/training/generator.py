@@ -13,17 +13,17 @@ from torch import Tensor, nn
 from memegen import aus, weights
 from memegen.devices import has_halves, ready_to_train
 from memegen.errors import MemegenError
-from memegen.generators.anatomical import Looked
+from memegen.generators.anatomical import WindowPass
 from memegen.generators.network import GeneratorConfig, GeneratorNet
+from memegen.perception.analyze import FaceAnalyzer
 from memegen.perception.network import PerceptionNet
-from memegen.perception.perceive import Perceiver
 from memegen.training import checkpoint
 from memegen.training.augment import AugmentConfig, recolour
 from memegen.training.checkpoint import Stateful
 from memegen.training.crops import Crops, load_crops
-from memegen.training.judge import Critics, Judge, LossWeights, views_of
+from memegen.training.generation import Samples, generate, samples_of
+from memegen.training.generator_loss import Discriminators, Judge, LossWeights, views_of
 from memegen.training.loop import Loop, Task, ema_of, set_rate, warm_cosine
-from memegen.training.painting import Samples, paint, samples_of
 from memegen.training.pairs import PairConfig, PairMaker, Pool, PoolConfig
 from memegen.training.processes import Alone
 from memegen.training.run import Run
@@ -49,8 +49,10 @@ class GeneratorTraining(LoopSettings):
     check_steps: int = setting(0, "steps between looks at the validation loss; 0: none", least=0)
     patience: int = setting(6, "looks without a better one that end the run", least=1)
     warmup: int = setting(100, "steps of the warm-up", least=1)
-    critic_lr: float = setting(4e-4, "learning rate of the critics, on that schedule", above=0.0)
-    critic_from: int = setting(500, "step at which the critics join", least=0)
+    discriminator_lr: float = setting(
+        4e-4, "learning rate of the critics, on that schedule", above=0.0
+    )
+    discriminator_from: int = setting(500, "step at which the critics join", least=0)
     half: bool = setting(True, "bfloat16 where it is safe and fast")
     ema: float = setting(0.998, "decay of the averaged weights that are shipped", least=0.0)
     frozen_norms: bool = setting(False, "batch statistics stay as many people taught them")
@@ -68,7 +70,7 @@ class GeneratorTraining(LoopSettings):
         that only a critic keeps sharp.
         """
         return cls(
-            steps=400, lr=3e-4, warmup=20, critic_from=1_000_000, ema=0.98, save_minutes=1.0,
+            steps=400, lr=3e-4, warmup=20, discriminator_from=1_000_000, ema=0.98, save_minutes=1.0,
             sheet_steps=100, log_steps=20, check_steps=20, frozen_norms=True,
             pairs=PairConfig(wider=0.15), pool=PoolConfig(size=1024, first=160),
         )  # fmt: skip
@@ -122,13 +124,13 @@ class GeneratorTask(Task[dict[str, Tensor]]):
                 if isinstance(module, nn.BatchNorm2d):
                     module.eval()
         self.generator.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.critics = Critics().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.discriminators = Discriminators().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = ema_of(self.generator, settings.ema)
         self.optimizer = torch.optim.Adam(
             self.generator.parameters(), settings.lr, betas=(0.5, 0.99)
         )
-        self.critic_optimizer = torch.optim.Adam(
-            self.critics.parameters(), settings.critic_lr, betas=(0.0, 0.99)
+        self.discriminator_optimizer = torch.optim.Adam(
+            self.discriminators.parameters(), settings.discriminator_lr, betas=(0.0, 0.99)
         )
 
     @property
@@ -147,8 +149,8 @@ class GeneratorTask(Task[dict[str, Tensor]]):
     def stateful(self) -> dict[str, Stateful]:
         """See Task.stateful."""
         return {
-            "network": self.generator, "average": self.average, "critics": self.critics,
-            "optimizer": self.optimizer, "critic_optimizer": self.critic_optimizer,
+            "network": self.generator, "average": self.average, "critics": self.discriminators,
+            "optimizer": self.optimizer, "critic_optimizer": self.discriminator_optimizer,
         }  # fmt: skip
 
     def state(self) -> dict[str, Any]:
@@ -162,7 +164,7 @@ class GeneratorTask(Task[dict[str, Tensor]]):
         self._shown = _draws(self._held_out, SHOWN, SHOWN, self._device)
         if self.settings.check_steps:
             self._checked = _draws(self._held_out, CHECKED, 0, self._device)
-        self._judge = Judge(_perception(self._device), self.critics, self.settings.weights)
+        self._judge = Judge(_perception(self._device), self.discriminators, self.settings.weights)
 
     def batches(self, start: int) -> Generator[dict[str, Tensor], None, None]:
         """See Task.batches."""
@@ -173,30 +175,32 @@ class GeneratorTask(Task[dict[str, Tensor]]):
         """Linear warm-up, then a cosine to zero; the critics begin later, without a warm-up."""
         s = self.settings
         set_rate(self.optimizer, s.lr * warm_cosine(step, self.steps, s.warmup))
-        set_rate(self.critic_optimizer, s.critic_lr * warm_cosine(step, self.steps, 1))
+        set_rate(
+            self.discriminator_optimizer, s.discriminator_lr * warm_cosine(step, self.steps, 1)
+        )
 
     def train_step(self, step: int, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """One step of the networks, and of the critics once they have joined."""
-        s, with_critics = self.settings, step >= self.settings.critic_from
+        s, with_critics = self.settings, step >= self.settings.discriminator_from
         samples = samples_of(batch, canvases(batch, s.colour), s.unpaired)
         with self._precision():
-            painted, looks = paint(self.generator, samples)
-            views = views_of(samples, looks, painted)
+            painted, passes = generate(self.generator, samples)
+            views = views_of(samples, passes, painted)
             parts = self._judge.supervised(samples, painted, views)
             parts |= self._judge.unsupervised(samples, painted, views)
-            parts |= self._judge.attention(looks)
+            parts |= self._judge.attention(passes)
             if with_critics:
-                self.critics.requires_grad_(False)
+                self.discriminators.requires_grad_(False)
                 parts |= self._judge.adversary(views)
-                self.critics.requires_grad_(True)
+                self.discriminators.requires_grad_(True)
         _descend(self.optimizer, torch.stack(list(parts.values())).sum(), self.generator)
         self.average.update_parameters(self.generator)
         if with_critics:
             with self._precision():
-                critics_loss = self._judge.critics_loss(views)
-            _descend(self.critic_optimizer, critics_loss, self.critics)
-            parts |= {"critics": critics_loss}
-        return parts | attention_figures(looks)
+                discriminators_loss = self._judge.discriminators_loss(views)
+            _descend(self.discriminator_optimizer, discriminators_loss, self.discriminators)
+            parts |= {"critics": discriminators_loss}
+        return parts | attention_figures(passes)
 
     def refuse_collapse(self, step: int, figures: Mapping[str, float]) -> None:
         """See Task.refuse_collapse."""
@@ -207,8 +211,8 @@ class GeneratorTask(Task[dict[str, Tensor]]):
         """What the averaged networks lose on pairs that nothing was learnt from."""
         samples = self._checked
         with torch.inference_mode(), self._precision():
-            painted, looks = paint(self.network, samples)
-            parts = self._judge.supervised(samples, painted, views_of(samples, looks, painted))
+            painted, passes = generate(self.network, samples)
+            parts = self._judge.supervised(samples, painted, views_of(samples, passes, painted))
         return float(torch.stack(list(parts.values())).sum())
 
     def write_sheet(self, path: Path) -> None:
@@ -219,8 +223,8 @@ class GeneratorTask(Task[dict[str, Tensor]]):
         """See Task.line."""
         names = ("mouth", "whole", "validation loss")
         losses = "  ".join(f"{name} {figures[name]:.4f}" for name in names if name in figures)
-        changed, waiting = figures["change in mouths"], figures["data_wait"]
-        return f"{losses}  changed {changed:.2f}  {waiting:.0%} waiting"
+        attention_map_, waiting = figures["change in mouths"], figures["data_wait"]
+        return f"{losses}  changed {attention_map_:.2f}  {waiting:.0%} waiting"
 
     def _precision(self) -> torch.autocast:
         return torch.autocast(self._device.type, torch.bfloat16, enabled=self.settings.half)
@@ -241,9 +245,9 @@ def canvases(batch: Mapping[str, Tensor], colour: AugmentConfig) -> dict[str, Te
     return dict(zip(names, recolour(side_by_side, colour).clamp(0, 1).chunk(3, 3), strict=True))
 
 
-def attention_figures(looks: list[Looked]) -> dict[str, Tensor]:
+def attention_figures(passes: list[WindowPass]) -> dict[str, Tensor]:
     """Mean of 1 - A over all windows, and over mouths."""
-    means = {look.window.name: 1 - look.painted.attention.detach().mean() for look in looks}
+    means = {look.window.name: 1 - look.painted.attention.detach().mean() for look in passes}
     return {"change": torch.stack(list(means.values())).mean(), "change in mouths": means["mouth"]}
 
 
@@ -271,5 +275,5 @@ def _draws(maker: PairMaker, count: int, unpaired: int, device: torch.device) ->
 
 
 def _perception(device: torch.device) -> PerceptionNet:
-    network = Perceiver(device=str(device)).network.requires_grad_(False)
+    network = FaceAnalyzer(device=str(device)).network.requires_grad_(False)
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

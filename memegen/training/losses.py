@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from memegen.arrays import LUMA
-from memegen.generators.anatomical import Looked
+from memegen.generators.anatomical import WindowPass
 from memegen.perception.network import PerceptionNet
 
 FEATURES = 8  # layers of the perception network whose output is compared: to 1/4 of its input
@@ -62,10 +62,10 @@ class AttentionTerms:
     residual: Tensor  # mean square and step of the residual flow
 
 
-def attention_terms(looks: list[Looked]) -> AttentionTerms:
+def attention_terms(passes: list[WindowPass]) -> AttentionTerms:
     """Summed over the windows."""
-    change = [1 - looked.painted.attention for looked in looks]
-    flow = [looked.painted.residual for looked in looks]
+    change = [1 - looked.painted.attention for looked in passes]
+    flow = [looked.painted.residual for looked in passes]
     return AttentionTerms(
         torch.stack([c.square().mean() for c in change]).sum(),
         torch.stack([_steps(c) for c in change]).sum(),

@@ -62,9 +62,9 @@ def _keep_before(path: Path, start: int) -> None:
                 kept.append(line)
         except (ValueError, KeyError, TypeError):
             continue  # cut off by whatever killed it
-    beside = path.with_name(f"{NAME}.part")
-    beside.write_text("".join(kept))
-    beside.replace(path)
+    side_by_side = path.with_name(f"{NAME}.part")
+    side_by_side.write_text("".join(kept))
+    side_by_side.replace(path)
 
 
 def _board(folder: Path, start: int) -> Any:

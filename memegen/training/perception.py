@@ -17,7 +17,7 @@ from memegen.errors import UsageError
 from memegen.facedata.dataset import FaceDataset
 from memegen.facedata.labels import rarity
 from memegen.geometry.shape import IRIS_CENTRES, MESH_POINTS
-from memegen.perception.network import Perceived, PerceptionConfig, PerceptionNet
+from memegen.perception.network import PerceptionConfig, PerceptionNet, PerceptionOutput
 from memegen.training import checkpoint
 from memegen.training.augment import (
     AugmentConfig,
@@ -149,10 +149,10 @@ def draw(faces: Faces, batch: int, mirrored: Tensor, config: AugmentConfig, size
 
 def angles(rotation: Tensor) -> Tensor:
     """`geometry.shape.angles_of` on tensors."""
-    turn = torch.atan2(rotation[:, 0, 2], rotation[:, 2, 2])
-    up = torch.asin(rotation[:, 1, 2].clamp(-1, 1))
-    tilt = torch.atan2(-rotation[:, 1, 0], rotation[:, 1, 1])
-    return torch.rad2deg(torch.stack([turn, up, tilt], -1))
+    yaw = torch.atan2(rotation[:, 0, 2], rotation[:, 2, 2])
+    pitch = torch.asin(rotation[:, 1, 2].clamp(-1, 1))
+    roll = torch.atan2(-rotation[:, 1, 0], rotation[:, 1, 1])
+    return torch.rad2deg(torch.stack([yaw, pitch, roll], -1))
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ class PerceptionLoss:
     au_weight: Tensor  # (K,) of `au_weights`
     settings: PerceptionTraining
 
-    def __call__(self, said: Perceived, true: Faces) -> tuple[Tensor, dict[str, Tensor]]:
+    def __call__(self, said: PerceptionOutput, true: Faces) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of a batch, and its parts for the log."""
         scale = (
             true.landmarks[:, IRIS_CENTRES[1], :2] - true.landmarks[:, IRIS_CENTRES[0], :2]

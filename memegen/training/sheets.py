@@ -11,21 +11,21 @@ from PIL import Image
 from torch import Tensor
 
 from memegen.files import written_whole
-from memegen.generators.anatomical import changed
+from memegen.generators.anatomical import attention_map
 from memegen.generators.network import GeneratorNet
-from memegen.training.painting import Samples, paint
+from memegen.training.generation import Samples, generate
 
 
 def write_sheet(path: Path, network: GeneratorNet, samples: Samples) -> None:
-    """One row a sample: photo, moved by the mesh, painted, what changed, target where known."""
+    """One row a sample: photo, moved by the mesh, painted, what attention_map, target where known."""
     with torch.inference_mode():
-        painted, looks = paint(network, samples)
+        painted, passes = generate(network, samples)
         blank = torch.zeros_like(painted[samples.paired :])
         columns = [
             samples.photo,
             samples.moved,
             painted,
-            changed(looks, samples.moved).expand(-1, 3, -1, -1),
+            attention_map(passes, samples.moved).expand(-1, 3, -1, -1),
             torch.cat([samples.target, blank]),
         ]
     write_columns(path, columns)

@@ -15,7 +15,7 @@ from torch import Tensor
 Critic = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
-def gradient_penalty(critic: Critic, real: Tensor, painted: Tensor, mix: Tensor) -> Tensor:
+def gradient_penalty(discriminator: Critic, real: Tensor, painted: Tensor, mix: Tensor) -> Tensor:
     """How far the critic's slope is from 1 between real and painted (Gulrajani et al. 2017).
 
     mix: (B, 1, 1, 1) share of the real photo, uniform in 0..1. Always in float32: squared slopes
@@ -23,23 +23,23 @@ def gradient_penalty(critic: Critic, real: Tensor, painted: Tensor, mix: Tensor)
     """
     between = (mix * real + (1 - mix) * painted).detach().float().requires_grad_()
     with torch.autocast(real.device.type, enabled=False):
-        verdict, _ = critic(between)
+        verdict, _ = discriminator(between)
         slope = torch.autograd.grad(verdict.sum(), between, create_graph=True)[0]
     return (slope.flatten(1).norm(dim=1) - 1).square().mean()
 
 
-def roughness(attention: Tensor) -> Tensor:
+def total_variation(attention: Tensor) -> Tensor:
     """Total variation: absolute steps to the right and downward, summed over the mask."""
     across = (attention[..., 1:] - attention[..., :-1]).abs().flatten(1).sum(1)
     down = (attention[..., 1:, :] - attention[..., :-1, :]).abs().flatten(1).sum(1)
     return (across + down).mean()
 
 
-def kept(attention: Tensor, squared: bool) -> Tensor:
+def attention_penalty(attention: Tensor, squared: bool) -> Tensor:
     """How much of the photo attention keeps, which costs: a mask that keeps all learns nothing."""
     return attention.square().mean() if squared else attention.mean()
 
 
-def expression_miss(read: Tensor, wanted: Tensor) -> Tensor:
+def au_error(read: Tensor, wanted: Tensor) -> Tensor:
     """Mean squared error of the action units that the critic reads."""
     return (read - wanted).square().mean()

@@ -12,8 +12,8 @@ import numpy as np
 from memegen import aus
 from memegen.arrays import Array
 from memegen.errors import MemegenError
-from memegen.evaluation.crossing import photos_in
-from memegen.evaluation.readings import READINGS, fit, intensities, read
+from memegen.evaluation.cross_reenactment import photos_in
+from memegen.evaluation.landmark_aus import READINGS, fit, intensities, read
 from memegen.evaluation.real_pairs import MOST_GAP, neutral_photos
 from memegen.evaluation.subjects import Subject, subjects_in, track_of_targets
 from memegen.facedata.shards import is_shards

@@ -28,7 +28,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Draws:
+class BatchSampler:
     """Batches by step: the same whoever asks, so that a run goes on exactly where it was."""
 
     pictures: RatedPictures

@@ -21,7 +21,7 @@ from memegen.perception.network import PerceptionNet
 REALIGNMENTS = 2  # times the crop is laid anew on the landmarks found in it
 OVERSAMPLE = 2  # pixels read per pixel of the network's crop and side
 # Slightly different looks at one face, averaged: rotation (degrees), scale, shift x, y (crops).
-LOOKS = (
+TTA_VIEWS = (
     (0.0, 1.0, 0.0, 0.0),
     (4.0, 1.0, 0.012, 0.0),
     (-4.0, 1.0, -0.012, 0.0),
@@ -31,7 +31,7 @@ LOOKS = (
 
 
 @dataclass(frozen=True)
-class Perception:
+class FaceAnalysis:
     """What is known about one face."""
 
     alignment: Alignment  # where the crop lies in the photo
@@ -41,7 +41,7 @@ class Perception:
     spread: float  # IOD, root mean square: landmarks of single looks about their mean
 
 
-class Perceiver:
+class FaceAnalyzer:
     """The perception network with its weights, ready to look at photos."""
 
     def __init__(self, name: str = "perception", device: str = "cpu") -> None:
@@ -51,62 +51,62 @@ class Perceiver:
         mean = self.network.mean[:MESH_POINTS].cpu().numpy()
         self._mirrored = mirror_order(mean - mean.mean(0) * np.array([1, 0, 0], np.float32))
 
-    def look(self, rgb: Picture, points: Array) -> Perception:
+    def analyze(self, rgb: Picture, points: Array) -> FaceAnalysis:
         """Understand one face of (H, W, 3) `rgb`, given MTCNN's five points (5, 2) in pixels."""
-        return self.look_near(rgb, align(points))
+        return self.analyze_near(rgb, align(points))
 
-    def look_near(self, rgb: Picture, alignment: Alignment) -> Perception:
+    def analyze_near(self, rgb: Picture, alignment: Alignment) -> FaceAnalysis:
         """Understand the face that an alignment lies about on."""
-        alignment = self.settle(rgb, alignment)
-        looks, all_units, all_angles = self._looks(rgb, alignment, LOOKS)
-        landmarks, units = looks.mean((0, 1)), all_units.mean(0)
+        alignment = self.realign(rgb, alignment)
+        views, all_units, all_angles = self._predict_views(rgb, alignment, TTA_VIEWS)
+        landmarks, units = views.mean((0, 1)), all_units.mean(0)
         angles = all_angles.mean(0)
-        away = np.sqrt(((looks - landmarks)[..., :2] ** 2).sum(-1).mean())
+        away = np.sqrt(((views - landmarks)[..., :2] ** 2).sum(-1).mean())
         spread = float(away / max(float(iod(landmarks)), 1e-6))
         units = np.clip(units, 0, 1)
         aus.set_head_and_gaze(units, angles, aus.gaze_degrees(units))
-        return Perception(alignment, landmarks, units, angles, spread)
+        return FaceAnalysis(alignment, landmarks, units, angles, spread)
 
-    def settle(self, rgb: Picture, alignment: Alignment) -> Alignment:
+    def realign(self, rgb: Picture, alignment: Alignment) -> Alignment:
         """The crop laid anew on the landmarks that are found in it."""
         for _ in range(REALIGNMENTS):
-            landmarks, _, _ = self.see(rgb, alignment, LOOKS[:1])
+            landmarks, _, _ = self.predict(rgb, alignment, TTA_VIEWS[:1])
             better = align(alignment.to_photo(five_points(landmarks)))
             if not 0.4 < better.width / alignment.width < 2.5:
                 break  # lost: the first guess is the safer one
             alignment = better
         return alignment
 
-    def see(
-        self, rgb: Picture, alignment: Alignment, looks: tuple[tuple[float, ...], ...] = LOOKS
+    def predict(
+        self, rgb: Picture, alignment: Alignment, views: tuple[tuple[float, ...], ...] = TTA_VIEWS
     ) -> tuple[Array, Array, Array]:
         """Landmarks (478, 3), channels (K,), angles (3,) as the mean over several looks.
 
         Several looks see the mirrored face too; a single one does not.
         """
-        points, units, angles = self._looks(rgb, alignment, looks)
+        points, units, angles = self._predict_views(rgb, alignment, views)
         return points.mean((0, 1)), units.mean(0), angles.mean(0)
 
-    def _looks(
-        self, rgb: Picture, alignment: Alignment, looks: tuple[tuple[float, ...], ...]
+    def _predict_views(
+        self, rgb: Picture, alignment: Alignment, views: tuple[tuple[float, ...], ...]
     ) -> tuple[Array, Array, Array]:
         """Landmarks (1 or 2, L, 478, 3) as seen and mirrored, channels (L, K), angles (L, 3)."""
         size = self.network.config.size
-        frames = [_looked(alignment, look) for look in looks]
+        frames = [_viewed(alignment, view) for view in views]
         crops = torch.cat([read_crop(rgb, frame, size) for frame in frames])
-        points, units, angles = self._both(crops, mirrored=len(looks) > 1)
+        points, units, angles = self._both(crops, mirrored=len(views) > 1)
         back = np.linalg.inv(alignment.matrix)
-        for index, (frame, look) in enumerate(zip(frames, looks, strict=True)):
+        for index, (frame, view) in enumerate(zip(frames, views, strict=True)):
             photo = frame.to_photo(points[:, index, :, :2])
             points[:, index, :, :2] = (photo - alignment.offset) @ back.T
-            points[:, index, :, 2] *= look[1]
+            points[:, index, :, 2] *= view[1]
         rotations = rotation_of(angles)
-        for index, look in enumerate(looks):
+        for index, view in enumerate(views):
             # A look turned by `look[0]` sees the head tilted by as much; undo it.
-            rotations[index] = rotation_of(np.array([0, 0, look[0]], np.float32)) @ rotations[index]
+            rotations[index] = rotation_of(np.array([0, 0, view[0]], np.float32)) @ rotations[index]
         return points, units, angles_of(rotations)
 
-    def of_crops(self, pictures: NDArray[Any]) -> tuple[Array, Array]:
+    def analyze_crops(self, pictures: NDArray[Any]) -> tuple[Array, Array]:
         """(T, S, S, 3 or 4) aligned crops, 0..255, to landmarks (T, 478, 3) and channels (T, K).
 
         From one look each, head and gaze included.
@@ -114,12 +114,12 @@ class Perceiver:
         size = (self.network.config.size,) * 2
         crops = torch.from_numpy(pictures[..., :3].astype(np.float32)).permute(0, 3, 1, 2) / 255
         crops = F.interpolate(crops, size, mode="bilinear", antialias=True)
-        landmarks, units, angles = self.said(crops, mirrored=False)
+        landmarks, units, angles = self.predict_crops(crops, mirrored=False)
         units = np.clip(units, 0, 1)
         aus.set_head_and_gaze(units, angles, aus.gaze_degrees(units))
         return landmarks, units
 
-    def said(self, crops: Tensor, mirrored: bool) -> tuple[Array, Array, Array]:
+    def predict_crops(self, crops: Tensor, mirrored: bool) -> tuple[Array, Array, Array]:
         """What the network says of (B, 3, S, S) crops, or the mean with what it says mirrored.
 
         Landmarks (B, 478, 3), channels (B, K) not clipped, angles (B, 3) degrees.
@@ -128,11 +128,11 @@ class Perceiver:
         return points.mean(0), units, angles
 
     def _both(self, crops: Tensor, mirrored: bool) -> tuple[Array, Array, Array]:
-        """Landmarks (1 or 2, B, 478, 3) as seen and mirrored, means of the rest as from `said`."""
+        """Landmarks (1 or 2, B, 478, 3) as seen and mirrored, means of the rest as from `predict_crops`."""
         crops = crops.to(self._device)
         with torch.inference_mode():
-            said = self.network(torch.cat([crops, crops.flip(3)]) if mirrored else crops)
-        points, units, angles = (part.cpu().numpy() for part in said)
+            output = self.network(torch.cat([crops, crops.flip(3)]) if mirrored else crops)
+        points, units, angles = (part.cpu().numpy() for part in output)
         if not mirrored:
             return points[None], units, angles
         half = len(crops)
@@ -146,9 +146,9 @@ class Perceiver:
         )
 
 
-def _looked(alignment: Alignment, look: tuple[float, ...]) -> Alignment:
+def _viewed(alignment: Alignment, view: tuple[float, ...]) -> Alignment:
     """The alignment turned, scaled and shifted about the crop's centre."""
-    degrees, scale, dx, dy = look
+    degrees, scale, dx, dy = view
     cos, sin = np.cos(np.radians(degrees)) * scale, np.sin(np.radians(degrees)) * scale
     turn = np.array([[cos, -sin], [sin, cos]], np.float32)
     centre = np.array([0.5, 0.5], np.float32)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from memegen.generators.anatomical import Looked, put_together
+from memegen.generators.anatomical import WindowPass, composite
 from memegen.generators.network import GeneratorNet, condition_of, smoothed
-from memegen.generators.windows import WINDOWS, read, read_flow
+from memegen.generators.windows import WINDOWS, sample_flow, sample_window
 
 
 @dataclass(frozen=True)
@@ -64,19 +64,19 @@ def pixels(affine: Tensor, side: int) -> Tensor:
     return affine * (side / 2) + affine.new_tensor([[0, 0, side / 2], [0, 0, side / 2]])
 
 
-def paint(network: GeneratorNet, samples: Samples) -> tuple[Tensor, list[Looked]]:
+def generate(network: GeneratorNet, samples: Samples) -> tuple[Tensor, list[WindowPass]]:
     """What the networks make of samples: canvases (T, 3, S, S), not clipped, and every window."""
     side, flow_side = samples.photo.shape[-1], samples.flow.shape[-1]
-    looks = []
+    passes = []
     for window in WINDOWS:
         net, key = network.of(window.name), f"{window.name}/affine"
         size = net.config.side
-        rest = read(samples.photo, pixels(samples.photo_places[key], side), size)
+        rest = sample_window(samples.photo, pixels(samples.photo_places[key], side), size)
         photo = net.encode(torch.cat([rest, samples.photo_places[f"{window.name}/masks"]], 1))
         where = pixels(samples.places[key], side)
-        seen = read(samples.moved, where, size)
-        flow = read_flow(samples.flow * flow_side, pixels(samples.places[key], flow_side), size)
+        seen = sample_window(samples.moved, where, size)
+        flow = sample_flow(samples.flow * flow_side, pixels(samples.places[key], flow_side), size)
         frame = torch.cat([seen, samples.places[f"{window.name}/masks"], flow], 1)
         units = condition_of(samples.own, samples.wanted)
-        looks.append(Looked(window, where, smoothed(seen), net(frame, units, photo)))
-    return put_together(samples.moved, looks), looks
+        passes.append(WindowPass(window, where, smoothed(seen), net(frame, units, photo)))
+    return composite(samples.moved, passes), passes

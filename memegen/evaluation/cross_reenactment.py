@@ -18,10 +18,10 @@ from memegen.evaluation.identity import Identity
 from memegen.evaluation.subjects import looked_at
 from memegen.faces.align import Alignment
 from memegen.files import written_whole
-from memegen.perception.perceive import Perceiver, Perception, read_crop
+from memegen.perception.analyze import FaceAnalysis, FaceAnalyzer, read_crop
 from memegen.performance.clip import open_clip, read_clip
-from memegen.performance.drive import Driving, reference_weights, track_of
-from memegen.performance.follow import Follower, Performance, performance_of
+from memegen.performance.retarget import RetargetOptions, reference_weights, retarget
+from memegen.performance.track import FaceTracker, Performance, performance_from
 from memegen.photo import Photo, picture_kind, read_photo
 from memegen.pipeline import Animator
 from memegen.tracks import Track
@@ -34,10 +34,10 @@ Report = dict[str, dict[str, float]]
 
 
 @dataclass(frozen=True)
-class Performer:
+class Driver:
     """A clip that drives, and the real faces in it that driven ones are compared with."""
 
-    told: Performance
+    performance: Performance
     rows: Integers  # (F,) frames that are compared
     faces: Tensor  # (F, 3, S, S)
     calm: Tensor  # (1, 3, S, S)
@@ -45,11 +45,11 @@ class Performer:
     @property
     def height(self) -> int:
         """Which of the compared frames shows most."""
-        return int(self.told.units[self.rows].sum(1).argmax())
+        return int(self.performance.units[self.rows].sum(1).argmax())
 
-    def track(self, driving: Driving, own: Array) -> Track:
+    def track(self, options: RetargetOptions, own: Array) -> Track:
         """The compared frames, for a photo with the expression `own` (K,)."""
-        return track_of(self.told, driving, own).rows(self.rows)
+        return retarget(self.performance, options, own).rows(self.rows)
 
 
 def photos_in(source: Path) -> list[Path]:
@@ -66,7 +66,7 @@ def evaluate(
     photos: list[Path],
     clips: list[Path],
     model: str,
-    driving: Driving,
+    options: RetargetOptions,
     sheet: Path | None = None,
     warn: Callable[[str], None] = print,
 ) -> Report:
@@ -79,10 +79,10 @@ def evaluate(
     its height, then one row a photo. Clips and photos without a face are left out, `warn` is told.
     """
     animator = Animator(model)
-    person = identity.fit(data, animator.perceiver.network)
+    person = identity.fit(data, animator.analyzer.network)
     performers = looked_at(clips, lambda clip: _performer(clip, animator), warn)
     people = looked_at(photos, lambda path: _person(path, animator), warn)
-    acted = {clip.name: performer for clip, performer in performers.items()}
+    acted = {clip.name: driver for clip, driver in performers.items()}
     report: Report = {
         "performer itself": {name: _gone(person, p.faces, p.calm) for name, p in acted.items()},
         "from performer": dict.fromkeys(acted, 0.0),
@@ -90,14 +90,14 @@ def evaluate(
     rows = [_row([torch.ones(3, CELL, CELL), *(p.faces[p.height] for p in acted.values())])]
     for path, (photo, seen) in people.items():
         place = seen.alignment
-        own = _face(photo.rgb, place, animator.perceiver)
+        own = _face(photo.rgb, place, animator.analyzer)
         shown, report[path.name] = [own[0]], {}
-        for name, performer in acted.items():
-            frames = animator.animate(photo, performer.track(driving, seen.action_units))
-            faces = torch.cat([_face(frame, place, animator.perceiver) for frame in frames])
+        for name, driver in acted.items():
+            frames = animator.animate(photo, driver.track(options, seen.action_units))
+            faces = torch.cat([_face(frame, place, animator.analyzer) for frame in frames])
             report[path.name][name] = _gone(person, faces, own)
-            report["from performer"][name] += _gone(person, faces, performer.calm) / len(people)
-            shown.append(faces[performer.height])
+            report["from performer"][name] += _gone(person, faces, driver.calm) / len(people)
+            shown.append(faces[driver.height])
         rows.append(_row(shown))
     report["ruler"] = {"verification": person.verification}
     if sheet is not None:
@@ -106,24 +106,24 @@ def evaluate(
     return report
 
 
-def _performer(clip: Path, animator: Animator) -> Performer:
+def _performer(clip: Path, animator: Animator) -> Driver:
     opened = open_clip(clip)
     frames = list(read_clip(opened).frames)
-    found = list(Follower(animator.detector, animator.perceiver).follow(frames))
-    told = performance_of(found, opened.fps, clip.stem)
-    seen = np.flatnonzero(told.seen)
+    found = list(FaceTracker(animator.detector, animator.analyzer).track(frames))
+    performance = performance_from(found, opened.fps, clip.stem)
+    seen = np.flatnonzero(performance.seen)
     rows = seen[np.linspace(0, len(seen) - 1, min(FRAMES, len(seen))).astype(int)]
     faces = []
-    for row in [int(reference_weights(told).argmax()), *rows]:
+    for row in [int(reference_weights(performance).argmax()), *rows]:
         there = found[row]
         assert there is not None
-        faces.append(_face(frames[row], there.alignment, animator.perceiver))
-    return Performer(told, rows, torch.cat(faces[1:]), faces[0])
+        faces.append(_face(frames[row], there.alignment, animator.analyzer))
+    return Driver(performance, rows, torch.cat(faces[1:]), faces[0])
 
 
-def _person(path: Path, animator: Animator) -> tuple[Photo, Perception]:
+def _person(path: Path, animator: Animator) -> tuple[Photo, FaceAnalysis]:
     photo = _small(read_photo(path))
-    return photo, animator.see(photo)[0].perception
+    return photo, animator.analyze(photo)[0].perception
 
 
 def _small(photo: Photo) -> Photo:
@@ -131,10 +131,10 @@ def _small(photo: Photo) -> Photo:
     return photo.resized(round(photo.size[0] * scale), round(photo.size[1] * scale))
 
 
-def _face(frame: Picture, near: Alignment, perceiver: Perceiver) -> Tensor:
+def _face(frame: Picture, near: Alignment, analyzer: FaceAnalyzer) -> Tensor:
     """(1, 3, S, S) the face aligned where it now is."""
     rgb = np.ascontiguousarray(frame[..., :3])
-    return read_crop(rgb, perceiver.settle(rgb, near), CELL)
+    return read_crop(rgb, analyzer.realign(rgb, near), CELL)
 
 
 def _gone(person: Identity, faces: Tensor, own: Tensor) -> float:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from memegen.errors import MemegenError
 from memegen.evaluation import stages, strength
-from memegen.evaluation.acting import Acted, plays
+from memegen.evaluation.driving_clips import DrivingClip, reenact
 from memegen.evaluation.judges import Judge
 from memegen.evaluation.subjects import looked_at
-from memegen.performance.drive import Driving
+from memegen.performance.retarget import RetargetOptions
 from memegen.pipeline import Animator
 
 Report = dict[str, dict[str, float]]
@@ -21,7 +21,7 @@ def evaluate(
     clips: list[Path],
     animator: Animator,
     judge: Judge,
-    driving: Driving,
+    options: RetargetOptions,
     most: int | None = None,
     by_stage: bool = False,
     warn: Callable[[str], None] = print,
@@ -33,15 +33,15 @@ def evaluate(
     Clips of several without a face are left out, and `warn` is told.
     Raises MemegenError if there is nobody to look at.
     """
-    acted = looked_at(clips, lambda clip: Acted.of(clip, animator, judge, most), warn)
+    acted = looked_at(clips, lambda clip: DrivingClip.of(clip, animator, judge, most), warn)
     performers = list(acted.values())
     pairs, found = [], []
     people = set()
-    for played in plays(photos, performers, animator, judge, driving):
-        people.add(played.photo)
-        pairs.append(strength.compared(played))
+    for reenactment in reenact(photos, performers, animator, judge, options):
+        people.add(reenactment.photo)
+        pairs.append(strength.compared(reenactment))
         if by_stage:
-            found.append(stages.stages_of(played, animator, driving))
+            found.append(stages.stages_of(reenactment, animator, options))
     if not pairs:
         raise MemegenError(f"{judge.name} sees no face in these photos")
     run = {"photos": len(people), "left out": len(photos) - len(people), "clips": len(clips)}

@@ -12,10 +12,10 @@ import numpy as np
 
 from memegen.arrays import Array, Integers, Picture
 from memegen.errors import MemegenError, NoFaceError
-from memegen.evaluation.judges import Judge, Look, Looks
+from memegen.evaluation.judges import Estimate, Estimates, Judge
 from memegen.performance.clip import open_clip, read_clip
-from memegen.performance.drive import Driving, reference_weights, track_of
-from memegen.performance.follow import Follower, Performance, performance_of
+from memegen.performance.retarget import RetargetOptions, reference_weights, retarget
+from memegen.performance.track import FaceTracker, Performance, performance_from
 from memegen.photo import Photo, read_photo
 from memegen.pipeline import Animator
 from memegen.tracks import Track
@@ -25,81 +25,91 @@ SIDE = 480  # pixels, longest side of driven photos: faces of more than judges l
 
 
 @dataclass(frozen=True)
-class Acted:
+class DrivingClip:
     """A clip that drives."""
 
     name: str
     frames: list[Picture]
-    told: Performance  # what drives
-    looks: Looks  # what the judge sees
+    performance: Performance  # what drives
+    estimates: Estimates  # what the judge sees
 
     @classmethod
-    def of(cls, clip: Path, animator: Animator, judge: Judge, most: int | None = None) -> Acted:
+    def of(
+        cls, clip: Path, animator: Animator, judge: Judge, most: int | None = None
+    ) -> DrivingClip:
         """Read a clip, its first `most` frames. Raises MemegenError if nobody sees a face."""
         opened = open_clip(clip)
         with closing(read_clip(opened)) as reading:
             frames = list(islice(reading.frames, most))
-        found = Follower(animator.detector, animator.perceiver).follow(frames)
-        told = performance_of(found, opened.fps, clip.stem)
-        looks = Looks.of(judge.watch(frames))
-        if not looks.seen.any():
+        found = FaceTracker(animator.detector, animator.analyzer).track(frames)
+        performance = performance_from(found, opened.fps, clip.stem)
+        estimates = Estimates.of(judge.estimate(frames))
+        if not estimates.seen.any():
             raise MemegenError(f"{clip}: {judge.name} sees no face")
-        return cls(clip.name, frames, told, looks)
+        return cls(clip.name, frames, performance, estimates)
 
-    def reference(self, driving: Driving, own: Array) -> Array:
+    def reference(self, options: RetargetOptions, own: Array) -> Array:
         """(T,) weights, sum 1, of the frames that a photo's changes are counted from.
 
         Those of the driving where the judge sees a face; all it sees if it sees none of them.
         `own` (K,): the photo's expression.
         """
-        weights = reference_weights(self.told, driving.neutral_frame, own) * self.looks.seen
+        weights = (
+            reference_weights(self.performance, options.neutral_frame, own) * self.estimates.seen
+        )
         if weights.sum() < 1e-6:
-            weights = self.looks.seen.astype(np.float32)
+            weights = self.estimates.seen.astype(np.float32)
         return np.asarray(weights / weights.sum(), np.float32)
 
-    def track(self, driving: Driving, own: Array, rows: Integers) -> Track:
+    def track(self, options: RetargetOptions, own: Array, rows: Integers) -> Track:
         """The frames `rows` of what a photo with the expression `own` (K,) is asked to do."""
-        return track_of(self.told, driving, own).rows(rows)
+        return retarget(self.performance, options, own).rows(rows)
 
 
 @dataclass(frozen=True)
-class Played:
+class Reenactment:
     """A photo that plays some frames of a clip."""
 
     photo: str
-    performer: Acted
+    driver: DrivingClip
     own: Array  # (K,) the photo's expression
     rows: Integers  # (F,) frames of the clip
     weights: Array  # (T,) of the clip's frames, sum 1, that changes are counted from
     track: Track  # of these rows
-    still: Look  # the photo
+    still: Estimate  # the photo
     pictures: list[Picture]
-    looks: Looks  # the pictures
+    estimates: Estimates  # the pictures
 
 
-def plays(
-    photos: list[Path], performers: list[Acted], animator: Animator, judge: Judge, driving: Driving
-) -> Iterator[Played]:
+def reenact(
+    photos: list[Path],
+    performers: list[DrivingClip],
+    animator: Animator,
+    judge: Judge,
+    options: RetargetOptions,
+) -> Iterator[Reenactment]:
     """Every photo driven by every performer, every fourth frame.
 
     Photos are at most SIDE pixels wide or high; those without a face are left out.
     """
     for path in photos:
         photo = _small(read_photo(path))
-        still = next(judge.watch([photo.rgb]))
+        still = next(judge.estimate([photo.rgb]))
         try:
-            own = animator.see(photo)[0].perception.action_units
+            own = animator.analyze(photo)[0].perception.action_units
         except NoFaceError:
             continue
         if still is None:
             continue
-        for performer in performers:
-            rows = np.arange(0, len(performer.told), EVERY)
-            track = performer.track(driving, own, rows)
+        for driver in performers:
+            rows = np.arange(0, len(driver.performance), EVERY)
+            track = driver.track(options, own, rows)
             pictures = list(animator.animate(photo, track))
-            looks = Looks.of(judge.watch(pictures))
-            weights = performer.reference(driving, own)
-            yield Played(path.name, performer, own, rows, weights, track, still, pictures, looks)
+            estimates = Estimates.of(judge.estimate(pictures))
+            weights = driver.reference(options, own)
+            yield Reenactment(
+                path.name, driver, own, rows, weights, track, still, pictures, estimates
+            )
 
 
 def _small(photo: Photo) -> Photo:

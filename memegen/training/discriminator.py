@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 
-class PatchCritic(nn.Module):
+class PatchDiscriminator(nn.Module):
     """Judges every patch of a window, given the outlines drawn in it (Isola et al. 2017).
 
     It sees the outlines, so it asks for teeth exactly where the mesh opens the mouth. Spectral
@@ -39,7 +39,7 @@ class PatchCritic(nn.Module):
         return self.verdict(x), features
 
 
-def critic_loss(real: Tensor, painted: Tensor) -> Tensor:
+def discriminator_loss(real: Tensor, painted: Tensor) -> Tensor:
     """Hinge loss of a critic (Lim and Ye 2017)."""
     return F.relu(1 - real).mean() + F.relu(1 + painted).mean()
 

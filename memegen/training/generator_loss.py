@@ -8,13 +8,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from memegen.generators.anatomical import Looked
+from memegen.generators.anatomical import WindowPass
 from memegen.generators.network import COARSE, smoothed
-from memegen.generators.windows import Window, read
+from memegen.generators.windows import Window, sample_window
 from memegen.perception.network import PerceptionNet
 from memegen.training import losses
-from memegen.training.critic import PatchCritic, critic_loss, feature_distance
-from memegen.training.painting import Samples, pixels
+from memegen.training.discriminator import PatchDiscriminator, discriminator_loss, feature_distance
+from memegen.training.generation import Samples, pixels
 
 OPEN = 0.012  # share of a mouth's window inside the lips from which it counts as open
 
@@ -28,7 +28,7 @@ class LossWeights:
     fine: float = 0.15  # share of the same at full resolution, where only the flow can tell
     inside: float = 6.0  # how much more pixels inside the lips count there
     perceptual: float = 0.1  # distance in perception's first layers
-    critic: float = 0.04  # each critic's verdict
+    discriminator: float = 0.04  # each critic's verdict
     features: float = 0.3  # distance in the critics' features
     skin: float = 1.0  # colour of unpaired skin outside the lips
     still: float = 0.5  # any change of theirs: outside the lips, and of the whole
@@ -37,14 +37,14 @@ class LossWeights:
     residual: float = 0.5  # size and steps of the residual flow
 
 
-class Critics(nn.Module):
+class Discriminators(nn.Module):
     """One critic for each kind of window."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.mouth = PatchCritic(2)
+        self.mouth = PatchDiscriminator(2)
 
-    def of(self, window: Window) -> PatchCritic:
+    def of(self, window: Window) -> PatchDiscriminator:
         """The critic of a window."""
         return {"mouth": self.mouth}[window.name]
 
@@ -58,18 +58,18 @@ class View(NamedTuple):
     target: Tensor  # (P, 3, S, S) the same place of the first P samples' targets
 
 
-def views_of(samples: Samples, looks: list[Looked], painted: Tensor) -> list[View]:
+def views_of(samples: Samples, passes: list[WindowPass], painted: Tensor) -> list[View]:
     """The windows of finished canvases (T, 3, S, S), and of their targets."""
     side, found = samples.target.shape[-1], []
-    for looked in looks:
+    for looked in passes:
         size = looked.seen.shape[-1] * COARSE
         affine = pixels(samples.places[f"{looked.window.name}/affine"], side)
         found.append(
             View(
                 looked.window,
-                read(painted, affine, size),
+                sample_window(painted, affine, size),
                 samples.places[f"{looked.window.name}/masks"],
-                read(samples.target, affine[: samples.paired], size),
+                sample_window(samples.target, affine[: samples.paired], size),
             )
         )
     return found
@@ -91,7 +91,7 @@ class Judge:
     """Everything that turns painted samples into losses; each part is already weighted."""
 
     perception: PerceptionNet
-    critics: Critics
+    discriminators: Discriminators
     weights: LossWeights
 
     def supervised(self, samples: Samples, painted: Tensor, views: list[View]) -> dict[str, Tensor]:
@@ -119,15 +119,15 @@ class Judge:
         skin, still = painted.new_zeros(()), (said - samples.moved[p:]).abs().mean()
         for view in views:
             affine = pixels(samples.places[f"{view.window.name}/affine"][p:], said.shape[-1])
-            before = read(samples.moved[p:], affine, view.painted.shape[-1])
+            before = sample_window(samples.moved[p:], affine, view.painted.shape[-1])
             inside = view.outlines[p:, -1:]
             skin = skin + losses.kept_skin(view.painted[p:], before, inside)
             still = still + losses.changed_outside(view.painted[p:], before, inside)
         return {"skin": w.skin * skin, "still": w.still * still}
 
-    def attention(self, looks: list[Looked]) -> dict[str, Tensor]:
+    def attention(self, passes: list[WindowPass]) -> dict[str, Tensor]:
         """GANimation's terms: change little, and smoothly."""
-        w, terms = self.weights, losses.attention_terms(looks)
+        w, terms = self.weights, losses.attention_terms(passes)
         change = w.sparse * terms.sparse + w.rough * terms.rough
         return {"attention": change, "residual": w.residual * terms.residual}
 
@@ -135,25 +135,27 @@ class Judge:
         """What the critics say of painted windows, and how far pairs are from their targets."""
         verdicts, distances = [], []
         for view in views:
-            critic, p = self.critics.of(view.window), len(view.target)
+            discriminator, p = self.discriminators.of(view.window), len(view.target)
             rows = judged(view)
-            verdict, said = critic(torch.cat([view.painted[rows], view.outlines[rows]], 1))
+            verdict, said = discriminator(torch.cat([view.painted[rows], view.outlines[rows]], 1))
             with torch.no_grad():
-                _, true = critic(torch.cat([view.target, view.outlines[:p]], 1))
+                _, true = discriminator(torch.cat([view.target, view.outlines[:p]], 1))
             verdicts.append(-verdict.float().mean())
             distances.append(feature_distance(true, [feature[:p] for feature in said]))
         return {
-            "critic": self.weights.critic * torch.stack(verdicts).sum(),
+            "critic": self.weights.discriminator * torch.stack(verdicts).sum(),
             "features": self.weights.features * torch.stack(distances).sum(),
         }
 
-    def critics_loss(self, views: list[View]) -> Tensor:
+    def discriminators_loss(self, views: list[View]) -> Tensor:
         """The critics' own loss: real windows of the targets against painted ones."""
         found = []
         for view in views:
-            critic, p = self.critics.of(view.window), len(view.target)
-            real, _ = critic(torch.cat([view.target, view.outlines[:p]], 1))
+            discriminator, p = self.discriminators.of(view.window), len(view.target)
+            real, _ = discriminator(torch.cat([view.target, view.outlines[:p]], 1))
             rows = judged(view)
-            fake, _ = critic(torch.cat([view.painted[rows].detach(), view.outlines[rows]], 1))
-            found.append(critic_loss(real.float(), fake.float()))
+            fake, _ = discriminator(
+                torch.cat([view.painted[rows].detach(), view.outlines[rows]], 1)
+            )
+            found.append(discriminator_loss(real.float(), fake.float()))
         return torch.stack(found).sum()

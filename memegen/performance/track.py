@@ -22,8 +22,8 @@ from memegen.faces.detect import Detector
 from memegen.geometry.anatomy import load_anatomy
 from memegen.geometry.head import FACE_MIDDLE
 from memegen.geometry.shape import angles_of, fit_pose
+from memegen.perception.analyze import FaceAnalyzer, read_crop
 from memegen.perception.find import FaceFinder
-from memegen.perception.perceive import Perceiver, read_crop
 
 TOGETHER = 8  # frames that are read with one crop and looked at as one batch
 SEEK_EVERY = 5  # frames between searches while there is no face
@@ -35,7 +35,7 @@ HALF_A_TICK = 5e-4  # seconds: frames that begin so little before a time begin a
 
 
 @dataclass(frozen=True)
-class Seen:
+class TrackedFace:
     """A face in one frame, in pixels of `np.rot90(frame, turns)`."""
 
     alignment: Alignment  # the crop that would lie on this face; others serve several frames
@@ -89,20 +89,20 @@ class Performance:
         )
 
 
-class Follower:
+class FaceTracker:
     """Follows the chosen face: `which` counts from 1, largest first, where it is first seen.
 
     All frames are turned upright as the first in which it is found.
     """
 
-    def __init__(self, detector: Detector, perceiver: Perceiver, which: int = 1) -> None:
-        self._detector, self._perceiver, self._which = detector, perceiver, which
-        self._finder = FaceFinder(detector, perceiver)
+    def __init__(self, detector: Detector, analyzer: FaceAnalyzer, which: int = 1) -> None:
+        self._detector, self._perceiver, self._which = detector, analyzer, which
+        self._finder = FaceFinder(detector, analyzer)
         self._turns: int | None = None  # not known before a face was found
         self._at: Alignment | None = None
-        self._size = perceiver.network.config.size
+        self._size = analyzer.network.config.size
 
-    def follow(self, frames: Iterable[Picture]) -> Iterator[Seen | None]:
+    def track(self, frames: Iterable[Picture]) -> Iterator[TrackedFace | None]:
         """What is seen in each frame, None where there is no face."""
         last: Array | None = None
         stream = iter(frames)
@@ -121,14 +121,14 @@ class Follower:
                 yield from done
                 pending, cuts = pending[len(done) :], cuts[len(done) :]
 
-    def _some(self, frames: list[Picture]) -> list[Seen | None]:
+    def _some(self, frames: list[Picture]) -> list[TrackedFace | None]:
         """As many frames as one crop serves, at least one."""
         if self._at is None:
             self._at = self._search(frames[0])
             if self._at is None:
                 return [None] * min(SEEK_EVERY, len(frames))
         found = self._look([np.rot90(frame, self._turns or 0) for frame in frames], self._at)
-        kept: list[Seen | None] = []
+        kept: list[TrackedFace | None] = []
         for seen in found:
             if seen.confidence < CONFIDENT or _moved(seen.alignment, self._at, _LOST):
                 break
@@ -153,9 +153,9 @@ class Follower:
             at = at.turned(self._turns, frame.shape[1], frame.shape[0])
         return at
 
-    def _look(self, frames: list[Picture], at: Alignment) -> list[Seen]:
+    def _look(self, frames: list[Picture], at: Alignment) -> list[TrackedFace]:
         crops = torch.cat([read_crop(frame, at, self._size) for frame in frames])
-        points, units, angles = self._perceiver.said(crops, mirrored=True)
+        points, units, angles = self._perceiver.predict_crops(crops, mirrored=True)
         sure, _ = self._detector.judge(crops)
         found = []
         for landmarks, channels, head, confidence in zip(points, units, angles, sure, strict=True):
@@ -166,7 +166,7 @@ class Follower:
             flat = at.to_photo(landmarks[:, :2])
             points = np.column_stack([flat, landmarks[:, 2] * at.width]).astype(np.float32)
             turns = self._turns or 0
-            found.append(Seen(place, landmarks, channels, float(confidence), points, turns))
+            found.append(TrackedFace(place, landmarks, channels, float(confidence), points, turns))
         return found
 
 
@@ -193,14 +193,14 @@ def _thumb(frame: Picture) -> Array:
     return np.asarray(grey.reshape(16, 4, 16, 4).mean((1, 3)), np.float32)
 
 
-def performance_of(
-    found: Iterable[Seen | None], fps: float, name: str, which: int = 1
+def performance_from(
+    found: Iterable[TrackedFace | None], fps: float, name: str, which: int = 1
 ) -> Performance:
     """Gather what was seen; frames in between are bridged. Raises NoFaceError if none was.
 
     `which` face was looked for is only told in that error.
     """
-    from memegen.performance.smooth import bridge
+    from memegen.performance.smooth import interpolate_gaps
 
     rows = list(found)
     if not rows:
@@ -214,8 +214,10 @@ def performance_of(
     confidence = np.array([row.confidence if row else 0.0 for row in rows], np.float32)
     seen = confidence > 0
     heads = heads_of(np.stack([(row or first).points for row in rows]))
-    flat = bridge(landmarks.reshape(len(rows), -1), seen).reshape(landmarks.shape)
-    return Performance(fps, bridge(units, seen), confidence, name, flat, bridge(heads, seen))
+    flat = interpolate_gaps(landmarks.reshape(len(rows), -1), seen).reshape(landmarks.shape)
+    return Performance(
+        fps, interpolate_gaps(units, seen), confidence, name, flat, interpolate_gaps(heads, seen)
+    )
 
 
 def heads_of(points: Array) -> Array:
@@ -227,5 +229,5 @@ def heads_of(points: Array) -> Array:
     anatomy = load_anatomy()
     pose = fit_pose(points, anatomy.canonical, anatomy.rigid_weights)
     middle = pose.to_crop(np.broadcast_to(FACE_MIDDLE, (len(points), 1, 3)))[:, 0, :2]
-    tilt = angles_of(pose.rotation)[:, 2]
-    return np.column_stack([middle, np.log(pose.scale), tilt]).astype(np.float32)
+    roll = angles_of(pose.rotation)[:, 2]
+    return np.column_stack([middle, np.log(pose.scale), roll]).astype(np.float32)

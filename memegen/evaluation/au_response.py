@@ -13,7 +13,7 @@ from memegen.facedata.shards import load_labels, read_crops
 from memegen.generators import Scene, generator_named
 from memegen.geometry.anatomy import Anatomy, load_anatomy
 from memegen.geometry.motion import FaceMotion
-from memegen.perception.perceive import Perceiver
+from memegen.perception.analyze import FaceAnalyzer
 
 SIDE = 256  # pixels of the crops that are animated
 LEVELS = (0.0, 1.0, 2.0, 3.0, 4.0)  # intensities asked for
@@ -37,27 +37,27 @@ def evaluate(
     rows = np.flatnonzero(labels.is_val == held_out)
     rows = rows[np.linspace(0, len(rows) - 1, faces).astype(int)]
     crops = read_crops(data, labels.ids[rows], SIDE)
-    perceiver, generator = Perceiver(), generator_named(model)
+    analyzer, generator = FaceAnalyzer(), generator_named(model)
     anatomy = anatomy or load_anatomy()
     asked: dict[str, list[float]] = {}
     reached: dict[str, list[float]] = {}
     drift: dict[str, list[float]] = {}
     for crop in crops:
-        landmarks, own = perceiver.of_crops(crop[None])
+        landmarks, own = analyzer.analyze_crops(crop[None])
         scene = Scene(
             crop,
             np.array([[SIDE, 0, 0], [0, SIDE, 0]], np.float32),
             FaceMotion.of(landmarks[0], own[0], anatomy),
         )
-        painter = generator.prepare(scene)
+        renderer = generator.prepare(scene)
         for au in aus.TABLE:
             if au.number in SILENT:
                 continue
             names = au.channels if au.sides != "either" else au.channels[:1]
             columns = [aus.INDEX[c] for c in names]
             targets = _asked(own[0], columns)
-            painted = np.stack(list(painter.paint(targets)))
-            _, seen = perceiver.of_crops(painted)
+            painted = np.stack(list(renderer.render(targets)))
+            _, seen = analyzer.analyze_crops(painted)
             change = seen - own
             asked.setdefault(au.name, []).extend((targets - own)[:, columns].mean(1) * 5)
             reached.setdefault(au.name, []).extend(_signed(change, names) * 5)

@@ -14,9 +14,9 @@ from memegen.errors import UsageError, nearest
 from memegen.geometry.anatomy import load_anatomy
 from memegen.geometry.shape import MESH_POINTS, fit_pose
 from memegen.geometry.topology import REGIONS
-from memegen.performance.follow import Performance
 from memegen.performance.smooth import smooth
-from memegen.tracks import Detail, HeadPath, Track
+from memegen.performance.track import Performance
+from memegen.tracks import Detail, HeadTrajectory, Track
 
 CALM = 0.08  # share of the seen frames, the nearest, that may belong to the reference
 # How much more than perception reads is asked for: it is trained on noisy labels, so it says less
@@ -57,7 +57,7 @@ PARTS: dict[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class Driving:
+class RetargetOptions:
     """How a performance drives another face."""
 
     relative: bool = True  # changes from the performer's reference, added to the photo's
@@ -126,28 +126,28 @@ def reference_of(performance: Performance, weights: Array, own: Array | None = N
     return _signed(reference)
 
 
-def track_of(performance: Performance, driving: Driving, own: Array | None = None) -> Track:
+def retarget(performance: Performance, options: RetargetOptions, own: Array | None = None) -> Track:
     """What a photo is asked to do, frame by frame; `own` (K,) is its expression, if it is known."""
-    units = _smoothed(performance, driving.smoothing)
-    followed = _followed(driving.only)
-    gains = _gains(driving.gains)
-    weights = reference_weights(performance, driving.neutral_frame, own)
+    units = _smoothed(performance, options.smoothing)
+    followed = _followed(options.only)
+    gains = _gains(options.gains)
+    weights = reference_weights(performance, options.neutral_frame, own)
     head, there = None, presence(performance)[:, None]
-    if driving.relative:
+    if options.relative:
         keep = np.ones_like(units)
-        changed = _signed(units) - reference_of(performance, weights, own)
-        add = _unsigned(changed * _gains(STRENGTH)) * gains * there
-        if performance.heads is not None and "head" in driving.only and driving.head > 0:
-            head = head_path(performance, weights, driving)
+        attention_map_ = _signed(units) - reference_of(performance, weights, own)
+        add = _unsigned(attention_map_ * _gains(STRENGTH)) * gains * there
+        if performance.heads is not None and "head" in options.only and options.head > 0:
+            head = head_trajectory(performance, weights, options)
             add[:, _TILTS] = 0  # the whole head tilts, not the face within it
-        add[:, _TURNS] *= np.float32(driving.head)
+        add[:, _TURNS] *= np.float32(options.head)
     else:
         keep = np.repeat(1 - there, units.shape[1], 1)
         add = np.clip(units * gains, 0, aus.MOST) * there
     keep[:, ~followed], add[:, ~followed] = 1, 0
     detail = None
-    if driving.detail > 0 and driving.relative and performance.landmarks is not None:
-        detail = detail_of(performance, driving, weights)
+    if options.detail > 0 and options.relative and performance.landmarks is not None:
+        detail = detail_of(performance, options, weights)
     return Track(
         keep, add.astype(np.float32), performance.fps, False, performance.name, "performance",
         detail, head,
@@ -169,7 +169,9 @@ def presence(performance: Performance) -> Array:
     return np.asarray(1 - smoothstep(HELD, HELD + LET_GO, away), np.float32)
 
 
-def head_path(performance: Performance, weights: Array, driving: Driving) -> HeadPath:
+def head_trajectory(
+    performance: Performance, weights: Array, options: RetargetOptions
+) -> HeadTrajectory:
     """Where the performer's head goes in the picture, from where it is at the start.
 
     It tilts from where the reference does; a given reference frame is its place too.
@@ -178,15 +180,15 @@ def head_path(performance: Performance, weights: Array, driving: Driving) -> Hea
     heads = performance.heads.copy()
     heads[:, 3] /= TILT_UNIT
     heads[:, :2] /= np.exp(weights @ heads[:, 2])
-    path = smooth(heads, performance.fps, driving.smoothing, PATH_FLOOR)
-    start = path[weights.argmax() if driving.neutral_frame is not None else 0]
+    path = smooth(heads, performance.fps, options.smoothing, PATH_FLOOR)
+    start = path[weights.argmax() if options.neutral_frame is not None else 0]
     origin = np.r_[start[:3], weights @ path[:, 3]]  # who leans is not put straight by the photo
-    follows = presence(performance)[:, None] * np.float32(driving.head)
+    follows = presence(performance)[:, None] * np.float32(options.head)
     moved = ((path - origin) * follows).astype(np.float32)
-    return HeadPath(moved[:, :2], moved[:, 2], moved[:, 3] * np.float32(TILT_UNIT))
+    return HeadTrajectory(moved[:, :2], moved[:, 2], moved[:, 3] * np.float32(TILT_UNIT))
 
 
-def detail_of(performance: Performance, driving: Driving, weights: Array) -> Detail:
+def detail_of(performance: Performance, options: RetargetOptions, weights: Array) -> Detail:
     """What lips and brows of the performer do beyond the action units that are read from them.
 
     Only that: an action unit stops at its end, on a photo that smiles already too. `weights` (T,)
@@ -198,16 +200,16 @@ def detail_of(performance: Performance, driving: Driving, weights: Array) -> Det
     faces = pose.to_face(performance.landmarks[:, :MESH_POINTS])
     flat = faces.reshape(len(faces), -1)
     flat = (flat - weights @ flat).astype(np.float32)
-    shift = smooth(flat, performance.fps, driving.smoothing, DETAIL_FLOOR).reshape(faces.shape)
+    shift = smooth(flat, performance.fps, options.smoothing, DETAIL_FLOOR).reshape(faces.shape)
     calm = np.clip(weights @ performance.units, 0, 1).astype(np.float32)
-    units = np.clip(_smoothed(performance, driving.smoothing), 0, 1)
+    units = np.clip(_smoothed(performance, options.smoothing), 0, 1)
     # Without the gains: they make up for landmarks that lag behind, and these do so too.
     shift += anatomy.displacement(calm) - anatomy.displacement(units)
     share = np.zeros(MESH_POINTS, np.float32)
     for part, reach in DETAIL_REACH.items():
-        if part in driving.only:
+        if part in options.only:
             share = np.maximum(share, _near(anatomy.canonical, REGIONS[part], reach))
-    return Detail(shift * presence(performance)[:, None, None], share * driving.detail)
+    return Detail(shift * presence(performance)[:, None, None], share * options.detail)
 
 
 def _near(canonical: Array, rows: tuple[int, ...], reach: float) -> Array:

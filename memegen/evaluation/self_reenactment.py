@@ -16,10 +16,10 @@ from memegen.evaluation.measures import absolute, mean_over, regions, structure
 from memegen.evaluation.subjects import looked_at
 from memegen.faces.align import Alignment
 from memegen.geometry.shape import MESH_POINTS, iod
-from memegen.perception.perceive import Perceiver, read_crop
+from memegen.perception.analyze import FaceAnalyzer, read_crop
 from memegen.performance.clip import open_clip, read_clip
-from memegen.performance.drive import Driving, track_of
-from memegen.performance.follow import Follower, Seen, performance_of
+from memegen.performance.retarget import RetargetOptions, retarget
+from memegen.performance.track import FaceTracker, TrackedFace, performance_from
 from memegen.photo import picture_kind, read_photo
 from memegen.pipeline import Animator
 
@@ -100,9 +100,9 @@ def _one(
     opened = open_clip(clip)
     with closing(read_clip(opened)) as reading:
         frames = list(islice(reading.frames, most))
-    perceiver = first.perceiver
-    found = list(Follower(first.detector, perceiver).follow(frames))
-    told = performance_of(found, opened.fps, clip.stem)
+    analyzer = first.analyzer
+    found = list(FaceTracker(first.detector, analyzer).track(frames))
+    performance = performance_from(found, opened.fps, clip.stem)
     if found[0] is None:
         raise MemegenError(f"{clip}: no face in the first frame")
     shown = [i for i in range(EVERY, len(frames), EVERY) if found[i] is not None]
@@ -112,13 +112,13 @@ def _one(
     report: Report = {}
     for way in ways:
         if way.model is None:
-            played: Iterator[Picture] = (frames[0] for _ in frames)
+            reenactment: Iterator[Picture] = (frames[0] for _ in frames)
         else:
-            track = track_of(told, Driving(neutral_frame=0, detail=way.detail))
-            played = iter(animators[way.model].animate(photo, track))
+            track = retarget(performance, RetargetOptions(neutral_frame=0, detail=way.detail))
+            reenactment = iter(animators[way.model].animate(photo, track))
         figures = [
-            _compared(picture, frames[index], found[index], found[0].alignment, perceiver)
-            for index, picture in enumerate(played)
+            _compared(picture, frames[index], found[index], found[0].alignment, analyzer)
+            for index, picture in enumerate(reenactment)
             if index in shown
         ]
         columns = zip(*figures, strict=True)
@@ -129,12 +129,13 @@ def _one(
 
 
 def _compared(
-    picture: Picture, real: Picture, seen: Seen | None, at: Alignment, perceiver: Perceiver
+    picture: Picture, real: Picture, seen: TrackedFace | None, at: Alignment, analyzer: FaceAnalyzer
 ) -> tuple[float, float, float]:
     assert seen is not None
-    places = [perceiver.settle(picture, at), perceiver.settle(real, seen.alignment)]
+    places = [analyzer.realign(picture, at), analyzer.realign(real, seen.alignment)]
     said = [
-        perceiver.see(frame, place)[0] for frame, place in zip((picture, real), places, strict=True)
+        analyzer.predict(frame, place)[0]
+        for frame, place in zip((picture, real), places, strict=True)
     ]
     gap = float(iod(said[1]))
     distance = float(np.linalg.norm((said[0] - said[1])[:MESH_POINTS, :2], axis=1).mean() / gap)

@@ -28,7 +28,7 @@ from memegen.generators import Scene, generator_named
 from memegen.geometry.anatomy import Anatomy, load_anatomy
 from memegen.geometry.motion import FaceMotion
 from memegen.geometry.shape import MESH_POINTS, angles_of, fit_pose, mirror_order
-from memegen.perception.perceive import Perceiver
+from memegen.perception.analyze import FaceAnalyzer
 from memegen.training import anatomy as calibration
 from memegen.training.run import Run
 from memegen.training.settings import checked, setting
@@ -86,7 +86,7 @@ MARKERS: dict[int, Marker] = {
 class Judge(Protocol):
     """Says which action units a face shows."""
 
-    def look(self, pictures: Picture) -> tuple[Array, Array]:
+    def estimate(self, pictures: Picture) -> tuple[Array, Array]:
         """(T, S, S, 3) aligned crops, 0..255, to landmarks (T, 478, 3) in crop units and channels
         (T, K), of which only changes have a meaning.
         """
@@ -100,11 +100,11 @@ class PerceptionJudge:
     """The program's own perception: at hand, but it taught the anatomy its errors."""
 
     def __init__(self) -> None:
-        self._perceiver = Perceiver()
+        self._perceiver = FaceAnalyzer()
 
-    def look(self, pictures: Picture) -> tuple[Array, Array]:
-        """See Judge.look."""
-        return self._perceiver.of_crops(pictures)
+    def estimate(self, pictures: Picture) -> tuple[Array, Array]:
+        """See Judge.estimate."""
+        return self._perceiver.analyze_crops(pictures)
 
     def close(self) -> None:
         """It holds nothing."""
@@ -121,10 +121,10 @@ class MediaPipeJudge:
         """Give MediaPipe's threads back."""
         self._teacher.close()
 
-    def look(self, pictures: Picture) -> tuple[Array, Array]:
-        """See Judge.look. Raises MemegenError where MediaPipe sees no face."""
+    def estimate(self, pictures: Picture) -> tuple[Array, Array]:
+        """See Judge.estimate. Raises MemegenError where MediaPipe sees no face."""
         none = np.zeros(len(aus.CHANNELS), np.float32)
-        seen = [self._teacher.look(picture, none) for picture in pictures]
+        seen = [self._teacher.label(picture, none) for picture in pictures]
         landmarks, units = (np.stack(part) for part in zip(*seen, strict=True))
         pose = fit_pose(landmarks, self._anatomy.canonical, self._anatomy.rigid_weights)
         for channel, value in marked(pose.to_face(landmarks[:, :MESH_POINTS])).items():
@@ -154,23 +154,23 @@ def measure(
     Faces that the judge loses are left out. `follows` is how far the judge's landmarks move along
     the action unit's own displacement, of how far the mesh moved them.
     """
-    perceiver, generator = Perceiver(), generator_named("mesh")
+    analyzer, generator = FaceAnalyzer(), generator_named("mesh")
     asked: dict[int, list[float]] = {number: [] for number in numbers}
     seen: dict[int, list[float]] = {number: [] for number in numbers}
     moved: dict[int, list[float]] = {number: [] for number in numbers}
     for crop in crops:
-        landmarks, own = perceiver.of_crops(crop[None])
+        landmarks, own = analyzer.analyze_crops(crop[None])
         size = float(len(crop))
         to_pixels = np.array([[size, 0, 0], [0, size, 0]], np.float32)
         scene = Scene(crop, to_pixels, FaceMotion.of(landmarks[0], own[0], anatomy))
-        painter = generator.prepare(scene)
+        renderer = generator.prepare(scene)
         for number in numbers:
             columns = [aus.INDEX[c] for c in aus.BY_NUMBER[number].channels]
             targets = np.repeat(own, len(LEVELS), 0)
             targets[:, columns] = np.array(LEVELS, np.float32)[:, None] / aus.MAX_INTENSITY
-            painted = np.stack([crop, *painter.paint(targets)]).clip(0, 255).astype(np.uint8)
+            painted = np.stack([crop, *renderer.render(targets)]).clip(0, 255).astype(np.uint8)
             try:
-                points, units = judge.look(painted)
+                points, units = judge.estimate(painted)
             except MemegenError:
                 continue
             pose = fit_pose(points, anatomy.canonical, anatomy.rigid_weights)
