@@ -62,7 +62,7 @@ def classify(faces: Path, out: Path) -> None:
     np.save(out, network.predict(grey[..., None], batch_size=64, verbose=0))
 
 
-def judged(faces: np.ndarray) -> np.ndarray:
+def discriminated(faces: np.ndarray) -> np.ndarray:
     """(N, W, 64, 64) faces in W sizes to (N, 7) mean probabilities, by a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         asked, said = Path(folder) / "faces.npy", Path(folder) / "said.npy"
@@ -134,7 +134,7 @@ def main() -> None:
     network_file()  # said before anything is rendered
     start, models = time.perf_counter(), wanted.models.split(",")
     faces = [render(photos, model) for model in models]
-    said = judged(np.concatenate([f.reshape(-1, *f.shape[2:]) for f in faces]))
+    said = discriminated(np.concatenate([f.reshape(-1, *f.shape[2:]) for f in faces]))
     said = said.reshape(len(models), *faces[0].shape[:2], len(LABELS))
     reports = {model: report(part) for model, part in zip(models, said, strict=True)}
     if wanted.json:

@@ -71,12 +71,12 @@ class PlainLoop:
     def critic_step(self, batch: Batch) -> Tensor:
         w, optimizer = self.weights, self.optimizers[1]
         with torch.no_grad():
-            painted = blend(batch.photo, *self.generator(batch.photo, batch.wanted))
+            generated = blend(batch.photo, *self.generator(batch.photo, batch.target))
         real, units = self.discriminator(batch.photo)
-        fake, _ = self.discriminator(painted)
-        penalty = gradient_penalty(self.discriminator, batch.photo, painted, batch.mix)
+        fake, _ = self.discriminator(generated)
+        penalty = gradient_penalty(self.discriminator, batch.photo, generated, batch.mix)
         loss = fake.mean() - real.mean() + w.penalty * penalty
-        loss = loss + w.units * au_error(units, batch.own)
+        loss = loss + w.units * au_error(units, batch.source)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -84,12 +84,12 @@ class PlainLoop:
 
     def generator_step(self, batch: Batch) -> Tensor:
         w, optimizer = self.weights, self.optimizers[0]
-        there, colour = self.generator(batch.photo, batch.wanted)
-        painted = blend(batch.photo, there, colour)
-        back, colour = self.generator(painted, batch.own)
-        again = blend(painted, back, colour)
-        verdict, units = self.discriminator(painted)
-        loss = w.units * au_error(units, batch.wanted) - verdict.mean()
+        there, colour = self.generator(batch.photo, batch.target)
+        generated = blend(batch.photo, there, colour)
+        back, colour = self.generator(generated, batch.source)
+        again = blend(generated, back, colour)
+        verdict, units = self.discriminator(generated)
+        loss = w.units * au_error(units, batch.target) - verdict.mean()
         loss = loss + w.cycle * (again - batch.photo).abs().mean()
         for attention in (there, back):
             loss = (
@@ -133,9 +133,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--work", choices=LOOPS, help=argparse.SUPPRESS)
-    wanted = parser.parse_args()
-    if wanted.work:
-        work(wanted.work, wanted.data, torch.device(wanted.device))
+    target = parser.parse_args()
+    if target.work:
+        work(target.work, target.data, torch.device(target.device))
         return
     workers = {
         which: subprocess.Popen(
@@ -145,7 +145,7 @@ def main() -> None:
         for which in LOOPS
     }  # fmt: skip
     rates: dict[str, list[float]] = {which: [] for which in LOOPS}
-    for around in range(WARM_UP + wanted.rounds):
+    for around in range(WARM_UP + target.rounds):
         for which, worker in workers.items():
             assert worker.stdin and worker.stdout
             print(file=worker.stdin, flush=True)

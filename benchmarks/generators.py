@@ -4,7 +4,7 @@
 
 Speed: frames a second of `mesh` and `anatomical` by crop size, encoding left out, as a ratio to the
 network of the GANimation paper (128 px, 6 residual blocks, float32, one frame at a time).
-Sharpness: gradient energy of `anatomical` over that of `mesh` where no network attention_map the face (by
+Sharpness: gradient energy of `anatomical` over that of `mesh` where no network changed the face (by
 a tenth, by a fiftieth), on crops of 1024 px. Training: samples a second on DATA, and what waits.
 """
 
@@ -93,7 +93,7 @@ def speed(photo: Photo, frames: int) -> None:
         each = float(np.median(times[crop, name][1:]))
         line = f"{name:11} {crop:5d} px: {1000 / each:6.1f} fps, {side_by_side / each:.2f} x plain"
         if isinstance(face_prepared.renderer, AnatomicalRenderer):
-            spent = stages(face_prepared.renderer, track.resolve(face_prepared.own))
+            spent = stages(face_prepared.renderer, track.resolve(face_prepared.source))
             line += "   " + "  ".join(
                 f"{n} {t / len(track) * 1000:.1f} ms" for n, t in spent.items()
             )
@@ -108,7 +108,7 @@ def sharpness(photos: list[Path]) -> None:
         slopes, change = {}, np.zeros(0)
         for name, animator in animators.items():
             _, face_prepared = placed(animator, photo, 1024)
-            target = track.frame(track.strongest()).resolve(face_prepared.own)
+            target = track.frame(track.strongest()).resolve(face_prepared.source)
             if isinstance(face_prepared.renderer, AnatomicalRenderer):
                 with torch.inference_mode():
                     picture, passes = face_prepared.renderer.run_networks(
@@ -131,7 +131,7 @@ def training(data: Path, steps: int = 12) -> None:
 
     settings, device = g.GeneratorTraining(), torch.device("cpu")
     crops = g.load_crops(data, dict(settings.pairs.sources), "held out")
-    maker = g.PairMaker(crops, settings.pairs, settings.network.sides)
+    maker = g.PairDataset(crops, settings.pairs, settings.network.sides)
     start = time.perf_counter()
     draws = [maker[index] for index in range(settings.batch)]
     print(f"draws: {len(draws) / (time.perf_counter() - start):.1f} a second, one process")

@@ -63,7 +63,7 @@ def stages(renderer: MeshRenderer, targets: Array) -> dict[str, float]:
 
 def placed(animator: memegen.Animator, photo: Photo, crop: int) -> tuple[Picture, PreparedFace]:
     """The photo scaled so that its largest face's crop is so wide, and that face."""
-    seen = animator.analyze(photo)[0].perception
+    seen = animator.analyze(photo)[0].analysis
     factor = crop / seen.alignment.width
     canvas = scaled(photo, factor).channels()
     at = Alignment(seen.alignment.matrix * factor, seen.alignment.offset * factor)
@@ -73,7 +73,7 @@ def placed(animator: memegen.Animator, photo: Photo, crop: int) -> tuple[Picture
 def measure(animator: memegen.Animator, photo: Photo, crop: int, frames: int) -> None:
     canvas, face_prepared = placed(animator, photo, crop)
     track = recipes.load_track("laugh+shake", duration=frames / 25)
-    targets = track.resolve(face_prepared.own)
+    targets = track.resolve(face_prepared.source)
     list(render(canvas, [face_prepared], track, 1.0))
     start = time.perf_counter()
     count = sum(1 for _ in render(canvas, [face_prepared], track, 1.0))

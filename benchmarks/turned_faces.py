@@ -51,7 +51,7 @@ def turned(animator: Animator, shards: Path, portraits: Path) -> None:
     photos += [rgb for _, rgb, _ in crops(shards, CROPS_TURNED)]
     now, before = Counter[str](), Counter[str]()
     for rgb in photos:
-        truth = flat(animator.analyze(Photo(rgb, None))[0].perception)
+        truth = flat(animator.analyze(Photo(rgb, None))[0].analysis)
         for turns in range(4):
             turn, shift = quarter_turn(turns, rgb.shape[1], rgb.shape[0])
             picture = np.ascontiguousarray(np.rot90(rgb, turns))
@@ -159,7 +159,7 @@ def filled_in(animator: Animator, portraits: Path) -> Iterator[tuple[str, Pictur
     """Portraits whose faces are smoothly filled from around them: hair, ears and clothes stay."""
     for path in sorted(portraits.iterdir()):
         rgb = read_photo(path).resized(512, 512).rgb
-        points = flat(animator.analyze(Photo(rgb, None))[0].perception)
+        points = flat(animator.analyze(Photo(rgb, None))[0].analysis)
         hull = cv2.convexHull(points.astype(np.float32)).astype(np.int32)
         hole = np.zeros(rgb.shape[:2], np.uint8)
         cv2.fillConvexPoly(hole, hull, 255)
@@ -174,7 +174,7 @@ def flat(perception: FaceAnalysis) -> Array:
 
 def seen(animator: Animator, rgb: Picture) -> Array | None:
     try:
-        return flat(animator.analyze(Photo(rgb, None))[0].perception)
+        return flat(animator.analyze(Photo(rgb, None))[0].analysis)
     except NoFaceError:
         return None
 

@@ -92,7 +92,7 @@ def hero_track(recipe: Recipe) -> Track:
     cycles = max(1, round(HERO_SECONDS / recipe.track().duration))
     track = recipe.track(HERO_FPS, HERO_SECONDS / cycles)
     length = round(HERO_SECONDS * HERO_FPS)
-    rows = track.reenactment(length)
+    rows = track.rows_over(length)
     seconds = np.arange(length) / HERO_FPS
     to_end = np.minimum(seconds, HERO_SECONDS - seconds)
     share = np.clip((to_end - HERO_REST / 2) / HERO_EASE, 0, 1)
@@ -135,12 +135,12 @@ def save(picture: Picture, path: Path) -> None:
 def write_sheets(
     out: Path,
     photos: Sequence[Photo],
-    reenactment: Sequence[list[list[Picture]]],
+    played: Sequence[list[list[Picture]]],
     sheets: list[Sheet],
 ) -> None:
     """One WebP a recipe. played: photo by photo, recipe by recipe, the moments."""
     for number, sheet in enumerate(sheets):
-        rows = [[p.rgb, *face[number]] for p, face in zip(photos, reenactment, strict=True)]
+        rows = [[p.rgb, *face[number]] for p, face in zip(photos, played, strict=True)]
         cells = [cell for row in rows for cell in row]
         save(grid(cells, len(rows[0])), out / f"{sheet.recipe.name}.webp")
 
@@ -199,15 +199,13 @@ def main() -> None:
     photos = [
         subject_of(animator, read_photo(path), wanted.side, MARGIN).photo for path in wanted.photos
     ]
-    reenactment = [
-        frames_of(animator, photo, [sheet.track for sheet in sheets]) for photo in photos
-    ]
+    played = [frames_of(animator, photo, [sheet.track for sheet in sheets]) for photo in photos]
     wanted.out.mkdir(parents=True, exist_ok=True)
-    write_sheets(wanted.out, photos, reenactment, sheets)
+    write_sheets(wanted.out, photos, played, sheets)
     if not wanted.recipes:
         strongest = [
             {s.recipe.name: frames[s.strongest] for s, frames in zip(sheets, face, strict=True)}
-            for face in reenactment
+            for face in played
         ]
         write_strongest(wanted.out, strongest)
         write_hero(animator, photos, wanted.out / "hero.webp")

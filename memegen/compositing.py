@@ -21,7 +21,7 @@ class PreparedFace:
     box: Box
     inside: Picture  # (h, w, channels) 255 where pixels may change, 0 where they must not
     renderer: Renderer
-    own: Array  # (K,)
+    source: Array  # (K,)
     motion: FaceMotion
     middle: Array  # (2,) pixels of the picture: the middle of the face
     iod: float  # pixels

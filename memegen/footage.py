@@ -20,7 +20,7 @@ from memegen.curves import smoothstep
 from memegen.errors import NoFaceError
 from memegen.faces.align import Alignment, align, five_points
 from memegen.generators import Scene
-from memegen.generators.identity import Identity
+from memegen.generators.shared_appearance import SharedAppearance
 from memegen.geometry.anatomy import load_anatomy
 from memegen.geometry.head import warp_head
 from memegen.geometry.motion import FaceMotion
@@ -60,7 +60,7 @@ class Footage:
     strength: Array  # (T,) 0 frames that are passed through .. 1 those that are changed fully
     fps: float
     size: tuple[int, int]  # width and height of the frames
-    identity: Identity
+    shared_appearance: SharedAppearance
     turns: int = 0  # quarter turns, anticlockwise, after which the face stands upright
 
     def __len__(self) -> int:
@@ -165,7 +165,7 @@ def track_clip(
     turned = np.abs(aus.head_degrees(units)[:, :2]).max(1)
     strength = strengths(seen_at, turned, clip.fps)
     turns = next(seen for seen in found if seen is not None)[2]
-    return Footage(points, units, strength, clip.fps, size, best.identity(), turns)
+    return Footage(points, units, strength, clip.fps, size, best.shared_appearance(), turns)
 
 
 def _smoothed(points: Array, units: Array, seen: Mask, fps: float) -> tuple[Array, Array]:
@@ -208,15 +208,17 @@ class _Best:
         if len(self._kept) > BEST_FRAMES:
             self._kept.remove(max(self._kept, key=lambda kept: kept[0]))
 
-    def identity(self) -> Identity:
+    def shared_appearance(self) -> SharedAppearance:
         """What these frames share."""
         anatomy = load_anatomy()
         scenes = []
         for _, _, picture, seen in self._kept:
-            alignment, landmarks, own = placed(seen.points, seen.units)
+            alignment, landmarks, source = placed(seen.points, seen.units)
             upright = np.rot90(picture, seen.turns)
-            scenes.append(Scene.of(upright, alignment, FaceMotion.of(landmarks, own, anatomy))[1])
-        return Identity.of(scenes)
+            scenes.append(
+                Scene.of(upright, alignment, FaceMotion.of(landmarks, source, anatomy))[1]
+            )
+        return SharedAppearance.of(scenes)
 
 
 @dataclass(frozen=True)
@@ -245,23 +247,23 @@ def clip_edit(footage: Footage, track: Track, intensity: float, absolute: bool =
     that speech and blinks go on; but no more than what the frame lacks of it. Absolute: channels
     that the track sets are set in every frame. A performer's way in the picture is added in both.
     """
-    rows, own = track.reenactment(len(footage)), footage.units
-    reenactment = replace(track, keep=track.keep[rows], add=track.add[rows], detail=None, head=None)
-    change = reenactment.resolve(own, intensity) - own
+    rows, source = track.rows_over(len(footage)), footage.units
+    played = replace(track, keep=track.keep[rows], add=track.add[rows], detail=None, head=None)
+    change = played.resolve(source, intensity) - source
     if not absolute:
         usual = footage.usual_expression
-        added = reenactment.resolve(usual, intensity) - usual
+        added = played.resolve(usual, intensity) - usual
         lacking = np.where(added > 0, np.clip(change, 0, added), np.clip(change, added, 0))
         change = np.where(_TWO_SIDED, added, lacking)
-    share = footage.strength * _ending(track, len(footage))
-    change = share[:, None] * change
-    change = in_range(own + change, own) - own
+    weight = footage.strength * _ending(track, len(footage))
+    change = weight[:, None] * change
+    change = in_range(source + change, source) - source
     detail = track.detail.rows(rows) if track.detail else None
     if detail is not None:
-        detail = replace(detail, shift=detail.shift * (share * intensity)[:, None, None])
+        detail = replace(detail, shift=detail.shift * (weight * intensity)[:, None, None])
     head = None
     if track.head is not None:
-        follows, path = (share * intensity).astype(np.float32), track.head.rows(rows)
+        follows, path = (weight * intensity).astype(np.float32), track.head.rows(rows)
         head = HeadTrajectory(
             path.shift * follows[:, None], path.scale * follows, path.roll * follows
         )
@@ -284,7 +286,7 @@ def render_clip(
     plan: ClipEdit,
     clip: Clip,
     side: int,
-    prepare: Callable[[Picture, Alignment, FaceMotion, Identity], PreparedFace],
+    prepare: Callable[[Picture, Alignment, FaceMotion, SharedAppearance], PreparedFace],
 ) -> Iterator[Picture]:
     """The clip's frames, read again as they were followed, with the plan carried out.
 
@@ -297,10 +299,12 @@ def render_clip(
         index, picture = job
         if plan.changes_nothing(index):
             return picture
-        alignment, landmarks, own = footage.placed(index)
+        alignment, landmarks, source = footage.placed(index)
         target = in_crop(footage.units[index] + plan.change[index], alignment)
         upright = np.rot90(picture, footage.turns)
-        face_prepared = prepare(upright, alignment, anatomy_on.on(landmarks, own), footage.identity)
+        face_prepared = prepare(
+            upright, alignment, anatomy_on.on(landmarks, source), footage.shared_appearance
+        )
         detail = plan.detail.rows(slice(index, index + 1)) if plan.detail else None
         frame = picture.copy()
         shown = next(face_prepared.renderer.render(target[None], detail))

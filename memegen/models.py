@@ -45,6 +45,8 @@ class Model:
     channel_numbers: tuple[str, ...] = ()
 
 
+# Former names, which scripts and weights files may have.
+RENAMED = {"reach": "gains", "ganimation-critic": "ganimation-discriminator"}
 DEFAULT = "anatomical"  # the generator that is used unless another is asked for
 
 MODELS: dict[str, Model] = {
@@ -82,9 +84,9 @@ MODELS: dict[str, Model] = {
             distributed=True,
         ),
         Model(
-            "ganimation-critic",
+            "ganimation-discriminator",
             "GANimation's discriminator, as imported checkpoints bring it",
-            network="memegen.generators.ganimation:GanimationCritic",
+            network="memegen.generators.ganimation:GanimationDiscriminator",
             config="memegen.generators.ganimation:GanimationConfig",
         ),
         Model(
@@ -133,10 +135,10 @@ MODELS: dict[str, Model] = {
             ),
         ),
         Model(
-            "reach",
+            "gains",
             "the anatomy's gains: that an action unit asked for is the one that is seen",
             trainer="memegen.training.au_gains:train",
-            settings="memegen.training.au_gains:ReachTraining",
+            settings="memegen.training.au_gains:AuGainsTraining",
         ),
     )
 }
@@ -155,6 +157,7 @@ def models_with(part: str) -> Iterator[Model]:
 
 def model_named(name: str, part: str) -> Model:
     """The row of a name that has such a part. Raises UsageError naming the nearest one."""
+    name = RENAMED.get(name, name)
     known = [model.name for model in models_with(part)]
     if name not in known:
         raise UsageError(

@@ -23,7 +23,7 @@ from memegen.faces.choose import Choice, choose, parse_choice
 from memegen.faces.detect import Detector
 from memegen.footage import clip_edit, render_clip, track_clip
 from memegen.generators import Scene, generator_named
-from memegen.generators.identity import Identity
+from memegen.generators.shared_appearance import SharedAppearance
 from memegen.generators.tone import GreyscaleRenderer, tone_of
 from memegen.geometry.anatomy import load_anatomy
 from memegen.geometry.box import Box
@@ -147,7 +147,7 @@ class Animator:
         scale = _scale_to(picture, size)
         small = picture if scale == 1 else picture.resized(*_scaled(picture.size, scale))
         canvas = small.channels()
-        prepared = [self.prepare_face(canvas, s.perception, scale) for s in seen]
+        prepared = [self.prepare_face(canvas, s.analysis, scale) for s in seen]
         return Frames(
             render(canvas, prepared, track, intensity),
             len(track),
@@ -216,16 +216,16 @@ class Animator:
         canvas: Picture,
         alignment: Alignment,
         motion: FaceMotion,
-        identity: Identity | None = None,
+        shared_appearance: SharedAppearance | None = None,
     ) -> PreparedFace:
         """A face of a picture (H, W, 3 or 4), ready to be painted.
 
         alignment says where the crop lies whose units the motion's landmarks are in, in the
-        picture's pixels; identity is what several pictures of one person share.
+        picture's pixels; shared_appearance is what several pictures of one person share.
         """
         box, scene = Scene.of(canvas, alignment, motion)
-        renderer = self._generator.prepare(replace(scene, identity=identity))
-        tone = identity.tone if identity else tone_of(scene.picture)
+        renderer = self._generator.prepare(replace(scene, shared_appearance=shared_appearance))
+        tone = shared_appearance.tone if shared_appearance else tone_of(scene.picture)
         if tone is not None:
             renderer = GreyscaleRenderer(renderer, tone, scene.picture)
         local = Box(0, 0, box.right - box.left, box.bottom - box.top)
@@ -234,7 +234,7 @@ class Animator:
         middle = alignment.to_photo(motion.pose.to_crop(FACE_MIDDLE[None])[:, :2])[0]
         turn = alignment.matrix / alignment.width
         iod = float(motion.pose.scale) * alignment.width
-        return PreparedFace(box, channels, renderer, motion.own, motion, middle, iod, turn)
+        return PreparedFace(box, channels, renderer, motion.source, motion, middle, iod, turn)
 
 
 def side_by_side(frames: Frames, clip: Clip, start: float) -> Frames:
@@ -294,20 +294,20 @@ def render(
     detail = track.detail
     if detail is not None:
         detail = replace(detail, shift=detail.shift * np.float32(intensity))
-    targets = [track.resolve(face_prepared.own, intensity) for face_prepared in prepared]
-    reenact = [
+    targets = [track.resolve(face_prepared.source, intensity) for face_prepared in prepared]
+    renders = [
         face_prepared.renderer.render(t, detail)
         for face_prepared, t in zip(prepared, targets, strict=True)
     ]
-    for index, pictures in enumerate(zip(*reenact, strict=True)):
+    for index, pictures in enumerate(zip(*renders, strict=True)):
         frame = canvas.copy()
         for face_prepared, picture in zip(prepared, pictures, strict=True):
             before = np.rot90(canvas, face_prepared.turns) if len(prepared) > 1 else None
             paste_back(np.rot90(frame, face_prepared.turns), face_prepared, picture, before)
         if track.head is not None:
             place = track.head.place(index, intensity)
-            for face_prepared, wanted in zip(prepared, targets, strict=True):
-                left = face_prepared.place(place, wanted[index])
+            for face_prepared, target in zip(prepared, targets, strict=True):
+                left = face_prepared.place(place, target[index])
                 warp_head(
                     np.rot90(frame, face_prepared.turns),
                     face_prepared.middle,

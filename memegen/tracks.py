@@ -22,7 +22,7 @@ class Detail:
     """What a performer's mesh does beyond what its action units say."""
 
     shift: Array  # (T, 468, 3) IOD, face axes
-    share: Array  # (468,) how far each vertex follows it, 0..1
+    weight: Array  # (468,) how far each vertex follows it, 0..1
 
     def rows(self, rows: Integers | slice) -> Detail:
         """The same for some frames."""
@@ -50,12 +50,12 @@ class HeadTrajectory:
         """The same for some frames."""
         return HeadTrajectory(self.shift[rows], self.scale[rows], self.roll[rows])
 
-    def between(self, low: Integers, high: Integers, share: Array) -> HeadTrajectory:
-        """`share` (N,) of the way from frames `low` to frames `high`."""
+    def between(self, low: Integers, high: Integers, weight: Array) -> HeadTrajectory:
+        """`weight` (N,) of the way from frames `low` to frames `high`."""
         return HeadTrajectory(
-            self.shift[low] + share[:, None] * (self.shift[high] - self.shift[low]),
-            self.scale[low] + share * (self.scale[high] - self.scale[low]),
-            self.roll[low] + share * (self.roll[high] - self.roll[low]),
+            self.shift[low] + weight[:, None] * (self.shift[high] - self.shift[low]),
+            self.scale[low] + weight * (self.scale[high] - self.scale[low]),
+            self.roll[low] + weight * (self.roll[high] - self.roll[low]),
         )
 
     def place(self, frame: int, strength: float = 1.0) -> HeadTransform:
@@ -93,19 +93,19 @@ class Track:
         """Seconds."""
         return len(self) / self.fps
 
-    def resolve(self, own: Array, intensity: float = 1.0) -> Array:
-        """(T, K) expressions 0..1 of a face whose own expression is `own` (K,).
+    def resolve(self, source: Array, intensity: float = 1.0) -> Array:
+        """(T, K) expressions 0..1 of a face whose own expression is `source` (K,).
 
         `intensity` scales the change, so 0 is the photo and 2 twice as much, within the range.
         """
-        wanted = self.keep * own + self.add
-        return in_range(own + intensity * (wanted - own), own)
+        target = self.keep * source + self.add
+        return in_range(source + intensity * (target - source), source)
 
     def strongest(self) -> int:
         """The frame that differs most from the photo's expression."""
         return int((np.abs(self.add) + np.abs(1 - self.keep) * 0.01).sum(1).argmax())
 
-    def reenactment(self, length: int) -> Integers:
+    def rows_over(self, length: int) -> Integers:
         """(length,) the frames shown when the track plays for so many frames."""
         frames = np.arange(length)
         return frames % len(self) if self.loops else np.minimum(frames, len(self) - 1)
@@ -116,21 +116,21 @@ class Track:
         at = np.minimum(np.arange(count) * (self.fps * speed / fps), len(self) - 1)
         low = np.floor(at).astype(int)
         high = np.minimum(low + 1, len(self) - 1)
-        share = (at - low)[:, None].astype(np.float32)
-        keep = self.keep[low] + share * (self.keep[high] - self.keep[low])
-        add = self.add[low] + share * (self.add[high] - self.add[low])
-        head = self.head.between(low, high, share[:, 0]) if self.head else None
+        weight = (at - low)[:, None].astype(np.float32)
+        keep = self.keep[low] + weight * (self.keep[high] - self.keep[low])
+        add = self.add[low] + weight * (self.add[high] - self.add[low])
+        head = self.head.between(low, high, weight[:, 0]) if self.head else None
         return replace(
-            self, keep=keep, add=add, fps=fps, detail=self._detail(low, share), head=head
+            self, keep=keep, add=add, fps=fps, detail=self._detail(low, weight), head=head
         )
 
-    def _detail(self, rows: Integers, share: Array) -> Detail | None:
+    def _detail(self, rows: Integers, weight: Array) -> Detail | None:
         """The detail between these rows and the next ones."""
         if self.detail is None:
             return None
         upper = np.minimum(rows + 1, len(self) - 1)
         low, high = self.detail.shift[rows], self.detail.shift[upper]
-        return replace(self.detail, shift=low + share[:, :, None] * (high - low))
+        return replace(self.detail, shift=low + weight[:, :, None] * (high - low))
 
     def boomerang(self) -> Track:
         """Forth and back, for ever."""
@@ -141,8 +141,8 @@ class Track:
         """From the photo to the first frame of this track, which is held, and back."""
         steps = np.linspace(0, 1, max(2, round(seconds * self.fps)), dtype=np.float32)
         ease = np.r_[steps * steps * (3 - 2 * steps), np.ones(round(hold * self.fps))]
-        share = ease[:, None].astype(np.float32)
-        keep, add = 1 + share * (self.keep[:1] - 1), share * self.add[:1]
+        weight = ease[:, None].astype(np.float32)
+        keep, add = 1 + weight * (self.keep[:1] - 1), weight * self.add[:1]
         return replace(self, keep=keep, add=add, detail=None, head=None).boomerang()
 
     def rows(self, rows: Integers | slice) -> Track:
@@ -156,14 +156,14 @@ class Track:
         return replace(self.rows(slice(index, index + 1)), loops=False)
 
 
-def in_range(asked: Array, own: Array) -> Array:
+def in_range(asked: Array, source: Array) -> Array:
     """Channels (..., K) asked of a face whose own are (..., K), within what can be asked of it.
 
     0..1; what the face itself exceeds is kept. A head that is turned already may turn by as much
     again as one that is not: how far it then goes is for geometry to say.
     """
-    most = np.where(_HEAD, np.maximum(own, 0) + 1, np.maximum(own, 1))
-    return np.clip(asked, np.minimum(own, 0), most).astype(np.float32)
+    most = np.where(_HEAD, np.maximum(source, 0) + 1, np.maximum(source, 1))
+    return np.clip(asked, np.minimum(source, 0), most).astype(np.float32)
 
 
 def still(expression: Mapping[str, float]) -> tuple[Array, Array]:
@@ -200,7 +200,7 @@ def compose(tracks: Sequence[Track]) -> Track:
 
     def over(below: Track, above: Track) -> Track:
         length = max(len(below), len(above))
-        first, second = below.reenactment(length), above.reenactment(length)
+        first, second = below.rows_over(length), above.rows_over(length)
         return Track(
             above.keep[second] * below.keep[first],
             above.keep[second] * below.add[first] + above.add[second],

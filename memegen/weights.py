@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, get_type_hints
 from memegen import aus
 from memegen.errors import WeightsError
 from memegen.files import written_whole
-from memegen.models import MODELS, ChannelAxis, models_with, resolve
+from memegen.models import MODELS, RENAMED, ChannelAxis, models_with, resolve
 
 if TYPE_CHECKING:
     import torch
@@ -129,7 +129,9 @@ def about(path: Path) -> About:
         size = path.stat().st_size
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path}: damaged weights file ({error})") from None
-    return About(path, metadata.get("architecture", "none"), size, shapes, types, metadata)
+    architecture = metadata.get("architecture", "none")
+    architecture = RENAMED.get(architecture, architecture)
+    return About(path, architecture, size, shapes, types, metadata)
 
 
 def architecture_of(path: Path) -> str:
@@ -160,6 +162,7 @@ def load(name: str, architecture: str) -> Weights:
     except (SafetensorError, OSError, ValueError) as error:
         raise WeightsError(f"{path}: damaged weights file ({error})") from None
     found = metadata.pop("architecture", "none")
+    found = RENAMED.get(found, found)
     if found != architecture:
         raise WeightsError(f"{path}: these weights are for '{found}', not for '{architecture}'")
     return _with_channels(Weights(path, found, config, metadata, tensors))

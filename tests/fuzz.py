@@ -460,7 +460,7 @@ KINDS: dict[str, tuple[int, Callable[[Material, Rng], Case]]] = {
 def case_of(material: Material, seed: int, index: int, kind: str | None = None) -> Case:
     """The case of a number, of one kind if that is given."""
     rng = Rng(f"{seed}:{index}")
-    any_kind = rng.choices(list(KINDS), [share for share, _ in KINDS.values()])[0]
+    any_kind = rng.choices(list(KINDS), [weight for weight, _ in KINDS.values()])[0]
     kind = kind or any_kind
     case = KINDS[kind][1](material, rng)
     case.kind = kind

@@ -121,8 +121,8 @@ def test_light_and_colour_change_under_all_detail() -> None:
     seen, affine = torch.full((1, 3, 16, 16), 0.5), window_over(0, 0, 64)
     middle = slice(8, 56)
     for attention in (1.0, 0.6, 0.0):
-        painted = painted_with(attention, seen + 0.25, 16)
-        _, part = compose_low(0.5 + noise, affine, seen, painted)
+        rendered = painted_with(attention, seen + 0.25, 16)
+        _, part = compose_low(0.5 + noise, affine, seen, rendered)
         expected = (0.5 + noise + (1 - attention) * 0.25)[..., middle, middle]
         assert torch.allclose(part[..., middle, middle], expected, atol=1e-4)
 
@@ -132,8 +132,8 @@ def test_residual_flow_samples_where_it_points() -> None:
     affine = window_over(2, 2, 16)
     seen = sample_window(image, affine, 16)
     right = torch.tensor([2 / 16 * 2, 0.0]).view(1, 2, 1, 1).expand(1, 2, 16, 16)  # two pixels
-    painted = WindowOutput(torch.ones(1, 1, 16, 16), seen, right)
-    box, part = compose(image, affine, seen, painted)
+    rendered = WindowOutput(torch.ones(1, 1, 16, 16), seen, right)
+    box, part = compose(image, affine, seen, rendered)
     middle = part[0, 0, 6 - box.top, 6 - box.left : 12 - box.left]
     assert torch.allclose(middle, image[0, 0, 6, 8:14], atol=1e-3)
     assert torch.allclose(shift(seen, right)[0, 0, 5, 3:9], seen[0, 0, 5, 5:11], atol=1e-4)
@@ -181,10 +181,10 @@ def test_the_window_of_a_mirrored_mouth_is_the_mirrored_window(face: np.ndarray)
 
 
 def test_the_network_is_told_the_change_and_what_it_becomes() -> None:
-    own, wanted = torch.rand(1, len(aus.CHANNELS)), torch.rand(1, len(aus.CHANNELS))
-    told, count = condition_of(own, wanted), len(aus.CHANNELS)
-    assert torch.allclose(told[:, :count], wanted - own)
-    assert torch.allclose(told[:, count:], wanted)
+    source, target = torch.rand(1, len(aus.CHANNELS)), torch.rand(1, len(aus.CHANNELS))
+    told, count = condition_of(source, target), len(aus.CHANNELS)
+    assert torch.allclose(told[:, :count], target - source)
+    assert torch.allclose(told[:, count:], target)
 
 
 def test_fade_is_one_inside_and_nearly_nothing_at_the_rim() -> None:
@@ -219,7 +219,7 @@ def test_the_photos_own_expression_is_the_photo(
     """Whatever the networks say: where nothing is asked for, nothing is painted."""
     scene = scene_of(face, anatomy)
     renderer = generator_named(str(tiny_file(tmp_path / "t.safetensors"))).prepare(scene)
-    frame, moved = renderer.render(np.stack([scene.motion.own, vector(AU12=4, AU25=3)]))
+    frame, moved = renderer.render(np.stack([scene.motion.source, vector(AU12=4, AU25=3)]))
     assert np.abs(frame - scene.picture).max() < 1
     assert np.abs(moved - scene.picture).max() > 20
 
@@ -274,7 +274,7 @@ def test_the_shipped_network_changes_light_and_keeps_detail(
     animator: memegen.Animator, anatomy: Anatomy
 ) -> None:
     """A shut mouth opens: what is drawn in it stays as sharp as it was, in another light."""
-    seen = animator.analyze(SAMPLE)[0].perception
+    seen = animator.analyze(SAMPLE)[0].analysis
     side, affine = 256, np.array([[256, 0, 0], [0, 256, 0]], np.float32)
     crop = read_crop(read_photo(SAMPLE).rgb, seen.alignment, side)[0].permute(1, 2, 0).numpy()
     scene = Scene(
@@ -283,18 +283,18 @@ def test_the_shipped_network_changes_light_and_keeps_detail(
         FaceMotion.of(seen.landmarks, seen.action_units, anatomy),
     )
     asked = vector(AU12=5, AU25=3, AU26=3)[None]
-    drawn, painted = (
+    drawn, rendered = (
         next(iter(generator_named(name).prepare(scene).render(asked)))
         for name in ("mesh", "anatomical")
     )
     moved = scene.pixels(scene.motion.move(asked))[0]
     mouth = fill(moved[list(LIPS_INNER), :2], Box(0, 0, side, side)) > 0.9
-    change = np.abs(painted - drawn)
+    change = np.abs(rendered - drawn)
     assert 0.1 < change[mouth].mean() < 25
     assert change[: side // 3].max() == 0  # above the mouth's window
     sharp = [
         float(np.abs(np.diff(picture @ LUMA, axis=1))[mouth[:, 1:]].mean())
-        for picture in (drawn, painted)
+        for picture in (drawn, rendered)
     ]
     assert sharp[1] == pytest.approx(sharp[0], rel=0.15)
 

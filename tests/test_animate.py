@@ -19,10 +19,10 @@ def frames_of(animator: memegen.Animator, photo: Photo, **options: object) -> li
 
 def test_perception_of_the_sample(animator: memegen.Animator, photo: Photo) -> None:
     seen = animator.analyze(photo)[0]
-    eyes = seen.perception.alignment.to_photo(five_points(seen.perception.landmarks)[:2])
+    eyes = seen.analysis.alignment.to_photo(five_points(seen.analysis.landmarks)[:2])
     assert np.allclose(eyes, [[205, 101], [243, 101]], atol=6)
-    assert align(five_points(seen.perception.landmarks)).width == pytest.approx(1, abs=0.05)
-    assert np.abs(seen.perception.angles).max() < 15
+    assert align(five_points(seen.analysis.landmarks)).width == pytest.approx(1, abs=0.05)
+    assert np.abs(seen.analysis.angles).max() < 15
 
 
 def test_nothing_asked_is_the_photo_itself(animator: memegen.Animator, photo: Photo) -> None:
@@ -36,7 +36,7 @@ def test_outside_the_mask_every_byte_is_the_photos(
     animator: memegen.Animator, photo: Photo, name: str, tmp_path: Path
 ) -> None:
     memegen.write(animator.animate(photo, name, fps=6), tmp_path / "a.png")
-    seen = animator.analyze(photo)[0].perception
+    seen = animator.analyze(photo)[0].analysis
     from memegen.geometry.box import Box
     from memegen.geometry.flow import ring_points
     from memegen.geometry.outline import fill
@@ -57,7 +57,7 @@ def test_asked_for_expressions_are_seen_again(animator: memegen.Animator, photo:
     def reached(expression: str, channel: str) -> float:
         track = recipes.of_expression(aus.parse_expression(expression)).track(10)
         (frame,) = frames_of(animator, photo, recipe=track.frame(track.strongest()))
-        again = animator.analyze(Photo(frame, None))[0].perception.action_units
+        again = animator.analyze(Photo(frame, None))[0].analysis.action_units
         return float(again[aus.INDEX[channel]]) * 5
 
     assert reached("AU12=5,AU25=3", "AU12L") > reached("AU12=0,AU25=0,AU10=0,AU6=0", "AU12L") + 1.5
@@ -92,8 +92,8 @@ def test_turned_and_transparent_photos(animator: memegen.Animator, photo: Photo)
     assert (frames[2][..., 3] != alpha).any()
     tilted = Image.fromarray(photo.rgb).rotate(25, resample=Image.Resampling.BICUBIC)
     seen = animator.analyze(Photo(np.asarray(tilted), None))[0]
-    assert abs(np.degrees(np.arctan2(*seen.perception.alignment.matrix[::-1, 0])) + 25) < 5
-    lying = animator.analyze(turned)[0].perception.alignment.matrix
+    assert abs(np.degrees(np.arctan2(*seen.analysis.alignment.matrix[::-1, 0])) + 25) < 5
+    lying = animator.analyze(turned)[0].analysis.alignment.matrix
     assert abs(abs(np.degrees(np.arctan2(lying[1, 0], lying[0, 0]))) - 90) < 8
 
 

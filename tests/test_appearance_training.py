@@ -54,9 +54,9 @@ def test_known_maps_are_found_again(
     names = [[c.rstrip("LR") for c in pair] for pair in appearance.feature_names(features)]
     for row, name in enumerate(names):
         true[row] = true[names.index(name)]
-    own = rng.normal(size=(labels.identity.max() + 1, HEIGHT, WIDTH // 2)).astype(np.float32)
-    own = np.concatenate([own, own[..., ::-1]], -1)
-    pictures = np.tensordot(appearance.design(vectors, features), true, 1) + own[labels.identity]
+    source = rng.normal(size=(labels.identity.max() + 1, HEIGHT, WIDTH // 2)).astype(np.float32)
+    source = np.concatenate([source, source[..., ::-1]], -1)
+    pictures = np.tensordot(appearance.design(vectors, features), true, 1) + source[labels.identity]
 
     def drawn(
         _: object, rows: np.ndarray, *rest: object

@@ -84,11 +84,11 @@ def test_heads_turn_further_than_they_are_asked_to() -> None:
     aus.set_head_and_gaze(vectors, head, head[:, :2] / 2)
     assert (vectors <= aus.MOST).all() and (aus.MOST >= 1).all()
     assert aus.MOST[aus.INDEX["AU12L"]] == 1 and aus.MOST[aus.INDEX["AU55"]] == 6
-    own = aus.to_vector({})
-    own[aus.INDEX["AU51"]] = 25 / 30
-    asked = own.copy()
+    source = aus.to_vector({})
+    source[aus.INDEX["AU51"]] = 25 / 30
+    asked = source.copy()
     asked[[aus.INDEX["AU51"], aus.INDEX["AU12L"]]] += 20 / 30, 1.4
-    kept = in_range(asked, own)
+    kept = in_range(asked, source)
     assert aus.head_degrees(kept)[0] == pytest.approx(45) and kept[aus.INDEX["AU12L"]] == 1
 
 

@@ -71,7 +71,7 @@ def test_unwrapping_a_picture_finds_what_was_drawn_there(anatomy, face):
 
 
 def test_no_change_asked_leaves_the_picture_itself(layer, grey, motion):
-    assert layer.apply(motion.own[None]) is grey
+    assert layer.apply(motion.source[None]) is grey
 
 
 def test_a_smile_folds_beside_the_mouth_and_its_reverse_undoes_it(basis):
@@ -105,9 +105,9 @@ def test_colours_follow_the_change_of_luma_by_their_tint(layer, grey, basis):
     asked = vector(AU4=5, AU9=5)[None]
     red, green, blue = (layer.apply(asked)[0] + FLOOR).log() - (grey[0] + FLOOR).log()
     row, column = divmod(int(green.argmin()), SIDE)
-    for channel, share in ((red, basis.tint[0]), (blue, basis.tint[2])):
+    for channel, weight in ((red, basis.tint[0]), (blue, basis.tint[2])):
         ratio = float(channel[row, column] / green[row, column])
-        assert ratio == pytest.approx(share / basis.tint[1], abs=0.03)
+        assert ratio == pytest.approx(weight / basis.tint[1], abs=0.03)
 
 
 def test_held_expression_gives_equal_frames(layer):
@@ -190,9 +190,9 @@ def test_only_the_raised_side_folds():
     left, right = raised(vector(AU1L=5, AU2L=5))
     assert left == 1 and right == 0
     assert raised(vector(AU4=5)).max() == 0
-    share = sides()
-    np.testing.assert_allclose(share.sum(0), 1)
-    assert share[0, 0, -1] == 1, "the person's left is the image's right"
+    weight = sides()
+    np.testing.assert_allclose(weight.sum(0), 1)
+    assert weight[0, 0, -1] == 1, "the person's left is the image's right"
 
 
 def test_maps_of_unknown_action_units_are_refused(tmp_path, basis):

@@ -52,7 +52,7 @@ def test_distances_in_the_picture_and_after_alignment(face: np.ndarray) -> None:
 
 
 def test_ssim_looks_at_the_face_where_it_is(photo: Photo, animator: Animator) -> None:
-    seen = animator.analyze(photo)[0].perception
+    seen = animator.analyze(photo)[0].analysis
     landmarks = seen.alignment.to_photo(seen.landmarks[:, :2])
     rgb = photo.rgb
     assert in_picture.ssim(rgb, rgb, landmarks) == pytest.approx(1, abs=1e-4)

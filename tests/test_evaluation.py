@@ -45,11 +45,11 @@ def with_lips_shut(face: np.ndarray) -> np.ndarray:
 def test_regions_share_out_every_pixel(face: np.ndarray, anatomy: Anatomy) -> None:
     motion = FaceMotion.of(face, np.zeros(len(aus.CHANNELS), np.float32), anatomy)
     landmarks = motion.move(aus.to_vector({"AU26": 4, "AU25": 3})[None])[0]
-    share = regions(landmarks, 128)
-    assert set(share) == set(REGIONS)
-    assert np.abs(sum(share.values()) - 1).max() < 0.02
-    assert share["mouth"].sum() > 20
-    assert share["eyes"].sum() > 50
+    weight = regions(landmarks, 128)
+    assert set(weight) == set(REGIONS)
+    assert np.abs(sum(weight.values()) - 1).max() < 0.02
+    assert weight["mouth"].sum() > 20
+    assert weight["eyes"].sum() > 50
     assert regions(with_lips_shut(face), 128)["mouth"].sum() < 8
 
 

@@ -214,14 +214,14 @@ def test_upper_lids_follow_the_gaze(motion: FaceMotion, name: str, sign: int) ->
 
 def test_sideways_gaze_moves_no_lid(motion: FaceMotion) -> None:
     moved = motion.move(vector(AU61=5)[None])[0]
-    assert (moved[:468] == motion.move(motion.own[None])[0][:468]).all()
+    assert (moved[:468] == motion.move(motion.source[None])[0][:468]).all()
 
 
 def test_wide_eyes_show_white_above_the_iris(motion: FaceMotion) -> None:
     narrow = motion.landmarks.copy()
     edge = list(EYE_RIGHT[1:8])
     narrow[edge, 1] += 0.006  # crop units, downward: a lid well over the iris
-    face = motion.on(narrow, motion.own)
+    face = motion.on(narrow, motion.source)
     points = face.pose.to_face(face.move(vector(AU5=5)[None])[0])
     rim = np.linalg.norm(points[469:473, :2] - points[468, :2], axis=1).mean()
     assert _middle_lid(points) > points[468, 1] + rim + 0.5 * WHITE_SHOWN
@@ -230,13 +230,13 @@ def test_wide_eyes_show_white_above_the_iris(motion: FaceMotion) -> None:
 def test_raised_lids_do_not_run_over_low_brows(motion: FaceMotion) -> None:
     low = motion.landmarks.copy()
     low[list(BROW_RIGHT), 1] += 0.02  # crop units, downward
-    face = motion.on(low, motion.own)
+    face = motion.on(low, motion.source)
     skin, brow = list(LID_SKIN_RIGHT[1:6]), list(BROW_RIGHT[5:])
 
     def room(points: np.ndarray) -> float:
         placed = face.pose.to_face(points)
         return float(placed[brow, 1].mean() - placed[skin, 1].mean())
 
-    own, raised = room(low), room(face.move(vector(AU5=5)[None])[0])
-    assert own > 0.01
-    assert raised > 0.7 * BROW_ROOM * own
+    source, raised = room(low), room(face.move(vector(AU5=5)[None])[0])
+    assert source > 0.01
+    assert raised > 0.7 * BROW_ROOM * source

@@ -24,8 +24,8 @@ from memegen.footage import (
     placed,
     strengths,
 )
-from memegen.generators.identity import Identity
 from memegen.generators.mouth import MouthLayer, SharedMouth
+from memegen.generators.shared_appearance import SharedAppearance
 from memegen.media.encode import ffmpeg
 from memegen.performance.clip import open_clip, read_clip
 from memegen.photo import read_photo
@@ -132,8 +132,8 @@ def test_a_performers_way_is_added_to_the_clips(
 def test_a_track_may_be_made_of_the_clips_own_face(mesh: Animator, clip: Path) -> None:
     told: list[np.ndarray] = []
 
-    def smile(own: np.ndarray) -> Track:
-        told.append(own)
+    def smile(source: np.ndarray) -> Track:
+        told.append(source)
         return held(AU12=4, AU25=2, AU1=3)
 
     ready, made = (mesh.animate_clip(clip, track) for track in (held(AU12=4, AU25=2, AU1=3), smile))
@@ -191,7 +191,7 @@ def test_what_was_seen_lies_where_the_face_is(mesh: Animator, pictures: list[Pic
     for frame in (0, 6, 11):  # the crop is not laid anew for each
         found = seen[frame]
         assert found is not None
-        face = mesh.analyze(read_photo(pictures[frame]))[0].perception
+        face = mesh.analyze(read_photo(pictures[frame]))[0].analysis
         there = face.alignment.to_photo(face.landmarks[:, :2])
         iod = np.linalg.norm(there[473] - there[468])
         assert np.linalg.norm(found.points[:, :2] - there, axis=1).mean() < 0.03 * iod
@@ -201,8 +201,8 @@ def test_a_crop_is_laid_on_tilted_points(face: np.ndarray) -> None:
     turn = np.radians(20)
     spin = 300 * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     points = np.concatenate([face[:, :2] @ spin.T + [80, 30], 300 * face[:, 2:]], 1)
-    own = vector(AU55=20 / aus.DEGREES_PER_STEP)  # to the person's left: the picture's right
-    alignment, landmarks, inside = placed(points.astype(np.float32), own)
+    source = vector(AU55=20 / aus.DEGREES_PER_STEP)  # to the person's left: the picture's right
+    alignment, landmarks, inside = placed(points.astype(np.float32), source)
     np.testing.assert_allclose(landmarks, face, atol=0.03)
     np.testing.assert_allclose(alignment.to_photo(landmarks[:, :2]), points[:, :2], atol=0.01)
     assert aus.head_degrees(inside)[2] == pytest.approx(0, abs=1)
@@ -277,29 +277,29 @@ def test_a_clip_is_as_long_as_it_is() -> None:
 
 def test_frames_share_teeth_light_and_furrows(mesh: Animator, pictures: list[Picture]) -> None:
     from memegen.generators.base import Scene
-    from memegen.generators.identity import mouth_of
+    from memegen.generators.shared_appearance import mouth_of
     from memegen.geometry.anatomy import load_anatomy
     from memegen.geometry.motion import FaceMotion
 
     scenes = []
     for picture in pictures[0:9:4]:
-        face = mesh.analyze(read_photo(picture))[0].perception
+        face = mesh.analyze(read_photo(picture))[0].analysis
         motion = FaceMotion.of(face.landmarks, face.action_units, load_anatomy())
         scenes.append(Scene.of(picture, face.alignment, motion)[1])
-    who = Identity.of(scenes)
+    who = SharedAppearance.of(scenes)
 
     def mouths(found: list[Scene]) -> list[MouthLayer]:
         return [mouth_of(scene, scene.picture.astype(np.float32)) for scene in found]
 
     assert len({id(mouth.model) for mouth in mouths(scenes)}) == len(scenes)
-    shared = mouths([replace(scene, identity=who) for scene in scenes])
+    shared = mouths([replace(scene, shared_appearance=who) for scene in scenes])
     assert all(mouth.model is who.mouth.model for mouth in shared)
     assert isinstance(who.mouth, SharedMouth) and who.tone is None
     with pytest.raises(ValueError):
-        Identity.of([])
+        SharedAppearance.of([])
     # In half the light, teeth have about half the brightness.
-    dark = replace(scenes[0], picture=scenes[0].picture // 2, identity=who)
-    bright = replace(scenes[0], identity=who)
+    dark = replace(scenes[0], picture=scenes[0].picture // 2, shared_appearance=who)
+    bright = replace(scenes[0], shared_appearance=who)
     tooth = [mouth._light.tooth.mean() for mouth in mouths([dark, bright])]
     assert tooth[0] / tooth[1] == pytest.approx(0.5, abs=0.06)
 

@@ -38,7 +38,7 @@ def test_every_sample_photo_has_an_origin() -> None:
 def test_a_sample_photo_shows_a_shut_mouth() -> None:
     animator = memegen.Animator("mesh")
     parted = {
-        path.name: animator.analyze(read_photo(path))[0].perception.action_units[INDEX["AU25"]]
+        path.name: animator.analyze(read_photo(path))[0].analysis.action_units[INDEX["AU25"]]
         for path in PICTURES
     }
     assert parted["grace_hopper.jpg"] < 0.2 < parted["astronaut.png"]

@@ -150,7 +150,7 @@ def test_critics_of_both_kinds(trunk: str, heads: str) -> None:
     state[f"{verdict}.weight"] = torch.randn(1, before, 3, 3) * 0.1
     state[f"{units}.weight"] = torch.randn(17, before, 2, 2) * 0.1
     found = convert(state)
-    assert found.kind == "critic" and isinstance(found.network, GanimationDiscriminator)
+    assert found.kind == "discriminator" and isinstance(found.network, GanimationDiscriminator)
     photo = torch.rand(2, 3, 128, 128)
     x = photo
     for layer in range(6):

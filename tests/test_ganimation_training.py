@@ -51,8 +51,8 @@ def test_the_penalty_is_how_far_a_slope_is_from_one() -> None:
     def discriminator(photo: Tensor) -> tuple[Tensor, Tensor]:
         return (photo * slope).sum((1, 2, 3)), photo
 
-    real, painted = torch.randn(2, 4, 3, 8, 8)
-    found = gradient_penalty(discriminator, real, painted, torch.rand(4, 1, 1, 1))
+    real, generated = torch.randn(2, 4, 3, 8, 8)
+    found = gradient_penalty(discriminator, real, generated, torch.rand(4, 1, 1, 1))
     assert found.item() == pytest.approx((slope.norm().item() - 1) ** 2, rel=1e-5)
 
 
@@ -63,10 +63,10 @@ def test_the_penalty_is_taken_between_real_and_painted_in_float32() -> None:
         seen.append(photo)
         return (photo**2).sum((1, 2, 3)), photo
 
-    real, painted = torch.ones(2, 3, 4, 4), -torch.ones(2, 3, 4, 4)
+    real, generated = torch.ones(2, 3, 4, 4), -torch.ones(2, 3, 4, 4)
     mix = torch.tensor([1.0, 0.25]).view(2, 1, 1, 1)
     with torch.autocast("cpu", torch.bfloat16):
-        gradient_penalty(discriminator, real, painted.bfloat16(), mix)
+        gradient_penalty(discriminator, real, generated.bfloat16(), mix)
     assert seen[0].dtype == torch.float32
     assert seen[0][:, 0, 0, 0].tolist() == [1.0, -0.5]
 
@@ -114,12 +114,12 @@ def test_draws_depend_on_the_step_alone_and_show_everything(data: Path) -> None:
     assert all(
         torch.equal(a, b) for a, b in zip(vars(first).values(), vars(again).values(), strict=True)
     )
-    epoch = torch.cat([draw(step).own for step in range(4)])
+    epoch = torch.cat([draw(step).source for step in range(4)])
     assert sorted(map(tuple, epoch.tolist())) == sorted(
         map(tuple, torch.from_numpy(pictures.units).tolist())
     )
     assert first.photo.shape == (4, 3, 64, 64) and -1 <= first.photo.min() < first.photo.max() <= 1
-    nearest = (first.wanted[:, None] - torch.from_numpy(pictures.units)).abs().amax(2).amin(1)
+    nearest = (first.target[:, None] - torch.from_numpy(pictures.units)).abs().amax(2).amin(1)
     assert (nearest <= SETTINGS.noise + 1e-6).all() and (nearest > 0).all()
 
 
@@ -127,8 +127,8 @@ def test_processes_share_what_one_would_draw(data: Path) -> None:
     pictures = load_rated(data).train
     whole = SETTINGS.draws(pictures, slice(4))(2)
     parts = [SETTINGS.draws(pictures, slice(i, i + 2))(2) for i in (0, 2)]
-    for name, wanted in vars(whole).items():
-        assert torch.equal(torch.cat([getattr(part, name) for part in parts]), wanted)
+    for name, target in vars(whole).items():
+        assert torch.equal(torch.cat([getattr(part, name) for part in parts]), target)
 
 
 def test_batches_come_in_order_from_threads(data: Path) -> None:
@@ -156,7 +156,7 @@ def test_both_networks_learn_and_the_rate_falls(data: Path) -> None:
     run = ganimation.GanimationTask(settings, Alone(CPU), load_rated(data))
     batch = SETTINGS.draws(load_rated(data).train, slice(4))(0)
     kept_aside = {n: t.clone() for n, t in run.discriminator.state_dict().items()}
-    attention, colour = run.generator(batch.photo, batch.wanted)
+    attention, colour = run.generator(batch.photo, batch.target)
     run.learn_generator(batch, blend(batch.photo, attention, colour), attention)
     assert all(torch.equal(t, kept_aside[n]) for n, t in run.discriminator.state_dict().items())
     before = [run.learn(batch, both=False)["units of real"].item() for _ in range(30)]
@@ -271,8 +271,8 @@ def test_two_processes_learn_what_one_does(tmp_path: Path, data: Path) -> None:
         assert one.keys() == two.keys()
         for figure in one.keys() - {"rate", "data_wait"}:
             assert two[figure] == pytest.approx(one[figure], rel=1e-3, abs=2e-4)
-    wanted, found = load_file(alone), load_file(tmp_path / "two" / "ganimation.safetensors")
-    assert all(torch.allclose(found[n], wanted[n], atol=2e-3) for n in wanted)
+    target, found = load_file(alone), load_file(tmp_path / "two" / "ganimation.safetensors")
+    assert all(torch.allclose(found[n], target[n], atol=2e-3) for n in target)
 
 
 def test_a_wrapped_network_is_found_again() -> None:
@@ -315,4 +315,4 @@ def test_several_processes_train_ganimation_only(
     assert run_cli("train", str(data)) == 2
     assert "several processes train ganimation" in capsys.readouterr().err
     with pytest.raises(UsageError, match="not to be shared by 3"):
-        Team.share(SimpleNamespace(count=3, rank=0), 4)  # type: ignore[arg-type]
+        Team.batch_slice(SimpleNamespace(count=3, rank=0), 4)  # type: ignore[arg-type]

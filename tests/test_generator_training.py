@@ -20,8 +20,8 @@ from memegen.training import generator, losses
 from memegen.training.crops import Crops, load_crops
 from memegen.training.discriminator import PatchDiscriminator, discriminator_loss, feature_distance
 from memegen.training.generation import generate, samples_of
-from memegen.training.generator_loss import View, judged
-from memegen.training.pairs import PairConfig, PairMaker, Pool, PoolConfig
+from memegen.training.generator_loss import View, discriminated
+from memegen.training.pairs import PairConfig, PairDataset, Pool, PoolConfig
 from memegen.training.run import Run
 
 SOURCES = dict(PairConfig().sources)
@@ -42,8 +42,8 @@ def crops(data: Path) -> Crops:
     return load_crops(data, SOURCES, "train")
 
 
-def maker_of(crops: Crops, **changes: float) -> PairMaker:
-    return PairMaker(crops, PairConfig(canvas=48, **changes), TINY.sides)  # type: ignore[arg-type]
+def maker_of(crops: Crops, **changes: float) -> PairDataset:
+    return PairDataset(crops, PairConfig(canvas=48, **changes), TINY.sides)  # type: ignore[arg-type]
 
 
 def test_crops_are_those_of_the_split(data: Path) -> None:
@@ -61,7 +61,7 @@ def test_a_draw_is_always_the_same_and_has_every_part(crops: Crops) -> None:
     assert not torch.equal(one["x"], other["x"])
     assert one["x"].shape == one["x_moved"].shape == one["x_back"].shape == (3, 48, 48)
     assert one["x_back/mouth/masks"].shape == (2, 16, 16)
-    assert one["own"].shape == (len(aus.CHANNELS),)
+    assert one["source"].shape == (len(aus.CHANNELS),)
 
 
 def test_the_target_is_the_real_crop_and_no_change_moves_nothing(crops: Crops) -> None:
@@ -73,22 +73,22 @@ def test_the_target_is_the_real_crop_and_no_change_moves_nothing(crops: Crops) -
 
 def test_closed_mouths_are_closed_and_heads_stay(crops: Crops) -> None:
     maker = maker_of(crops, closed=1.0, shut_eyes=0.0, one_part=0.0, same=0.0, turned=0.0)
-    own = aus.to_vector({"AU25": 3, "AU26": 2})
-    other = maker.other(own, own, np.random.default_rng(0))
+    source = aus.to_vector({"AU25": 3, "AU26": 2})
+    other = maker.other(source, source, np.random.default_rng(0))
     opening = [aus.INDEX[c] for c in ("AU25", "AU26", "AU27")]
     assert other[opening].max() == 0
-    assert aus.head_degrees(other) == pytest.approx(aus.head_degrees(own), abs=1e-5)
+    assert aus.head_degrees(other) == pytest.approx(aus.head_degrees(source), abs=1e-5)
 
 
 def test_wide_mouths_replace_the_target(face: np.ndarray, crops: Crops) -> None:
     maker = maker_of(crops)
     picture = np.random.default_rng(0).integers(0, 255, (48, 48, 3), np.uint8)
-    own, wide = aus.to_vector({"AU26": 2}), aus.to_vector({"AU26": 5, "AU25": 4})
-    plain = maker.make(picture, face, own, aus.to_vector({}), None)
-    wider = maker.make(picture, face, own, aus.to_vector({}), wide)
+    source, wide = aus.to_vector({"AU26": 2}), aus.to_vector({"AU26": 5, "AU25": 4})
+    plain = maker.make(picture, face, source, aus.to_vector({}), None)
+    wider = maker.make(picture, face, source, aus.to_vector({}), wide)
     assert torch.equal(plain["x_moved"], wider["x_moved"])
     assert not torch.equal(plain["x"], wider["x"])
-    assert torch.allclose(wider["own"], torch.from_numpy(wide))
+    assert torch.allclose(wider["source"], torch.from_numpy(wide))
     assert wider["x/mouth/masks"].float().mean() > plain["x/mouth/masks"].float().mean()
 
 
@@ -100,9 +100,9 @@ def test_the_pool_goes_on_where_it_stopped(crops: Crops) -> None:
         pool.batch(4)
     resumed = Pool(maker_of(crops), config, CPU, made=pool.made)
     torch.manual_seed(9)
-    wanted = pool.batch(4)
+    target = pool.batch(4)
     torch.manual_seed(9)
-    assert torch.equal(resumed.batch(4)["x"], wanted["x"])
+    assert torch.equal(resumed.batch(4)["x"], target["x"])
 
 
 def test_samples_are_pairs_and_unpaired(crops: Crops) -> None:
@@ -114,13 +114,13 @@ def test_samples_are_pairs_and_unpaired(crops: Crops) -> None:
     assert samples.paired == 3 and len(samples.photo) == 5
     assert torch.equal(samples.photo[:3], flat["x_moved"])
     assert torch.equal(samples.moved[3:], flat["x_moved"][:2])
-    assert torch.equal(samples.wanted[:3], batch["own"])
-    painted, passes = generate(generator.GeneratorNet(TINY).eval(), samples)
-    assert painted.shape == (5, 3, 48, 48)
+    assert torch.equal(samples.target_units[:3], batch["source"])
+    generated, passes = generate(generator.GeneratorNet(TINY).eval(), samples)
+    assert generated.shape == (5, 3, 48, 48)
     assert len(passes) == 1
     grey = replace(samples, moved=torch.full_like(samples.moved, 0.4))
-    painted, _ = generate(generator.GeneratorNet(TINY).eval(), grey)
-    assert torch.allclose(painted, grey.moved, atol=0.03)  # a new network changes nothing
+    generated, _ = generate(generator.GeneratorNet(TINY).eval(), grey)
+    assert torch.allclose(generated, grey.moved, atol=0.03)  # a new network changes nothing
 
 
 def test_reconstruction_counts_error_edges_and_colour() -> None:
@@ -139,12 +139,12 @@ def test_reconstruction_counts_error_edges_and_colour() -> None:
 def test_kept_skin_sees_what_is_outside_the_outline_only() -> None:
     moved, inside = torch.zeros(1, 3, 32, 32), torch.zeros(1, 1, 32, 32)
     inside[..., 12:20, 12:20] = 1
-    painted = moved.clone()
-    painted[..., 14:18, 14:18] = 1
-    assert losses.kept_skin(painted, moved, inside) == 0
-    assert losses.changed_outside(painted, moved, inside) == 0
-    painted[..., :4, :4] = 1
-    assert losses.kept_skin(painted, moved, inside) > 0
+    generated = moved.clone()
+    generated[..., 14:18, 14:18] = 1
+    assert losses.kept_skin(generated, moved, inside) == 0
+    assert losses.changed_outside(generated, moved, inside) == 0
+    generated[..., :4, :4] = 1
+    assert losses.kept_skin(generated, moved, inside) > 0
     checks = moved.clone()
     checks[..., ::2, ::2] = checks[..., 1::2, 1::2] = 0.1
     checks[..., ::2, 1::2] = checks[..., 1::2, ::2] = -0.1
@@ -175,7 +175,7 @@ def test_critics_see_pairs_and_open_mouths_only() -> None:
     outlines = torch.zeros(5, 2, 20, 20)
     outlines[0, 0, 8:12, 4:16] = outlines[3, 0, 8:12, 4:16] = 1
     picture = torch.zeros(5, 3, 20, 20)
-    assert judged(View(MOUTH, picture, outlines, picture[:2])).tolist() == [0, 1, 3]
+    assert discriminated(View(MOUTH, picture, outlines, picture[:2])).tolist() == [0, 1, 3]
 
 
 def test_hinge_loss() -> None:
@@ -199,7 +199,7 @@ def test_training_writes_weights_log_and_sheets(tmp_path: Path, data: Path) -> N
     assert weights.load(str(out), "anatomical").path == path  # --init names runs as --model does
     lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [0, 1, 2, 3]
-    assert "critics" in lines[2] and "critics" not in lines[0]
+    assert "discriminators" in lines[2] and "discriminators" not in lines[0]
     assert {"mouth", "whole", "skin", "still", "attention"} <= lines[0].keys()
     assert (out / "sheets" / "000000.png").exists() and (out / "sheets" / "after.png").exists()
     assert not list(out.glob("*.part"))

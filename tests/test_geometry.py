@@ -101,9 +101,9 @@ def test_action_units_move_what_their_names_say(
 
 
 def test_own_expression_moves_nothing(face: np.ndarray, anatomy: Anatomy) -> None:
-    own = aus.to_vector({"AU12": 3, "AU26": 2, "AU45": 1, "AU51": 2, "AU61": 1})
-    still = FaceMotion.of(face, own, anatomy)
-    assert np.abs(still.move(own[None])[0] - face).max() < 1e-6
+    source = aus.to_vector({"AU12": 3, "AU26": 2, "AU45": 1, "AU51": 2, "AU61": 1})
+    still = FaceMotion.of(face, source, anatomy)
+    assert np.abs(still.move(source[None])[0] - face).max() < 1e-6
 
 
 def test_a_blink_brings_the_lids_exactly_together(motion: FaceMotion) -> None:
@@ -121,13 +121,13 @@ def test_a_wink_closes_one_eye(motion: FaceMotion) -> None:
 
 
 def test_closing_an_open_mouth_is_complete(face: np.ndarray, anatomy: Anatomy) -> None:
-    own = aus.to_vector({"AU26": 4, "AU25": 3})
-    opened = FaceMotion.of(face, np.zeros(len(aus.CHANNELS), np.float32), anatomy).move(own[None])[
-        0
-    ]
-    closed = FaceMotion.of(opened, own, anatomy).move(np.zeros((1, len(aus.CHANNELS)), np.float32))[
-        0
-    ]
+    source = aus.to_vector({"AU26": 4, "AU25": 3})
+    opened = FaceMotion.of(face, np.zeros(len(aus.CHANNELS), np.float32), anatomy).move(
+        source[None]
+    )[0]
+    closed = FaceMotion.of(opened, source, anatomy).move(
+        np.zeros((1, len(aus.CHANNELS)), np.float32)
+    )[0]
     gap = closed[list(LOWER_LIP_EDGE), 1] - closed[list(UPPER_LIP_EDGE), 1]
     assert np.abs(gap).max() < 0.004
 
@@ -140,8 +140,8 @@ def test_heads_turn_no_further_than_a_photo_can_show() -> None:
     assert (np.diff(change[:, 0]) > 0).all() and 19 < change[-1, 0] < 20
     assert np.allclose(change[:, 1], -change[:, 0], atol=1e-4)
     assert np.allclose(change[:, 2], change[:, 0], atol=1e-4)
-    own = np.array([20, 0, 0], np.float32)
-    back, on = (within_reach((own + d * asked)[:, :3], own)[-1, 0] - 20 for d in (-1, 1))
+    source = np.array([20, 0, 0], np.float32)
+    back, on = (within_reach((source + d * asked)[:, :3], source)[-1, 0] - 20 for d in (-1, 1))
     assert -6.001 < back < -5.9 and 19 < on < 20
 
 

@@ -28,7 +28,7 @@ from memegen.evaluation.landmark_aus import (
 from memegen.evaluation.subjects import HELD, expressions_of, heights, subject_of
 from memegen.facedata.labels import JAW_AT_AU26
 from memegen.facedata.shards import load_labels
-from memegen.facedata.teachers import Sighting
+from memegen.facedata.teachers import MediaPipeFace
 from memegen.geometry.anatomy import Anatomy, load_anatomy
 from memegen.geometry.motion import FaceMotion
 from memegen.geometry.shape import rotation_of
@@ -81,7 +81,7 @@ def test_scores_are_read_on_the_scale_of_the_labels(face: np.ndarray, anatomy: A
 
 def test_scores_of_expression_leave_gaze_out(face: np.ndarray) -> None:
     scores = {"_neutral": 0.9, "eyeLookUpLeft": 0.8, "jawOpen": 0.2, "eyeBlinkLeft": 0.1}
-    found = expression_scores(Sighting(face, scores, np.eye(3, dtype=np.float32)))
+    found = expression_scores(MediaPipeFace(face, scores, np.eye(3, dtype=np.float32)))
     assert found.tolist() == [0.1, 0.2]
 
 
@@ -100,16 +100,16 @@ def test_a_face_unwraps_alike_wherever_it_lies(face: np.ndarray) -> None:
     inside = (face[:, :2] * 256 + [128, 64]) / 512  # in widths of the wide picture
     one = creases.unwrap(picture.astype(np.float32), face)
     other = creases.unwrap(wide.astype(np.float32), inside)
-    share = creases.skin() > 0.99
-    assert np.abs(one - other)[share].max() < 0.5
-    assert one[share].std() > 10
+    weight = creases.skin() > 0.99
+    assert np.abs(one - other)[weight].max() < 0.5
+    assert one[weight].std() > 10
 
 
 def test_skin_is_no_lip_eye_or_brow() -> None:
-    share, points = creases.skin(), texture_points(load_anatomy().canonical)
+    weight, points = creases.skin(), texture_points(load_anatomy().canonical)
     for row, bare in ((13, 0), (0, 0), (159, 0), (105, 0), (50, 1), (280, 1), (151, 1), (199, 1)):
         x, y = points[row].astype(int)
-        assert share[y, x] == pytest.approx(bare), row
+        assert weight[y, x] == pytest.approx(bare), row
 
 
 def test_creases_are_lines_and_no_shading() -> None:
@@ -118,27 +118,27 @@ def test_creases_are_lines_and_no_shading() -> None:
     shaded = flat * np.linspace(0.8, 1.2, WIDTH)[None, :, None].astype(np.float32)
     lined = flat.copy()
     lined[:, 48:144:24] *= 0.7
-    share = creases.skin()
+    weight = creases.skin()
     line, shading = creases.creases(lined), creases.creases(shaded)
     assert line.std() > 5 * shading.std()
-    assert creases.correlation(line, creases.creases(lined * 0.8), share) > 0.99
-    assert creases.correlation(line, np.zeros_like(line), share) == 0
+    assert creases.correlation(line, creases.creases(lined * 0.8), weight) > 0.99
+    assert creases.correlation(line, np.zeros_like(line), weight) == 0
 
 
 def test_erasing_a_face_is_no_change_of_creases() -> None:
-    share = creases.skin()
+    weight = creases.skin()
     first, second = (
         creases.creases(smooth_noise(216, 30, seed)[:, :192].astype(np.float32)) for seed in (1, 2)
     )
     blurred, true = -0.8 * first, second - first  # a driven face that only lost its detail
-    assert creases.correlation(blurred, true, share) > 0.5
-    freed = [creases.without(change, first, share) for change in (blurred, true)]
+    assert creases.correlation(blurred, true, weight) > 0.5
+    freed = [creases.without(change, first, weight) for change in (blurred, true)]
     assert (
-        abs(creases.correlation(freed[0], freed[1], share)) < 0.01
+        abs(creases.correlation(freed[0], freed[1], weight)) < 0.01
     )  # of rounding: nothing is left
     half = 0.5 * (second - first)
-    freed[0] = creases.without(half, first, share)
-    assert creases.correlation(freed[0], freed[1], share) == pytest.approx(1, abs=1e-3)
+    freed[0] = creases.without(half, first, weight)
+    assert creases.correlation(freed[0], freed[1], weight) == pytest.approx(1, abs=1e-3)
 
 
 def looked(picture: np.ndarray, landmarks: np.ndarray) -> real.Face:
@@ -244,7 +244,9 @@ def test_reach_is_seen_by_mediapipe(
     run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     fake = FakeMediaPipe(with_lips_shut(face))
-    monkeypatch.setattr(au_response_mediapipe, "MOST_SMILE", 1.0)  # the fake one smiles whatever it is shown
+    monkeypatch.setattr(
+        au_response_mediapipe, "MOST_SMILE", 1.0
+    )  # the fake one smiles whatever it is shown
     monkeypatch.setattr(au_response_mediapipe, "SIDE", 96)
     monkeypatch.setattr(au_response_mediapipe, "LEVELS", (0.0, 4.0))
     monkeypatch.setattr(au_response_mediapipe, "_photos", lambda data, faces: [photo])
@@ -326,15 +328,15 @@ def test_subjects_know_where_their_face_is(photo: Photo, animator) -> None:  # t
     assert subject.photo.size == (200, 200)
     centre = subject.seen.alignment.to_photo(np.array([[0.5, 0.5]], np.float32))[0]
     assert np.abs(centre - 100).max() < 40
-    again = animator.analyze(subject.photo)[0].perception.alignment
+    again = animator.analyze(subject.photo)[0].analysis.alignment
     assert again.width == pytest.approx(subject.seen.alignment.width, rel=0.1)
     assert np.abs(again.offset - subject.seen.alignment.offset).max() < 12
 
 
 def test_expressions_of_others_leave_head_and_gaze() -> None:
     other = np.full((2, len(aus.CHANNELS)), 0.5, np.float32)
-    own = np.full(len(aus.CHANNELS), 0.1, np.float32)
-    reenactment = expressions_of(other).resolve(own)
+    source = np.full(len(aus.CHANNELS), 0.1, np.float32)
+    reenactment = expressions_of(other).resolve(source)
     assert np.allclose(reenactment[:, HELD], 0.1)
     assert np.allclose(np.delete(reenactment, HELD, 1), 0.5)
     assert len(heights(["smile", "AU4=5"])) == 2

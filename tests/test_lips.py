@@ -80,9 +80,9 @@ def test_an_open_mouth_is_left_as_it_is(face: np.ndarray, anatomy: Anatomy) -> N
 
 
 def test_the_own_expression_moves_nothing(noisy: np.ndarray, anatomy: Anatomy) -> None:
-    own = vector(AU12=1, AU25=0.4, AU4=2)
-    motion = FaceMotion.of(noisy, own, anatomy)
-    assert np.allclose(motion.move(own[None])[0], motion.landmarks, atol=1e-5)
+    source = vector(AU12=1, AU25=0.4, AU4=2)
+    motion = FaceMotion.of(noisy, source, anatomy)
+    assert np.allclose(motion.move(source[None])[0], motion.landmarks, atol=1e-5)
 
 
 def test_parting_counts_from_the_photos_own() -> None:
@@ -110,8 +110,8 @@ def test_chin_goes_with_the_jaw(motion: FaceMotion) -> None:
     asked = [vector(AU26=5), vector(AU27=5), vector(AU25=4, AU26=4), vector(AU25=5, AU27=5)]
     asked += [vector(AU6=4, AU12=5, AU10=2, AU25=4, AU26=4)]
     moved = motion.move(np.stack(asked))
-    own = distance(motion.landmarks)
-    assert (distance(moved) > 0.5 * own).all()
+    source = distance(motion.landmarks)
+    assert (distance(moved) > 0.5 * source).all()
     assert (moved[:2, CHIN, 1] > motion.landmarks[CHIN, 1] + 0.15 * 0.27).all()
 
 
@@ -130,9 +130,9 @@ def test_lowered_brows_stay_above_the_lids(face: np.ndarray, anatomy: Anatomy) -
     pose: Pose = motion.pose
     asked = np.stack([vector(AU4=level, AU9=level) for level in (0, 2, 5)] + [vector(AU4=5, AU5=5)])
     heights = _above_lids(pose.to_face(motion.move(asked)), BROW_LEFT[5:], EYE_LEFT)
-    own = _above_lids(pose.to_face(face)[None], BROW_LEFT[5:], EYE_LEFT)
-    assert (heights > 0.8 * LEAST_BROW * own).all()
-    assert heights[1].mean() < 0.95 * own.mean()
+    source = _above_lids(pose.to_face(face)[None], BROW_LEFT[5:], EYE_LEFT)
+    assert (heights > 0.8 * LEAST_BROW * source).all()
+    assert heights[1].mean() < 0.95 * source.mean()
     frontalis = compose_channels(3 * np.stack([vector(AU1=5, AU2=5), vector(AU2=5)]))
     assert frontalis[0, aus.INDEX["AU1L"]] + frontalis[0, aus.INDEX["AU2L"]] < 3.3
     assert frontalis[1, aus.INDEX["AU1L"]] > 0.3

@@ -147,8 +147,8 @@ def test_gains_reach_beyond_the_own_expression_only(anatomy: Anatomy) -> None:
     from dataclasses import replace
 
     strong = replace(anatomy, gains=np.full(len(aus.CHANNELS), 1.5, np.float32))
-    own = vector(AU12=2, AU4=3)
-    reached = strong.reaching(own, vector(AU12=4, AU4=1)[None])[0]
+    source = vector(AU12=2, AU4=3)
+    reached = strong.reaching(source, vector(AU12=4, AU4=1)[None])[0]
     assert reached[aus.INDEX["AU12L"]] == pytest.approx(0.4 + 1.5 * 0.4)
     assert reached[aus.INDEX["AU4L"]] == pytest.approx(0.2)
 
@@ -158,16 +158,16 @@ def test_lips_never_cross(motion: FaceMotion, name: str) -> None:
     moved = motion.move(vector(**{name: 5})[None])[0]
     rest = motion.landmarks
     gap = moved[list(LOWER_LIP_EDGE), 1] - moved[list(UPPER_LIP_EDGE), 1]
-    own = rest[list(LOWER_LIP_EDGE), 1] - rest[list(UPPER_LIP_EDGE), 1]
-    assert (gap > np.minimum(own, 0) - 0.004).all()
+    source = rest[list(LOWER_LIP_EDGE), 1] - rest[list(UPPER_LIP_EDGE), 1]
+    assert (gap > np.minimum(source, 0) - 0.004).all()
 
 
 def test_painting_is_the_photo_where_nothing_is_asked(motion: FaceMotion) -> None:
     picture = np.random.default_rng(0).integers(0, 255, (SIDE, SIDE, 3), dtype=np.uint8)
     scene = Scene(picture, np.array([[SIDE, 0, 0], [0, SIDE, 0]], np.float32), motion)
     renderer = generator_named("mesh").prepare(scene)
-    (painted,) = renderer.render(motion.own[None])
-    assert np.abs(painted - picture).max() < 0.51
+    (rendered,) = renderer.render(motion.source[None])
+    assert np.abs(rendered - picture).max() < 0.51
 
 
 def test_compression_with_fine_steps_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

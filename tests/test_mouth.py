@@ -127,18 +127,18 @@ def test_upper_teeth_hang_from_the_skull_and_lower_ones_follow_the_jaw(
     picture: np.ndarray, shut: np.ndarray
 ) -> None:
     layer, ring = layer_of(picture, shut), opened(shut, 4, 45)
-    painted = []
+    rendered = []
     for down in (0.4, 0.52):
         image = picture.copy()
         layer.draw(image, ring, STILL, np.array([0, down], np.float32))
-        painted.append(image)
+        rendered.append(image)
     column, middle = round(float(shut[:, 0].mean())) + 5, float(shut[:, 1].mean())
     row = round(middle + load_mouth().fit.upper_edge * IOD) - 3
-    assert painted[0][row, column] @ LUMA > 110  # enamel
-    assert np.allclose(painted[0][row, column], painted[1][row, column], atol=12)
-    assert np.abs(painted[0] - painted[1]).max() > 30
-    throat = painted[0][row + 14, column] @ LUMA
-    assert throat < 0.5 * float(painted[0][row, column] @ LUMA)
+    assert rendered[0][row, column] @ LUMA > 110  # enamel
+    assert np.allclose(rendered[0][row, column], rendered[1][row, column], atol=12)
+    assert np.abs(rendered[0] - rendered[1]).max() > 30
+    throat = rendered[0][row + 14, column] @ LUMA
+    assert throat < 0.5 * float(rendered[0][row, column] @ LUMA)
 
 
 def test_equal_frames_are_equal_whatever_came_between(
@@ -209,16 +209,16 @@ def test_a_turned_face_opens_on_teeth(anatomy: Anatomy, motion: FaceMotion) -> N
 
     mesh = motion.pose.to_face(motion.landmarks)
     turned = Pose(rotation_of(np.array([30.0, 5, 8])), motion.pose.scale, motion.pose.offset)
-    own = np.zeros_like(motion.own)
+    source = np.zeros_like(motion.source)
     scene = Scene(
         np.full((SIDE, SIDE, 3), 140, np.uint8),
         np.array([[SIDE, 0, 0], [0, SIDE, 0]], np.float32),
-        FaceMotion.of(turned.to_crop(mesh).astype(np.float32), own, anatomy),
+        FaceMotion.of(turned.to_crop(mesh).astype(np.float32), source, anatomy),
     )
     renderer = generator_named("mesh").prepare(scene)
-    (painted,) = renderer.render(vector(AU12=5, AU25=3, AU26=2)[None])
-    assert painted.max() > 170  # enamel
-    assert painted.min() < 60  # throat
+    (rendered,) = renderer.render(vector(AU12=5, AU25=3, AU26=2)[None])
+    assert rendered.max() > 170  # enamel
+    assert rendered.min() < 60  # throat
 
 
 @pytest.mark.parametrize("turn", [-20.0, 20.0, 0.0])
@@ -390,8 +390,8 @@ def test_a_mouth_drawn_once_serves_poses_nearby(monkeypatch: pytest.MonkeyPatch)
         projection = projection_of(yaw, pitch, roll, iod)
         for jaw in (None, 0.16):
             found = poses.sample(projection, LIGHT, jaw, at)
-            own = render(model, projection, LIGHT, jaw is None, jaw or 0.0).sample(*at)
-            off = np.abs(found - own)[..., :3].mean() / own[..., :3].mean()
+            source = render(model, projection, LIGHT, jaw is None, jaw or 0.0).sample(*at)
+            off = np.abs(found - source)[..., :3].mean() / source[..., :3].mean()
             assert off < (0.001 if roll == 0 else 0.08)  # a pixel's shift of every edge is 0.1
     assert len(drawn) == 2  # one upper and one lower layer
     half = replace(LIGHT, tooth=LIGHT.tooth / 2)

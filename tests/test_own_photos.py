@@ -218,8 +218,8 @@ def test_the_teacher_says_what_its_scores_say(
     FakeMediaPipe(face).install(monkeypatch)
     file = tmp_path / "face_landmarker.task"
     file.write_bytes(b"task")
-    own = np.full(len(aus.CHANNELS), 0.3, np.float32)
-    landmarks, units = MediaPipeTeacher(file).label(np.zeros((64, 64, 3), np.uint8), own)
+    source = np.full(len(aus.CHANNELS), 0.3, np.float32)
+    landmarks, units = MediaPipeTeacher(file).label(np.zeros((64, 64, 3), np.uint8), source)
     assert np.allclose(landmarks, face)
     assert units[aus.INDEX["AU12L"]] == pytest.approx(0.8) and units[aus.INDEX["AU12R"]] == 0
     assert units[aus.INDEX["AU26"]] == pytest.approx(0.2 / JAW_AT_AU26)
@@ -231,7 +231,7 @@ def test_the_teacher_says_what_its_scores_say(
     )
     FakeMediaPipe(face, sees=False).install(monkeypatch)
     with pytest.raises(MemegenError, match="sees no face"):
-        MediaPipeTeacher(file).label(np.zeros((64, 64, 3), np.uint8), own)
+        MediaPipeTeacher(file).label(np.zeros((64, 64, 3), np.uint8), source)
 
 
 def test_a_teacher_that_is_not_there_is_one_line(

@@ -210,14 +210,14 @@ def test_changes_are_counted_from_frames_that_look_as_the_photo_does() -> None:
     told = performance(AU12L=smile, AU12R=smile)
     column = aus.INDEX["AU12L"]
 
-    def smiles(frame: int | None = None, own: np.ndarray | None = None) -> float:
-        weights = reference_weights(told, frame, own)
+    def smiles(frame: int | None = None, source: np.ndarray | None = None) -> float:
+        weights = reference_weights(told, frame, source)
         assert weights.sum() == pytest.approx(1, abs=1e-5)
-        return float(reference_of(told, weights, own)[column])
+        return float(reference_of(told, weights, source)[column])
 
     assert smiles() == pytest.approx(0.1, abs=0.01)
     assert smiles(99) == pytest.approx(0.9)
-    assert smiles(own=aus.to_vector({"AU12": 4})) == pytest.approx(0.8, abs=0.04)
+    assert smiles(source=aus.to_vector({"AU12": 4})) == pytest.approx(0.8, abs=0.04)
     with pytest.raises(UsageError, match="there are 100 frames"):
         smiles(100)
 
@@ -227,8 +227,10 @@ def test_the_reference_does_no_more_than_a_photo_can_undo() -> None:
     brows = np.array([0.0] * 20 + [0.6] * 30 + [0.0] * 20, np.float32)
     smile = np.array([0.0] * 20 + [0.7] * 30 + [0.0] * 20, np.float32)
     told = performance(AU1L=brows, AU1R=brows, AU12L=smile, AU12R=smile)
-    own = aus.to_vector({"AU12": 3.5})
-    asked = retarget(told, RetargetOptions(smoothing=0), own).resolve(own)[:, aus.INDEX["AU1L"]]
+    source = aus.to_vector({"AU12": 3.5})
+    asked = retarget(told, RetargetOptions(smoothing=0), source).resolve(source)[
+        :, aus.INDEX["AU1L"]
+    ]
     assert asked.max() - asked.min() > 0.5
 
 
@@ -270,24 +272,24 @@ def test_relative_transfer_adds_the_change_to_the_photos_own() -> None:
     smile = np.array([0.2] * 30 + [0.7] * 30, np.float32)
     turn = np.array([0.0] * 30 + [0.3] * 30, np.float32)
     told = performance(AU12L=smile, AU52=turn)
-    own = aus.to_vector({"AU12L": 1, "AU51": 1})
-    wanted = retarget(told, RetargetOptions(smoothing=0)).resolve(own)
-    assert wanted[0] == pytest.approx(own, abs=1e-5)
+    source = aus.to_vector({"AU12L": 1, "AU51": 1})
+    wanted = retarget(told, RetargetOptions(smoothing=0)).resolve(source)
+    assert wanted[0] == pytest.approx(source, abs=1e-5)
     assert wanted[-1, aus.INDEX["AU12L"]] == pytest.approx(0.2 + 0.5 * STRENGTH["AU12"], abs=1e-5)
     assert aus.head_degrees(wanted[-1])[0] == pytest.approx(6 - 9, abs=1e-3)
 
 
 def test_absolute_transfer_parts_and_gains() -> None:
     told = performance(AU12L=np.array([0.4] * 5), AU4L=np.array([0.5] * 5))
-    own = aus.to_vector({"AU12": 2, "AU4": 1, "AU1": 3})
-    wanted = retarget(told, RetargetOptions(relative=False, smoothing=0)).resolve(own)[2]
+    source = aus.to_vector({"AU12": 2, "AU4": 1, "AU1": 3})
+    wanted = retarget(told, RetargetOptions(relative=False, smoothing=0)).resolve(source)[2]
     assert wanted[aus.INDEX["AU12L"]] == pytest.approx(0.4)
     assert wanted[aus.INDEX["AU1L"]] == 0
     only = retarget(
         told, RetargetOptions(relative=False, smoothing=0, only=("mouth",), gains={"AU12": 2})
     )
-    assert only.resolve(own)[2, aus.INDEX["AU12L"]] == pytest.approx(0.8)
-    assert only.resolve(own)[2, aus.INDEX["AU4L"]] == pytest.approx(0.2)
+    assert only.resolve(source)[2, aus.INDEX["AU12L"]] == pytest.approx(0.8)
+    assert only.resolve(source)[2, aus.INDEX["AU4L"]] == pytest.approx(0.2)
     assert parse_parts("mouth, gaze") == ("mouth", "gaze")
     with pytest.raises(UsageError, match="did you mean 'mouth'"):
         parse_parts("moth")
@@ -302,9 +304,9 @@ def test_few_keyframes_say_almost_the_same() -> None:
     assert error <= 0.4
     again = recipes.parse(text).track()
     assert len(recipes.parse(text).keyframes) <= 4
-    own = np.zeros(len(aus.CHANNELS), np.float32)
-    reenactment = again.resolve(own)[:80, aus.INDEX["AU12L"]]
-    assert np.abs(reenactment - ramp[: len(reenactment)]).max() * 5 <= 0.45
+    source = np.zeros(len(aus.CHANNELS), np.float32)
+    played = again.resolve(source)[:80, aus.INDEX["AU12L"]]
+    assert np.abs(played - ramp[: len(played)]).max() * 5 <= 0.45
 
 
 def test_measured_motion_replaces_the_action_units_where_it_counts(
@@ -317,11 +319,11 @@ def test_measured_motion_replaces_the_action_units_where_it_counts(
     track = retarget(told, RetargetOptions(detail=1.0, smoothing=0, neutral_frame=0))
     assert track.detail is not None
     assert track.frame(0).detail is not None
-    moved = motion.move(track.resolve(motion.own), track.detail)
+    moved = motion.move(track.resolve(motion.source), track.detail)
     chin, temple = 14, 127
     assert moved[11, chin, 1] - face[chin, 1] > 0.01
     assert abs(moved[11, temple, 1] - face[temple, 1]) < 0.002
-    plain = motion.move(track.resolve(motion.own))
+    plain = motion.move(track.resolve(motion.source))
     assert np.allclose(plain[11], plain[0], atol=1e-5)
 
 
@@ -337,7 +339,7 @@ def test_gains_count_in_measured_motion_too(face: np.ndarray, motion: FaceMotion
     for gain in (0.0, 1.0, 1.5):
         options = RetargetOptions(smoothing=0, neutral_frame=0, gains={"AU26": gain})
         track = retarget(told, options)
-        moved = motion.move(track.resolve(motion.own), track.detail)
+        moved = motion.move(track.resolve(motion.source), track.detail)
         opened.append(moved[11, chin, 1] - face[chin, 1])
     assert opened[0] < 0.35 * opened[1] < 0.35 * opened[2] / 1.2
 

@@ -75,7 +75,7 @@ def test_reach_is_measured_by_perception_without_a_judge(
         patch.setattr(au_gains, "SHUT", {"jawOpen": 2.0})
         patch.setattr(au_gains, "FRONTAL", 180.0)
         path = au_gains.train(
-            au_gains.ReachTraining(steps=1), Run(tmp_path, tmp_path / "out", log=said.append)
+            au_gains.AuGainsTraining(steps=1), Run(tmp_path, tmp_path / "out", log=said.append)
         )
     assert len(said) == au_gains.ROUNDS and "AU12" in said[0]
     gains = load_anatomy(str(path)).gains
@@ -138,11 +138,11 @@ def test_weights_that_were_trained_meanwhile_are_read_again(
 ) -> None:
     shipped = weights.find("anatomy")
     monkeypatch.setenv("MEMEGEN_WEIGHTS", str(tmp_path))
-    own = tmp_path / "anatomy.safetensors"
-    own.write_bytes(shipped.read_bytes())
+    source = tmp_path / "anatomy.safetensors"
+    source.write_bytes(shipped.read_bytes())
     before = load_anatomy()
     assert load_anatomy() is before and load_anatomy("anatomy") is before
-    file = weights.load(str(own), "anatomy")
+    file = weights.load(str(source), "anatomy")
     doubled = file.tensors | {"gains": file.tensors["gains"] * 2}
-    weights.save(own, doubled, "anatomy", file.config, au_order=" ".join(aus.CHANNELS))
+    weights.save(source, doubled, "anatomy", file.config, au_order=" ".join(aus.CHANNELS))
     np.testing.assert_allclose(load_anatomy().gains, 2 * before.gains)

@@ -99,17 +99,17 @@ def test_shipped_recipes_are_all_there_and_named_as_their_files() -> None:
 @pytest.mark.parametrize("name", recipes.names())
 def test_shipped_recipes_move_and_loop_without_a_jump(name: str) -> None:
     track = recipes.load_track(name)
-    own = np.full(len(aus.CHANNELS), 0.2, np.float32)
-    frames = track.resolve(own)
+    source = np.full(len(aus.CHANNELS), 0.2, np.float32)
+    frames = track.resolve(source)
     steps = np.abs(np.diff(np.concatenate([frames, frames[:1]]), axis=0)).max(1)
     assert steps.max() > 0.02
     assert steps[-1] <= steps[:-1].max() + 1e-6  # the way from the last frame to the first
 
 
-def height_of(name: str, own: np.ndarray) -> np.ndarray:
-    """(K,) the expression 0..1 of a recipe at its strongest frame, for a face with its `own`."""
+def height_of(name: str, source: np.ndarray) -> np.ndarray:
+    """(K,) the expression 0..1 of a recipe at its strongest frame, for a face with its `source`."""
     track = recipes.load_track(name)
-    return track.resolve(own)[track.strongest()]
+    return track.resolve(source)[track.strongest()]
 
 
 @pytest.mark.parametrize("name", PROTOTYPES)
@@ -147,21 +147,21 @@ def recipe(keyframes: str, head: str = "loop: once") -> recipes.Recipe:
 
 def test_a_channel_not_named_stays_the_photos_own() -> None:
     track = recipe("  - {at: 0, expression: {}}\n  - {at: 1, expression: {AU12: 5}}").track()
-    own = aus.to_vector({"AU12": 1, "AU4": 2})
-    frames = track.resolve(own)
+    source = aus.to_vector({"AU12": 1, "AU4": 2})
+    frames = track.resolve(source)
     assert len(track) == 11
     assert frames[0, SMILE] == pytest.approx(0.2)
     assert frames[-1, SMILE] == pytest.approx(1.0)
-    assert (frames[:, aus.INDEX["AU4L"]] == own[aus.INDEX["AU4L"]]).all()
+    assert (frames[:, aus.INDEX["AU4L"]] == source[aus.INDEX["AU4L"]]).all()
     assert (np.diff(frames[:, SMILE]) > 0).all()
 
 
 def test_intensity_scales_the_change() -> None:
     track = recipe("  - {at: 0, expression: {AU12: 3}}").track()
-    own = aus.to_vector({"AU12": 1})
-    assert track.resolve(own, 0)[0, SMILE] == pytest.approx(0.2)
-    assert track.resolve(own, 0.5)[0, SMILE] == pytest.approx(0.4)
-    assert track.resolve(own, 3)[0, SMILE] == pytest.approx(1.0)
+    source = aus.to_vector({"AU12": 1})
+    assert track.resolve(source, 0)[0, SMILE] == pytest.approx(0.2)
+    assert track.resolve(source, 0.5)[0, SMILE] == pytest.approx(0.4)
+    assert track.resolve(source, 3)[0, SMILE] == pytest.approx(1.0)
 
 
 def test_relative_adds_to_the_photo() -> None:
@@ -245,9 +245,9 @@ def test_unknown_recipe_names_the_nearest() -> None:
 
 
 def test_a_turned_head_is_not_jerked_by_offsets() -> None:
-    own = aus.to_vector({"AU51": 3.3, "AU54": 1.7})
+    source = aus.to_vector({"AU51": 3.3, "AU54": 1.7})
     for name in recipes.names():
-        frames = recipes.load_track(name).resolve(own)
+        frames = recipes.load_track(name).resolve(source)
         frontal = recipes.load_track(name).resolve(np.zeros(len(aus.CHANNELS), np.float32))
         turned = np.abs(np.diff(aus.head_degrees(frames), axis=0)).max()
         straight = np.abs(np.diff(aus.head_degrees(frontal), axis=0)).max()
@@ -255,10 +255,10 @@ def test_a_turned_head_is_not_jerked_by_offsets() -> None:
 
 
 def test_opposites_give_way() -> None:
-    own = aus.to_vector({"AU51": 3, "AU61": 2})
+    source = aus.to_vector({"AU51": 3, "AU61": 2})
     track = recipe("  - {at: 0, expression: {AU52: 3, AU62: 4}}").track()
-    assert aus.head_degrees(track.resolve(own))[0, 0] == pytest.approx(-18)
-    assert aus.gaze_degrees(track.resolve(own))[0, 0] == pytest.approx(-24)
+    assert aus.head_degrees(track.resolve(source))[0, 0] == pytest.approx(-18)
+    assert aus.gaze_degrees(track.resolve(source))[0, 0] == pytest.approx(-24)
 
 
 def test_offset_is_added_beside_the_expression() -> None:

@@ -17,7 +17,7 @@ def turned_by(degrees: float, motion: FaceMotion, anatomy: Anatomy) -> FaceMotio
     mesh = motion.pose.to_face(motion.landmarks)
     turn = rotation_of(np.array([degrees, 0, 0]))
     pose = Pose(turn, motion.pose.scale, motion.pose.offset)
-    return FaceMotion.of(pose.to_crop(mesh).astype(np.float32), motion.own, anatomy)
+    return FaceMotion.of(pose.to_crop(mesh).astype(np.float32), motion.source, anatomy)
 
 
 def test_a_face_from_the_front_moves_as_anatomy_says(motion: FaceMotion) -> None:
@@ -35,7 +35,7 @@ def test_skin_seen_edge_on_moves_as_the_outline(motion: FaceMotion, anatomy: Ana
     assert total[hidden] > 0.9
     assert anatomy.canonical[hidden, 0] > 0, "a head turned to its left shows its right side"
     assert total[CHEEKS[0]] == 0
-    free = FaceMotion.of(turned.landmarks, turned.own, anatomy).move(SMILE[None])
+    free = FaceMotion.of(turned.landmarks, turned.source, anatomy).move(SMILE[None])
     face = turned.pose.to_face(turned.landmarks)
     shift = turned.pose.to_face(free[0]) - face
     along = turned.edge[hidden] @ shift[list(FACE_OVAL)] / total[hidden]
@@ -57,4 +57,4 @@ def test_nothing_moves_in_at_the_far_edge(motion: FaceMotion, anatomy: Anatomy) 
 
 def test_the_photos_own_expression_moves_nothing(motion: FaceMotion, anatomy: Anatomy) -> None:
     turned = turned_by(25, motion, anatomy)
-    assert np.abs(turned.move(turned.own[None])[0] - turned.landmarks).max() < 1e-5
+    assert np.abs(turned.move(turned.source[None])[0] - turned.landmarks).max() < 1e-5

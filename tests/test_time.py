@@ -266,9 +266,9 @@ def test_a_saved_track_drives_as_its_clip_does(
         whole = image.convert("RGB")
     photo, clip, table = tmp_path / "photo.png", tmp_path / "clip.gif", tmp_path / "track.csv"
     whole.crop((110, 0, 390, 280)).save(photo)
-    reenactment = memegen.Animator("mesh", "cpu").animate(photo, au={"AU26": 4, "AU1": 3}, fps=10, duration=0.8)  # fmt: skip
+    played = memegen.Animator("mesh", "cpu").animate(photo, au={"AU26": 4, "AU1": 3}, fps=10, duration=0.8)  # fmt: skip
     frames = []
-    for i, frame in enumerate(reenactment):
+    for i, frame in enumerate(played):
         inner = Image.fromarray(frame)
         frames.append(inner.rotate(i, Image.Resampling.BICUBIC, translate=(4 * i, i)))
     frames[0].save(clip, save_all=True, append_images=frames[1:], duration=100)

@@ -37,8 +37,8 @@ def test_a_tone_keeps_its_own_pixels_and_no_others(made, photo: Photo) -> None: 
     picture = made(photo.rgb)
     tone = tone_of(picture)
     assert tone is not None
-    own = np.abs(tone.keep(picture.astype(np.float32)) - picture)
-    assert own.mean() < 1 and np.quantile(own, 0.99) < 5 * tone.stray  # noise is all it loses
+    source = np.abs(tone.keep(picture.astype(np.float32)) - picture)
+    assert source.mean() < 1 and np.quantile(source, 0.99) < 5 * tone.stray  # noise is all it loses
     red = np.full((2, 2, 3), (150, 40, 40), np.float32)
     kept = tone.keep(red)
     assert kept @ LUMA == pytest.approx(red @ LUMA, abs=tone.stray)

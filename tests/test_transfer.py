@@ -120,7 +120,7 @@ def test_tracks_change_rate_speed_and_direction() -> None:
     assert ramp.resampled(10, 2).add[:, 0] == pytest.approx([0, 0.2])
     assert ramp.boomerang().add[:, 0] == pytest.approx([0, 0.1, 0.2, 0.3, 0.2, 0.1])
     there = track([0.8]).there_and_back()
-    own = np.full(len(aus.CHANNELS), 0.4, np.float32)
-    reached = there.resolve(own)[:, 0]
+    source = np.full(len(aus.CHANNELS), 0.4, np.float32)
+    reached = there.resolve(source)[:, 0]
     assert reached[0] == pytest.approx(0.4) and reached.max() == pytest.approx(0.8)
     assert there.loops and abs(reached[-1] - 0.4) < 0.1

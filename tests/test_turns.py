@@ -83,13 +83,13 @@ def test_a_turned_photo_is_the_photo_animated_and_turned(
 def test_a_find_upside_down_is_turned(animator: memegen.Animator, photo: Photo) -> None:
     """The detector lays its points as if the face stood, eyes on the chin."""
     flipped = turned(photo, 2)
-    truth = animator.analyze(photo)[0].perception
+    truth = animator.analyze(photo)[0].analysis
     right = truth.alignment.to_photo(five_points(truth.landmarks))
     height, width = photo.rgb.shape[:2]
     middle = np.array([width, height]) - right.mean(0)
     finder = FaceFinder(Told(find_at(*(middle - 45), 90.0)), animator.analyzer)
     (found,) = finder.find(flipped.rgb)
-    assert found.perception.alignment.turns == 2
+    assert found.analysis.alignment.turns == 2
     assert np.abs(np.array([width, height]) - found.face.points - right).max() < 4  # pixels
 
 
@@ -111,7 +111,7 @@ def test_the_real_face_is_taken_beside_a_larger_false_one(
     finder = FaceFinder(Told(find_at(200, 250, 200.0), truth.face), animator.analyzer)
     (found,) = finder.find(photo.rgb)
     assert found.face is truth.face
-    assert finder.disagreement(photo.rgb, found.perception) < NO_FACE / 2
+    assert finder.disagreement(photo.rgb, found.analysis) < NO_FACE / 2
 
 
 def test_a_box_is_believed_where_no_face_is_seen(animator: memegen.Animator) -> None:

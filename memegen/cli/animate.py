@@ -114,8 +114,8 @@ def animate(
         try:
             source = first or read(photo, path, moves)
             if isinstance(source, ClipJob):
-                reenactment = _track(recipe, au, source.clip.fps, duration, loop is False)
-                written = write_clip(animator, source, reenactment, changes, limit)
+                played = _track(recipe, au, source.clip.fps, duration, loop is False)
+                written = write_clip(animator, source, played, changes, limit)
             else:
                 with progress(Path(photo).name) as follow:
                     frames = animator.animate(
@@ -178,8 +178,8 @@ def _output(
 
     moving = usual_format(photo) if is_clip(photo) else USUAL_ANIMATION
     suffix = (format_of(fmt) if fmt else USUAL_STILL if still else moving).suffix
-    reenactment = "au" if au is not None else Path(recipe).stem.replace("+", "-")
-    name = fitting(Path(photo).stem, reenactment, suffix)
+    played = "au" if au is not None else Path(recipe).stem.replace("+", "-")
+    name = fitting(Path(photo).stem, played, suffix)
     if out is None:
         return str(Path(photo).parent / name)
     if out != "-" and (Path(out).is_dir() or out.endswith("/")):

@@ -156,11 +156,11 @@ def _rounded(units: Array) -> dict[str, float]:
 
 
 def _intensities(seen: AnalyzedFace) -> dict[str, object]:
-    yaw, pitch, roll = (round(float(a), 1) for a in seen.perception.angles)
+    yaw, pitch, roll = (round(float(a), 1) for a in seen.analysis.angles)
     return {
         **_where(seen.face),
         "head_degrees": {"turn_left": yaw, "up": pitch, "tilt_left": roll},
-        "action_units": _rounded(seen.perception.action_units),
+        "action_units": _rounded(seen.analysis.action_units),
     }
 
 
@@ -170,7 +170,7 @@ def _print_intensities(seen: list[AnalyzedFace]) -> None:
     for number, one in enumerate(seen, 1):
         if len(seen) > 1:
             result(f"face {number}")
-        values, rows = to_expression(one.perception.action_units), []
+        values, rows = to_expression(one.analysis.action_units), []
         for au in TABLE:
             shown = [values[c] for c in au.channels]
             if max(shown) < 0.05:
@@ -188,6 +188,6 @@ def _openface_csv(seen: list[AnalyzedFace]) -> str:
     columns = [f"AU{au.number:02d}_r" for au in OPENFACE]
     writer.writerow(["face_id", "confidence", *columns])
     for number, one in enumerate(seen):
-        values = to_openface(one.perception.action_units)
+        values = to_openface(one.analysis.action_units)
         writer.writerow([number, f"{one.face.confidence:.3f}", *(f"{v:.2f}" for v in values)])
     return table.getvalue()

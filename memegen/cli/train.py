@@ -75,7 +75,7 @@ def _train() -> None:
 
 def model_first(args: list[str], known: list[str]) -> list[str]:
     """Arguments with the model's name in front: that of `--model`, else the default's."""
-    if not args or args[0] in known or args[0] in ("-h", "--help"):
+    if not args or args[0] in (*known, *models.RENAMED, "-h", "--help"):
         return args
     left, name = [], models.DEFAULT
     rest = iter(args)
@@ -84,8 +84,8 @@ def model_first(args: list[str], known: list[str]) -> list[str]:
             name = next(rest, "")
         elif word.startswith("--model="):
             name = word.removeprefix("--model=")
-        else:
-            left.append(word)
+        else:  # until the next release, discriminators go by their former name, too
+            left.append(word.replace("--critic-", "--discriminator-", 1))
     return [models.model_named(name, "trainer").name, *left]
 
 

@@ -172,7 +172,7 @@ def transfer(
         performance = replace(performance, heads=None) if head is None else performance
         track = retarget(performance, retargeting)
     else:
-        seen = animator.analyze(photo, face)[0].perception
+        seen = animator.analyze(photo, face)[0].analysis
         if verbose and retargeting.relative:
             _tell_reference(performance, retargeting, seen.action_units)
         track = _track(performance, retargeting, still, chosen, seen.action_units)
@@ -288,6 +288,4 @@ def _report(performance: Performance) -> None:
     """Say which parts of a clip had no face."""
     missing = int((~performance.seen).sum())
     if missing:
-        say(
-            f"{performance.name}: no face in {missing} of {len(performance)} frames; they were bridged"
-        )
+        say(f"{performance.name}: no face in {missing} of {len(performance)} frames; bridged")

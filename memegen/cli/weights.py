@@ -106,7 +106,7 @@ def import_(
     if size is not None and (size < 64 or size % 64):
         raise UsageError(f"--size {size}: must be a multiple of 64")
     found = convert(read_checkpoint(file), size, str(file))
-    name = "ganimation" if found.kind == "generator" else "ganimation-critic"
+    name = "ganimation" if found.kind == "generator" else "ganimation-discriminator"
     weights.save(
         path, found.network.state_dict(), name, found.config, half=False,
         source=file.name,

@@ -43,11 +43,11 @@ def evaluate(
     reached: dict[str, list[float]] = {}
     drift: dict[str, list[float]] = {}
     for crop in crops:
-        landmarks, own = analyzer.analyze_crops(crop[None])
+        landmarks, source = analyzer.analyze_crops(crop[None])
         scene = Scene(
             crop,
             np.array([[SIDE, 0, 0], [0, SIDE, 0]], np.float32),
-            FaceMotion.of(landmarks[0], own[0], anatomy),
+            FaceMotion.of(landmarks[0], source[0], anatomy),
         )
         renderer = generator.prepare(scene)
         for au in aus.TABLE:
@@ -55,11 +55,11 @@ def evaluate(
                 continue
             names = au.channels if au.sides != "either" else au.channels[:1]
             columns = [aus.INDEX[c] for c in names]
-            targets = _asked(own[0], columns)
-            painted = np.stack(list(renderer.render(targets)))
-            _, seen = analyzer.analyze_crops(painted)
-            change = seen - own
-            asked.setdefault(au.name, []).extend((targets - own)[:, columns].mean(1) * 5)
+            targets = _asked(source[0], columns)
+            rendered = np.stack(list(renderer.render(targets)))
+            _, seen = analyzer.analyze_crops(rendered)
+            change = seen - source
+            asked.setdefault(au.name, []).extend((targets - source)[:, columns].mean(1) * 5)
             reached.setdefault(au.name, []).extend(_signed(change, names) * 5)
             others = [
                 aus.INDEX[c]
@@ -71,8 +71,8 @@ def evaluate(
     return {name: _fit(asked[name], reached[name], drift[name]) for name in asked}
 
 
-def _asked(own: Array, columns: list[int]) -> Array:
-    targets = np.repeat(own[None], len(LEVELS), 0)
+def _asked(source: Array, columns: list[int]) -> Array:
+    targets = np.repeat(source[None], len(LEVELS), 0)
     targets[:, columns] = np.array(LEVELS, np.float32)[:, None] / aus.MAX_INTENSITY
     return targets
 

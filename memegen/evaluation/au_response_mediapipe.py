@@ -97,11 +97,11 @@ def _questions() -> Track:
 
 def _asked(subject: Subject) -> Array:
     """(R, L) change asked for, 0..5."""
-    own = [
+    source = [
         subject.seen.action_units[[aus.INDEX[c] for c in aus.BY_NUMBER[r.number].channels]].mean()
         for r in READINGS
     ]
-    return np.array(LEVELS)[None] - np.array(own)[:, None] * aus.MAX_INTENSITY
+    return np.array(LEVELS)[None] - np.array(source)[:, None] * aus.MAX_INTENSITY
 
 
 def _changes(rows: list[Array | None], values: Array) -> Array:

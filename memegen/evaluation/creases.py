@@ -42,40 +42,40 @@ def creases(unwrapped: Array) -> Array:
 
     Blurs count skin alone, so that teeth, lids and background do not shine into it.
     """
-    share = skin()
-    both = np.stack([np.log(unwrapped @ LUMA + LOG_OFFSET) * share, share], -1)
+    fraction = skin()
+    both = np.stack([np.log(unwrapped @ LUMA + LOG_OFFSET) * fraction, fraction], -1)
     fine, broad = (
         blurred[..., 0] / np.maximum(blurred[..., 1], 1e-3)
         for blurred in (gaussian(both, blur * SCALE) for blur in (FINEST_BLUR, CREASE_BLUR))
     )
-    return np.asarray(np.clip(fine - broad, -MOST_CREASE, MOST_CREASE) * share)
+    return np.asarray(np.clip(fine - broad, -MOST_CREASE, MOST_CREASE) * fraction)
 
 
 @lru_cache(maxsize=1)
 def skin() -> Array:
     """(HEIGHT, WIDTH) share 0..1 of each pixel that is bare skin: no lips, eyes, brows, or edge."""
     points, box = texture_points(load_anatomy().canonical), Box(0, 0, WIDTH, HEIGHT)
-    share = fill(smooth_ring(_enlarged(points[list(FACE_OVAL)], _OVAL_BY)), box)
+    fraction = fill(smooth_ring(_enlarged(points[list(FACE_OVAL)], _OVAL_BY)), box)
     for ring, factor in ((EYE_RIGHT, _EYES_BY), (EYE_LEFT, _EYES_BY), (LIPS_OUTER, _LIPS_BY)):
-        share = share * (1 - fill(smooth_ring(_enlarged(points[list(ring)], factor)), box))
+        fraction = fraction * (1 - fill(smooth_ring(_enlarged(points[list(ring)], factor)), box))
     y, x = np.mgrid[:HEIGHT, :WIDTH] + 0.5
     for brow in (BROW_RIGHT, BROW_LEFT):
         gap = np.stack([np.hypot(x - px, y - py) for px, py in points[list(brow)]]).min(0)
-        share = share * (gap > _BROWS_BY * SCALE)
-    return np.asarray(share * load_anatomy().unwrapping.inside, np.float32)
+        fraction = fraction * (gap > _BROWS_BY * SCALE)
+    return np.asarray(fraction * load_anatomy().unwrapping.inside, np.float32)
 
 
-def correlation(first: Array, second: Array, share: Array) -> float:
-    """Pearson's, of (H, W) maps weighted by `share`; 0 where either is flat."""
-    weight = share / share.sum()
+def correlation(first: Array, second: Array, fraction: Array) -> float:
+    """Pearson's, of (H, W) maps weighted by `fraction`; 0 where either is flat."""
+    weight = fraction / fraction.sum()
     a, b = (values - (values * weight).sum() for values in (first, second))
     power = float(((a * a) * weight).sum() * ((b * b) * weight).sum())
     return float((a * b * weight).sum() / np.sqrt(power)) if power > 1e-18 else 0.0
 
 
-def without(values: Array, known: Array, share: Array) -> Array:
-    """(H, W) `values` less what they share with `known` (least squares under `share`)."""
-    weight = share / share.sum()
+def without(values: Array, known: Array, fraction: Array) -> Array:
+    """(H, W) `values` less what they share with `known` (least squares under `fraction`)."""
+    weight = fraction / fraction.sum()
     a, b = (each - (each * weight).sum() for each in (values, known))
     return np.asarray(a - b * ((a * b * weight).sum() / max(float((b * b * weight).sum()), 1e-12)))
 

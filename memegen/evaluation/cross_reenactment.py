@@ -47,9 +47,9 @@ class Driver:
         """Which of the compared frames shows most."""
         return int(self.performance.units[self.rows].sum(1).argmax())
 
-    def track(self, options: RetargetOptions, own: Array) -> Track:
-        """The compared frames, for a photo with the expression `own` (K,)."""
-        return retarget(self.performance, options, own).rows(self.rows)
+    def track(self, options: RetargetOptions, source: Array) -> Track:
+        """The compared frames, for a photo with the expression `source` (K,)."""
+        return retarget(self.performance, options, source).rows(self.rows)
 
 
 def photos_in(source: Path) -> list[Path]:
@@ -90,12 +90,12 @@ def evaluate(
     rows = [_row([torch.ones(3, CELL, CELL), *(p.faces[p.height] for p in acted.values())])]
     for path, (photo, seen) in people.items():
         place = seen.alignment
-        own = _face(photo.rgb, place, animator.analyzer)
-        shown, report[path.name] = [own[0]], {}
+        source = _face(photo.rgb, place, animator.analyzer)
+        shown, report[path.name] = [source[0]], {}
         for name, driver in acted.items():
             frames = animator.animate(photo, driver.track(options, seen.action_units))
             faces = torch.cat([_face(frame, place, animator.analyzer) for frame in frames])
-            report[path.name][name] = _gone(person, faces, own)
+            report[path.name][name] = _gone(person, faces, source)
             report["from performer"][name] += _gone(person, faces, driver.calm) / len(people)
             shown.append(faces[driver.height])
         rows.append(_row(shown))
@@ -123,7 +123,7 @@ def _performer(clip: Path, animator: Animator) -> Driver:
 
 def _person(path: Path, animator: Animator) -> tuple[Photo, FaceAnalysis]:
     photo = _small(read_photo(path))
-    return photo, animator.analyze(photo)[0].perception
+    return photo, animator.analyze(photo)[0].analysis
 
 
 def _small(photo: Photo) -> Photo:
@@ -137,9 +137,9 @@ def _face(frame: Picture, near: Alignment, analyzer: FaceAnalyzer) -> Tensor:
     return read_crop(rgb, analyzer.realign(rgb, near), CELL)
 
 
-def _gone(person: Identity, faces: Tensor, own: Tensor) -> float:
+def _gone(person: Identity, faces: Tensor, source: Tensor) -> float:
     """Mean identity distance of faces (T, 3, S, S) from one face (1, 3, S, S)."""
-    return person.distance(faces, own.expand_as(faces))
+    return person.distance(faces, source.expand_as(faces))
 
 
 def _row(cells: list[Tensor]) -> Array:

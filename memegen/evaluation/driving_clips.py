@@ -48,22 +48,22 @@ class DrivingClip:
             raise MemegenError(f"{clip}: {judge.name} sees no face")
         return cls(clip.name, frames, performance, estimates)
 
-    def reference(self, options: RetargetOptions, own: Array) -> Array:
+    def reference(self, options: RetargetOptions, source: Array) -> Array:
         """(T,) weights, sum 1, of the frames that a photo's changes are counted from.
 
         Those of the driving where the judge sees a face; all it sees if it sees none of them.
-        `own` (K,): the photo's expression.
+        `source` (K,): the photo's expression.
         """
         weights = (
-            reference_weights(self.performance, options.neutral_frame, own) * self.estimates.seen
+            reference_weights(self.performance, options.neutral_frame, source) * self.estimates.seen
         )
         if weights.sum() < 1e-6:
             weights = self.estimates.seen.astype(np.float32)
         return np.asarray(weights / weights.sum(), np.float32)
 
-    def track(self, options: RetargetOptions, own: Array, rows: Integers) -> Track:
-        """The frames `rows` of what a photo with the expression `own` (K,) is asked to do."""
-        return retarget(self.performance, options, own).rows(rows)
+    def track(self, options: RetargetOptions, source: Array, rows: Integers) -> Track:
+        """The frames `rows` of what a photo with the expression `source` (K,) is asked to do."""
+        return retarget(self.performance, options, source).rows(rows)
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Reenactment:
 
     photo: str
     driver: DrivingClip
-    own: Array  # (K,) the photo's expression
+    source: Array  # (K,) the photo's expression
     rows: Integers  # (F,) frames of the clip
     weights: Array  # (T,) of the clip's frames, sum 1, that changes are counted from
     track: Track  # of these rows
@@ -96,19 +96,19 @@ def reenact(
         photo = _small(read_photo(path))
         still = next(judge.estimate([photo.rgb]))
         try:
-            own = animator.analyze(photo)[0].perception.action_units
+            source = animator.analyze(photo)[0].analysis.action_units
         except NoFaceError:
             continue
         if still is None:
             continue
         for driver in performers:
             rows = np.arange(0, len(driver.performance), EVERY)
-            track = driver.track(options, own, rows)
+            track = driver.track(options, source, rows)
             pictures = list(animator.animate(photo, track))
             estimates = Estimates.of(judge.estimate(pictures))
-            weights = driver.reference(options, own)
+            weights = driver.reference(options, source)
             yield Reenactment(
-                path.name, driver, own, rows, weights, track, still, pictures, estimates
+                path.name, driver, source, rows, weights, track, still, pictures, estimates
             )
 
 

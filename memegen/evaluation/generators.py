@@ -40,7 +40,7 @@ from memegen.geometry.topology import LIPS_INNER
 from memegen.perception.analyze import FaceAnalyzer
 from memegen.perception.network import PerceptionOutput
 from memegen.training.crops import load_crops
-from memegen.training.pairs import PairConfig, PairMaker
+from memegen.training.pairs import PairConfig, PairDataset
 
 MOUTH_OPEN = 0.05  # IOD between the lips from which a mouth counts as open
 MOUTH_SHUT = 0.012  # IOD up to which it counts as shut
@@ -59,7 +59,7 @@ class Pair:
     """One question with its answer."""
 
     scene: Scene  # the moved crop X', as generators take it
-    wanted: Array  # (K,) y
+    target: Array  # (K,) y
     true: Picture  # X
     landmarks: Array  # (478, 3) of X, crop units
     kinds: dict[str, bool]  # what kind of change it asks for
@@ -89,27 +89,27 @@ def pairs(data: Path, count: int, seed: int = 7) -> Iterator[Pair]:
     """`count` held-out questions, always the same ones."""
     config = PairConfig(landmark_noise=0, worn=0, same=0)
     crops = load_crops(data, dict(config.sources), "held out")
-    maker = PairMaker(crops, config, {}, seed)
+    maker = PairDataset(crops, config, {}, seed)
     for index in range(count):
         rng = np.random.default_rng([seed, index])
-        picture, landmarks, own, other = maker.drawn(rng)
-        moved = maker.moved(maker.scene(picture, landmarks, own), other)
+        picture, landmarks, source, other = maker.sample(rng)
+        moved = maker.moved(maker.scene(picture, landmarks, source), other)
         there = np.clip(moved.images[0] + 0.5, 0, 255).astype(np.uint8)
         at = moved.landmarks[0] / picture.shape[0]
         scene = maker.scene(there, at, other)
-        kinds = _kinds(landmarks, at, own, other)
-        yield Pair(scene, own, picture, landmarks, kinds)
+        kinds = _kinds(landmarks, at, source, other)
+        yield Pair(scene, source, picture, landmarks, kinds)
 
 
-def _kinds(landmarks: Array, moved: Array, own: Array, other: Array) -> dict[str, bool]:
+def _kinds(landmarks: Array, moved: Array, source: Array, other: Array) -> dict[str, bool]:
     gap, before = (
         opening(face[list(LIPS_INNER), :2]) / float(iod(face[None])[0])
         for face in (landmarks, moved)
     )
     blinks = [aus.INDEX["AU45L"], aus.INDEX["AU45R"]]
-    closing = (own[blinks] > LIDS_SHUT) & (own[blinks] - other[blinks] > LIDS_SHUT / 2)
-    turn = np.linalg.norm(aus.gaze_degrees(own) - aus.gaze_degrees(other))
-    awake = max(own[blinks].max(), other[blinks].max()) < LIDS_SHUT
+    closing = (source[blinks] > LIDS_SHUT) & (source[blinks] - other[blinks] > LIDS_SHUT / 2)
+    turn = np.linalg.norm(aus.gaze_degrees(source) - aus.gaze_degrees(other))
+    awake = max(source[blinks].max(), other[blinks].max()) < LIDS_SHUT
     return {
         "opening": gap > MOUTH_OPEN and before < MOUTH_SHUT,
         "closing": bool(closing.any()),
@@ -132,24 +132,24 @@ def evaluate(data: Path, models: list[str], count: int, sheet: Path | None = Non
     person = _ruler_of_identity(data, analyzer)
     generators = {name: generator_named(name) for name in models}
     tallies = {name: Tally() for name in models}
-    painted: dict[str, list[Array]] = {name: [] for name in models}
+    rendered: dict[str, list[Array]] = {name: [] for name in models}
     asked: list[Pair] = list(pairs(data, count))
     rows: list[Array] = []
     telling = [pair for pair in asked if any(pair.kinds.values())] or asked
     shown = {id(pair) for pair in telling[:SHOWN]}
     for pair in asked:
         true = pair.true.astype(np.float32)
-        share = regions(pair.landmarks, true.shape[0])
+        weight = regions(pair.landmarks, true.shape[0])
         columns = [pair.scene.picture.astype(np.float32)]
         mask = np.zeros_like(true)
         for name, generator in generators.items():
             renderer = generator.prepare(pair.scene)
-            picture = np.clip(next(iter(renderer.render(pair.wanted[None]))), 0, 255)
-            painted[name].append(picture)
+            picture = np.clip(next(iter(renderer.render(pair.target[None]))), 0, 255)
+            rendered[name].append(picture)
             columns.append(picture)
-            _compare(tallies[name], pair, picture, true, share, ruler)
+            _compare(tallies[name], pair, picture, true, weight, ruler)
             if isinstance(renderer, AnatomicalRenderer):
-                mask = _attention(tallies[name], renderer, pair, share)
+                mask = _attention(tallies[name], renderer, pair, weight)
         if sheet is not None and id(pair) in shown:
             rows.append(np.concatenate([*columns, mask, true], 1))
     if sheet is not None:
@@ -159,7 +159,7 @@ def evaluate(data: Path, models: list[str], count: int, sheet: Path | None = Non
     seen = _see(analyzer, reals)
     report = {}
     for name, generator in generators.items():
-        mine = _tensor(np.stack(painted[name]))
+        mine = _tensor(np.stack(rendered[name]))
         report[name] = (
             tallies[name].means()
             | _seen_alike(_see(analyzer, mine), seen)
@@ -188,17 +188,17 @@ def _compare(
     pair: Pair,
     picture: Array,
     true: Array,
-    share: dict[str, Array],
+    weight: dict[str, Array],
     ruler: Perceptual,
 ) -> None:
-    miss, alike = absolute(picture, true), structure(picture, true)
+    error, alike = absolute(picture, true), structure(picture, true)
     for region in REGIONS:
-        if share[region].sum() < 4:
+        if weight[region].sum() < 4:
             continue
-        level = mean_over(miss, share[region])
+        level = mean_over(error, weight[region])
         tally.add(f"{region} L1", level)
-        tally.add(f"{region} PSNR", psnr(picture, true, share[region]))
-        tally.add(f"{region} SSIM", mean_over(alike, share[region]))
+        tally.add(f"{region} PSNR", psnr(picture, true, weight[region]))
+        tally.add(f"{region} SSIM", mean_over(alike, weight[region]))
         for kind, of in (("opening", "mouth"), ("closing", "eyes"), ("gaze", "eyes")):
             if of == region and pair.kinds[kind]:
                 tally.add(f"{region} L1{KIND}{kind}", level)
@@ -211,26 +211,28 @@ def _compare(
             place(window, pair.landmarks[None], scale),
             np.array([[side, 0, 0], [0, side, 0]], np.float32),
         )
-        said, real = sample_window(both, torch.from_numpy(affine).expand(2, -1, -1), size).split(1)
-        distance = ruler(said, real)
+        output, real = sample_window(both, torch.from_numpy(affine).expand(2, -1, -1), size).split(
+            1
+        )
+        distance = ruler(output, real)
         tally.add(f"{window.name} perceptual", distance)
         if window.name == "mouth" and pair.kinds["opening"]:
             tally.add(f"mouth perceptual{KIND}opening", distance)
 
 
 def _attention(
-    tally: Tally, renderer: AnatomicalRenderer, pair: Pair, share: dict[str, Array]
+    tally: Tally, renderer: AnatomicalRenderer, pair: Pair, weight: dict[str, Array]
 ) -> Array:
     """Mean attention by region; returns the change 1 - A as a grey picture 0..255."""
     with torch.inference_mode():
-        moved = renderer.mesh.move(pair.wanted[None])
+        moved = renderer.mesh.move(pair.target[None])
         picture, passes = renderer.run_networks(moved)
         mask = attention_map(passes, picture)[0, 0].cpu().numpy()
-        still = renderer.mesh.move(pair.scene.motion.own[None])
+        still = renderer.mesh.move(pair.scene.motion.source[None])
         neutral = attention_map(renderer.run_networks(still)[1], picture)[0, 0].cpu().numpy()
     for region in REGIONS:
-        if share[region].sum() >= 4:
-            tally.add(f"{region} attention", 1 - mean_over(mask, share[region]))
+        if weight[region].sum() >= 4:
+            tally.add(f"{region} attention", 1 - mean_over(mask, weight[region]))
     tally.add("attention of the photo's own expression", 1 - float(neutral.mean()))
     return np.repeat(mask[..., None] * 255, 3, -1)
 
@@ -251,10 +253,10 @@ def _see(analyzer: FaceAnalyzer, pictures: Tensor) -> PerceptionOutput:
     return PerceptionOutput(*(torch.cat(part) for part in zip(*parts, strict=True)))
 
 
-def _seen_alike(said: PerceptionOutput, true: PerceptionOutput) -> dict[str, float]:
+def _seen_alike(output: PerceptionOutput, true: PerceptionOutput) -> dict[str, float]:
     scale = iod(true.landmarks.numpy())
-    distance = (said.landmarks - true.landmarks)[..., :2].norm(dim=-1).mean(1).numpy() / scale
-    units = (said.action_units.clamp(0, 1) - true.action_units.clamp(0, 1)).abs()
+    distance = (output.landmarks - true.landmarks)[..., :2].norm(dim=-1).mean(1).numpy() / scale
+    units = (output.action_units.clamp(0, 1) - true.action_units.clamp(0, 1)).abs()
     measured: Mask = np.isin(np.arange(units.shape[1]), [aus.INDEX[c] for c in _MEASURED])
     return {
         "action units": float(units.numpy()[:, measured].mean()) * aus.MAX_INTENSITY,
@@ -274,7 +276,7 @@ def _cost(generator: Generator, pair: Pair) -> dict[str, float]:
     )
     renderer = generator.prepare(scene)
     steps = np.linspace(0, 1, SPEED_FRAMES, dtype=np.float32)[:, None]
-    targets = pair.scene.motion.own + steps * (pair.wanted - pair.scene.motion.own)
+    targets = pair.scene.motion.source + steps * (pair.target - pair.scene.motion.source)
     list(renderer.render(targets[:4]))
     start = time.perf_counter()
     frames = sum(1 for _ in renderer.render(targets))

@@ -60,8 +60,8 @@ def fit(data: Path, network: PerceptionNet) -> Identity:
     mean, directions = discriminant(features, labels.identity[people], DIRECTIONS)
     tested = (_read(data, labels, held_out, network) - mean) @ directions
     tested /= np.linalg.norm(tested, axis=1, keepdims=True)
-    share = verification(tested, labels.identity[held_out])
-    return Identity(network, mean, directions, share)
+    weight = verification(tested, labels.identity[held_out])
+    return Identity(network, mean, directions, weight)
 
 
 def discriminant(features: Array, people: Integers, directions: int) -> tuple[Array, Array]:

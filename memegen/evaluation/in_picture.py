@@ -143,9 +143,9 @@ def _driven(
 ) -> tuple[dict[str, float], Estimates]:
     """Figures of the frames `rows`, and what is seen of all that are `reenactment`."""
     photo = read_photo(acted.frames[0])
-    own = animator.analyze(photo)[0].perception.action_units
+    source = animator.analyze(photo)[0].analysis.action_units
     kept: dict[int, Picture] = {}
-    pictures = animator.animate(photo, acted.track(options, own, reenactment))
+    pictures = animator.animate(photo, acted.track(options, source, reenactment))
     estimates = Estimates.of(
         judge.estimate(_keeping(pictures, reenactment, set(rows.tolist()), kept))
     )
@@ -154,11 +154,11 @@ def _driven(
 
 
 def _keeping(
-    pictures: Iterable[Picture], numbers: Integers, wanted: set[int], kept: dict[int, Picture]
+    pictures: Iterable[Picture], numbers: Integers, target: set[int], kept: dict[int, Picture]
 ) -> Iterator[Picture]:
     """The pictures; those whose numbers are wanted are put into `kept`."""
     for number, picture in zip(numbers.tolist(), pictures, strict=True):
-        if number in wanted:
+        if number in target:
             kept[number] = picture
         yield picture
 

@@ -70,11 +70,11 @@ class Estimates:
     def mean(self, weights: Array) -> Estimate:
         """The mean of the looks with a weight (F,); weights sum up to 1."""
         known = weights > 0
-        share = weights[known]
+        weight = weights[known]
         return Estimate(
-            np.tensordot(share, self.landmarks[known], 1),
-            share @ self.intensities[known],
-            share @ self.angles[known],
+            np.tensordot(weight, self.landmarks[known], 1),
+            weight @ self.intensities[known],
+            weight @ self.angles[known],
         )
 
     @property

@@ -14,7 +14,7 @@ import numpy as np
 from memegen import aus
 from memegen.arrays import Array
 from memegen.facedata.labels import JAW_AT_AU26
-from memegen.facedata.teachers import Sighting
+from memegen.facedata.teachers import MediaPipeFace
 from memegen.geometry.anatomy import Anatomy
 from memegen.geometry.shape import MESH_POINTS, fit_pose
 from memegen.geometry.topology import EYE_CORNERS, EYE_LEFT, EYE_RIGHT, LIPS_INNER, LIPS_OUTER
@@ -129,7 +129,7 @@ def raw_values(scores: Mapping[str, Array], shape: Array) -> dict[int, Array]:
     return found
 
 
-def read(sighting: Sighting, anatomy: Anatomy) -> Array:
+def read(sighting: MediaPipeFace, anatomy: Anatomy) -> Array:
     """(R,) raw values of one face, in the order of READINGS."""
     shape = face_shape(sighting.landmarks, anatomy)
     scores = {name: np.float32(value) for name, value in sighting.scores.items()}
@@ -151,7 +151,7 @@ def fit(asked: Array, seen: Array) -> tuple[float, float]:
     return slope, 0.0 if flat else float(np.corrcoef(x, y)[0, 1])
 
 
-def expression_scores(sighting: Sighting) -> Array:
+def expression_scores(sighting: MediaPipeFace) -> Array:
     """(S,) blendshape scores of expression: all but `_neutral` and the directions of gaze."""
     named = sorted(sighting.scores.items())
     return np.array([v for n, v in named if n != "_neutral" and not n.startswith("eyeLook")])

@@ -49,25 +49,25 @@ def regions(landmarks: Array, side: int) -> dict[str, Array]:
     }
 
 
-def mean_over(values: Array, share: Array) -> float:
+def mean_over(values: Array, weight: Array) -> float:
     """Mean of (H, W) values over a region."""
-    return float((values * share).sum() / share.sum())
+    return float((values * weight).sum() / weight.sum())
 
 
-def absolute(painted: Array, true: Array) -> Array:
+def absolute(rendered: Array, true: Array) -> Array:
     """(H, W, 3) pictures 0..255 to (H, W) mean absolute difference of their channels."""
-    return np.asarray(np.abs(painted - true).mean(-1))
+    return np.asarray(np.abs(rendered - true).mean(-1))
 
 
-def psnr(painted: Array, true: Array, share: Array) -> float:
+def psnr(rendered: Array, true: Array, weight: Array) -> float:
     """Peak signal to noise ratio over a region, decibels; at most 60."""
-    square = mean_over(((painted - true) ** 2).mean(-1), share)
+    square = mean_over(((rendered - true) ** 2).mean(-1), weight)
     return float(10 * np.log10(255**2 / max(square, 255**2 / 1e6)))
 
 
-def structure(painted: Array, true: Array) -> Array:
+def structure(rendered: Array, true: Array) -> Array:
     """(H, W, 3) pictures 0..255 to (H, W) structural similarity of luma (Wang et al. 2004)."""
-    x, y = (torch.from_numpy(p @ LUMA)[None, None] for p in (painted, true))
+    x, y = (torch.from_numpy(p @ LUMA)[None, None] for p in (rendered, true))
     mean_x, mean_y = _smooth(x), _smooth(y)
     var_x, var_y = _smooth(x * x) - mean_x**2, _smooth(y * y) - mean_y**2
     both = _smooth(x * y) - mean_x * mean_y
@@ -102,9 +102,9 @@ class Perceptual:
             (net.conv3, net.prelu3, net.pool3),
         ]
 
-    def __call__(self, painted: Tensor, true: Tensor) -> float:
+    def __call__(self, rendered: Tensor, true: Tensor) -> float:
         """Mean over (T, 3, S, S) pictures in 0..1, S at least 32."""
-        x = torch.cat([painted, true]) * 2 - 1
+        x = torch.cat([rendered, true]) * 2 - 1
         found = 0.0
         with torch.inference_mode():
             for convolution, activation, pool in self._stages:

@@ -35,8 +35,8 @@ def evaluate(data: Path, name: str = "perception") -> Report:
     crops = faces.crops(held_out, analyzer.network.config.size)
     points, units, angles = _predict(analyzer, crops)
     looked = _looked(analyzer, crops)
-    miss = (points - labels.landmarks) / iod(labels.landmarks)[:, None, None]
-    flat, deep = np.linalg.norm(miss[..., :2], axis=-1), np.linalg.norm(miss, axis=-1)
+    error = (points - labels.landmarks) / iod(labels.landmarks)[:, None, None]
+    flat, deep = np.linalg.norm(error[..., :2], axis=-1), np.linalg.norm(error, axis=-1)
     landmarks = {"all": float(flat.mean()), "all, 3-D": float(deep.mean())}
     landmarks |= {region: float(flat[:, list(rows)].mean()) for region, rows in REGIONS.items()}
     landmarks |= {"irises": float(flat[:, list(IRIS_CENTRES)].mean())}
@@ -54,8 +54,8 @@ def evaluate(data: Path, name: str = "perception") -> Report:
 
 def _predict(analyzer: FaceAnalyzer, crops: Picture) -> tuple[Array, Array, Array]:
     with torch.inference_mode():
-        said = [analyzer.network(b) for b in _batches(crops)]
-    points, units, angles = (torch.cat(part).numpy() for part in zip(*said, strict=True))
+        output = [analyzer.network(b) for b in _batches(crops)]
+    points, units, angles = (torch.cat(part).numpy() for part in zip(*output, strict=True))
     return points, np.clip(units, 0, 1), angles
 
 
@@ -68,8 +68,8 @@ def _looked(analyzer: FaceAnalyzer, crops: Picture) -> tuple[Array, Array]:
 
 
 def _several(looked: tuple[Array, Array], labels: FaceLabels, truth: Array) -> dict[str, float]:
-    miss = (looked[0] - labels.landmarks) / iod(labels.landmarks)[:, None, None]
-    landmarks = float(np.linalg.norm(miss[..., :2], axis=-1).mean())
+    error = (looked[0] - labels.landmarks) / iod(labels.landmarks)[:, None, None]
+    landmarks = float(np.linalg.norm(error[..., :2], axis=-1).mean())
     return {"landmarks": landmarks} | _pearson(looked[1], truth)
 
 
@@ -85,9 +85,9 @@ def _pearson(units: Array, truth: Array) -> dict[str, float]:
         if au.group == "head":
             continue
         rows = [aus.INDEX[c] for c in au.channels]
-        true, said = truth[:, rows].ravel(), units[:, rows].ravel()
-        if true.std() > 1e-6 and said.std() > 1e-6:
-            found[au.name] = float(np.corrcoef(true, said)[0, 1])
+        true, output = truth[:, rows].ravel(), units[:, rows].ravel()
+        if true.std() > 1e-6 and output.std() > 1e-6:
+            found[au.name] = float(np.corrcoef(true, output)[0, 1])
     return found
 
 

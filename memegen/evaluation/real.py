@@ -80,13 +80,13 @@ Driven = tuple[Face | None, Face | None]
 
 
 @dataclass(frozen=True)
-class Seen:
+class DrivenPair:
     """A pair as the judge sees it, and what perception says of the second photo."""
 
     pair: RealPair
     first: Face
     second: Face
-    wanted: Array  # (K,)
+    target: Array  # (K,)
 
 
 @dataclass
@@ -132,7 +132,7 @@ def evaluate(
     pairs, analyzer = real_pairs(data, count), FaceAnalyzer()
     with _judge(landmarker, analyzer) as look:
         seen = [
-            Seen(pair, first, second, _expression(analyzer, pair.second))
+            DrivenPair(pair, first, second, _expression(analyzer, pair.second))
             for pair in pairs
             if (first := look(pair.first)) and (second := look(pair.second))
         ]
@@ -153,12 +153,12 @@ def evaluate(
     return report
 
 
-def _play(animator: Animator, seen: list[Seen], look: Look) -> list[Driven]:
+def _play(animator: Animator, seen: list[DrivenPair], look: Look) -> list[Driven]:
     """Every first photo driven by its second one, and by the second one of the next pair."""
     found: list[Driven] = []
     for index, each in enumerate(seen):
         other = seen[(index + 1) % len(seen)]
-        frames = _driven(animator, each.pair, np.stack([each.wanted, other.wanted]))
+        frames = _driven(animator, each.pair, np.stack([each.target, other.target]))
         found.append((look(frames[0]), look(frames[1])) if frames else (None, None))
     return found
 
@@ -196,10 +196,10 @@ def _expression(analyzer: FaceAnalyzer, crop: Picture) -> Array:
     return analyzer.analyze_near(crop, _whole(crop)).action_units
 
 
-def _driven(animator: Animator, pair: RealPair, wanted: Array) -> list[Picture]:
-    """The first photo with expressions `wanted` (T, K), at its own size; none if it has no face."""
+def _driven(animator: Animator, pair: RealPair, target: Array) -> list[Picture]:
+    """The first photo with expressions `target` (T, K), at its own size; none if it has no face."""
     try:
-        frames = animator.animate(pair.photo(), expressions_of(wanted))
+        frames = animator.animate(pair.photo(), expressions_of(target))
     except NoFaceError:
         return []
     size = (pair.first.shape[1], pair.first.shape[0])
@@ -207,18 +207,18 @@ def _driven(animator: Animator, pair: RealPair, wanted: Array) -> list[Picture]:
     return [np.asarray(frame) for frame in reduced]
 
 
-def _compare(tally: Compared, pair: int, each: Seen, mine: Face) -> None:
+def _compare(tally: Compared, pair: int, each: DrivenPair, mine: Face) -> None:
     first, real = each.first, each.second
     anatomy = load_anatomy()
     shapes = [face_shape(face.landmarks, anatomy)[LIPS, :2] for face in (mine, real)]
     tally.add("lips", pair, float(np.linalg.norm(shapes[0] - shapes[1], axis=1).mean()))
     if mine.scores is not None and real.scores is not None:
         tally.add("scores", pair, float(np.abs(mine.scores - real.scores).mean()))
-    before, said, true = (_creases(face) for face in (first, mine, real))
-    share, plain = creases.skin(), (said - before, true - before)
-    freed = [creases.without(change, before, share) for change in plain]
-    tally.add("creases", pair, creases.correlation(freed[0], freed[1], share))
-    tally.add("creases, plain", pair, creases.correlation(plain[0], plain[1], share))
+    before, output, true = (_creases(face) for face in (first, mine, real))
+    weight, plain = creases.skin(), (output - before, true - before)
+    freed = [creases.without(change, before, weight) for change in plain]
+    tally.add("creases", pair, creases.correlation(freed[0], freed[1], weight))
+    tally.add("creases, plain", pair, creases.correlation(plain[0], plain[1], weight))
     if first.gap > SHUT or real.gap < OPEN:
         return
     inside, true_inside = _inside(mine), _inside(real)
@@ -238,8 +238,8 @@ def _creases(face: Face) -> Array:
 
 def _inside(face: Face) -> tuple[float, float] | None:
     """Mean luma inside the mouth and its Laplacian energy, over the skin's luma (squared)."""
-    share = regions(face.landmarks, face.picture.shape[0])
-    full = share["mouth"] > 0.99
+    weight = regions(face.landmarks, face.picture.shape[0])
+    full = weight["mouth"] > 0.99
     inner = full.copy()  # without the pixels that touch the lips
     for axis in (0, 1):
         for step in (1, -1):
@@ -247,14 +247,14 @@ def _inside(face: Face) -> tuple[float, float] | None:
     if inner.sum() < LEAST_MOUTH:
         return None
     luma = face.picture.astype(np.float32) @ LUMA
-    luma = luma / max(mean_over(luma, share["skin"]), 1.0)
+    luma = luma / max(mean_over(luma, weight["skin"]), 1.0)
     padded = np.pad(luma, 1, mode="edge")
     around = padded[:-2, 1:-1] + padded[2:, 1:-1] + padded[1:-1, :-2] + padded[1:-1, 2:]
     laplacian = around - 4 * luma
     return float(luma[inner].mean()), float((laplacian[inner] ** 2).mean() + LEAST_ENERGY)
 
 
-def _report(seen: Sequence[Seen], driven: Sequence[Driven]) -> Report:
+def _report(seen: Sequence[DrivenPair], driven: Sequence[Driven]) -> Report:
     tally, pairs = Compared(), [each.pair for each in seen]
     for index, (each, (mine, _)) in enumerate(zip(seen, driven, strict=True)):
         if mine is not None:
@@ -276,10 +276,10 @@ def _report(seen: Sequence[Seen], driven: Sequence[Driven]) -> Report:
     return report | _followed(seen, driven)
 
 
-def _followed(seen: Sequence[Seen], driven: Sequence[Driven]) -> Report:
+def _followed(seen: Sequence[DrivenPair], driven: Sequence[Driven]) -> Report:
     """Per action unit, how the change that is seen follows the driver's: slope, correlation.
 
-    `own`: of faces driven by another photo of themselves; `cross`: by another pair's change.
+    `source`: of faces driven by another photo of themselves; `cross`: by another pair's change.
     `by landmarks`: the same in IOD, of LANDMARKS.
     """
     names = [f"AU{reading.number}" for reading in READINGS]
@@ -300,14 +300,14 @@ def _followed(seen: Sequence[Seen], driven: Sequence[Driven]) -> Report:
     real = np.stack([change(each.first, each.second) for each in seen])
     if np.isnan(real).all():
         return {}
-    own, cross = (
+    source, cross = (
         np.stack([change(each.first, faces[i]) for each, faces in zip(seen, driven, strict=True)])
         for i in (0, 1)
     )
     report: Report = {}
     for column, heading in enumerate(names):
         figures: dict[str, float] = {}
-        for name, asked, shown in (("own", real, own), ("cross", np.roll(real, -1, 0), cross)):
+        for name, asked, shown in (("own", real, source), ("cross", np.roll(real, -1, 0), cross)):
             slope, correlation = fit(asked[:, column], shown[:, column])
             figures |= {f"{name} slope": slope, f"{name} correlation": correlation}
         report[heading] = figures

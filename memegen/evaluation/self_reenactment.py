@@ -133,14 +133,14 @@ def _compared(
 ) -> tuple[float, float, float]:
     assert seen is not None
     places = [analyzer.realign(picture, at), analyzer.realign(real, seen.alignment)]
-    said = [
+    output = [
         analyzer.predict(frame, place)[0]
         for frame, place in zip((picture, real), places, strict=True)
     ]
-    gap = float(iod(said[1]))
-    distance = float(np.linalg.norm((said[0] - said[1])[:MESH_POINTS, :2], axis=1).mean() / gap)
+    gap = float(iod(output[1]))
+    distance = float(np.linalg.norm((output[0] - output[1])[:MESH_POINTS, :2], axis=1).mean() / gap)
     mine, true = (_crop(frame, place) for frame, place in zip((picture, real), places, strict=True))
-    face = 1 - regions(said[1], CROP)["background"]
+    face = 1 - regions(output[1], CROP)["background"]
     return (
         distance,
         mean_over(absolute(mine, true), face),

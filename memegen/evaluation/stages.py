@@ -36,20 +36,24 @@ def stages_of(
     reenactment: Reenactment, animator: Animator, options: RetargetOptions
 ) -> dict[str, Array]:
     """{stage: (F, R)} changes of intensity, 0..5, and `acted`: the performer's by the judge."""
-    performance, own, track = reenactment.driver.performance, reenactment.own, reenactment.track
+    performance, source, track = (
+        reenactment.driver.performance,
+        reenactment.source,
+        reenactment.track,
+    )
     estimates, rows, weights = reenactment.driver.estimates, reenactment.rows, reenactment.weights
     raw = units_read(performance.units)
     steady = units_read(smooth(performance.units, performance.fps, options.smoothing, NOISE_FLOOR))
-    asked = track.resolve(own)
-    reached = load_anatomy().reaching(own, asked)
+    asked = track.resolve(source)
+    reached = load_anatomy().reaching(source, asked)
     return {
         "acted": estimates.intensities[rows] - estimates.mean(weights).intensities,
         "perceived": raw[rows] - weights @ raw,
         "smoothed": steady[rows] - weights @ steady,
-        "added": units_read((track.keep - 1) * own + track.add),
-        "asked": units_read(asked - own),
-        "reached": units_read(reached - own),
-        "by perception": _perceived(reenactment, animator) - units_read(np.clip(own, 0, 1)),
+        "added": units_read((track.keep - 1) * source + track.add),
+        "asked": units_read(asked - source),
+        "reached": units_read(reached - source),
+        "by perception": _perceived(reenactment, animator) - units_read(np.clip(source, 0, 1)),
         "by judge": reenactment.estimates.intensities - reenactment.still.intensities,
     }
 

@@ -42,7 +42,7 @@ def subject_of(animator: Animator, photo: Photo, side: int, margin: float = MARG
 
     margin: width of the square in aligned crops.
     """
-    seen = animator.analyze(photo)[0].perception
+    seen = animator.analyze(photo)[0].analysis
     square, corner, scale = _square(photo, seen.alignment, side, margin)
     matrix = seen.alignment.matrix * scale
     offset = (seen.alignment.offset - corner) * scale

@@ -104,7 +104,7 @@ class Labeller:
         """Raises MemegenError with the reason why a photo is of no use."""
         photo = read_photo(path)
         seen = choose(photo, Choice(), FaceFinder(self.detector, self.analyzer))[0]
-        return self.labelled(path.name, photo.rgb, seen.perception)
+        return self.labelled(path.name, photo.rgb, seen.analysis)
 
     def labelled(self, name: str, rgb: Picture, seen: FaceAnalysis) -> LabelledFace:
         """A face that was seen, as data. Raises MemegenError if it is of no use."""

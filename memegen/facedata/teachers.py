@@ -35,7 +35,7 @@ def _without_tensorflow() -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class Sighting:
+class MediaPipeFace:
     """What MediaPipe says of one face."""
 
     landmarks: Array  # (478, 3) in widths of the picture, x right, y down, z away
@@ -74,7 +74,7 @@ class Landmarker:
         """Give its threads back; it is not to be used any more."""
         self._landmarker.close()
 
-    def find(self, picture: Picture) -> Sighting | None:
+    def find(self, picture: Picture) -> MediaPipeFace | None:
         """The first face of (H, W, 3) `picture`, or none."""
         kind = self._mediapipe.ImageFormat.SRGB
         image = self._mediapipe.Image(image_format=kind, data=np.ascontiguousarray(picture))
@@ -85,7 +85,7 @@ class Landmarker:
         points = [(point.x, point.y * tall, point.z) for point in found.face_landmarks[0]]
         scores = {one.category_name: float(one.score) for one in found.face_blendshapes[0]}
         rotation = np.asarray(found.facial_transformation_matrixes[0])[:3, :3]
-        return Sighting(np.array(points, np.float32), scores, rotation.astype(np.float32))
+        return MediaPipeFace(np.array(points, np.float32), scores, rotation.astype(np.float32))
 
 
 class MediaPipeTeacher:
@@ -98,7 +98,7 @@ class MediaPipeTeacher:
         """Give its threads back; it is not to be used any more."""
         self._landmarker.close()
 
-    def label(self, crop: Picture, own: Array) -> tuple[Array, Array]:
+    def label(self, crop: Picture, source: Array) -> tuple[Array, Array]:
         """Landmarks (478, 3) in crop units and channels (K,) of an aligned crop.
 
         own: (K,) what perception says; it stays where MediaPipe's scores are dead.
@@ -109,5 +109,5 @@ class MediaPipeTeacher:
             raise MemegenError("MediaPipe sees no face")
         score = {name: np.array([value], np.float32) for name, value in found.scores.items()}
         units = scored_units(score, found.rotation[None])[0]
-        units[PROJECTED_CHANNELS] = own[PROJECTED_CHANNELS]
+        units[PROJECTED_CHANNELS] = source[PROJECTED_CHANNELS]
         return found.landmarks, units

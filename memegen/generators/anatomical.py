@@ -60,7 +60,7 @@ class WindowPass:
     window: Window
     affine: Tensor  # (T, 2, 3) window units to pixels
     seen: Tensor  # (T, 3, S, S) the moved picture, 0..1, at the resolution of what is painted
-    painted: WindowOutput
+    output: WindowOutput
 
 
 class AnatomicalRenderer:
@@ -70,7 +70,7 @@ class AnatomicalRenderer:
         self._scene, self.mesh, self._network = scene, mesh, network
         self._device = next(network.parameters()).device
         self._scale = float(scene.motion.pose.scale)
-        self._own = torch.from_numpy(scene.motion.own)[None].to(self._device)
+        self._own = torch.from_numpy(scene.motion.source)[None].to(self._device)
         photo = torch.from_numpy(scene.picture[..., :3].astype(np.float32)).to(self._device)
         picture = photo.permute(2, 0, 1)[None]
         rest = scene.motion.landmarks[None]
@@ -123,11 +123,11 @@ class AnatomicalRenderer:
             units = condition_of(self._own.expand_as(reached), reached)
             with self._precision():
                 frame = torch.cat([seen, masks, flow], 1)
-                painted = network(frame, units, self._photo[window.name])
-            painted = WindowOutput(
-                1 - (1 - painted.attention) * awake, painted.colour, painted.residual * awake
+                rendered = network(frame, units, self._photo[window.name])
+            rendered = WindowOutput(
+                1 - (1 - rendered.attention) * awake, rendered.colour, rendered.residual * awake
             )
-            passes.append(WindowPass(window, where, smoothed(seen), painted))
+            passes.append(WindowPass(window, where, smoothed(seen), rendered))
         return picture, passes
 
     def _finish(self, moved: Moved) -> None:
@@ -156,8 +156,10 @@ def composite(
 
     `in_place` saves copies, where no gradient is wanted.
     """
-    for looked in passes:
-        box, part = compose_low(picture, looked.affine, looked.seen, looked.painted, peak)
+    for window_pass in passes:
+        box, part = compose_low(
+            picture, window_pass.affine, window_pass.seen, window_pass.output, peak
+        )
         if min(box.shape) > 0:
             picture = picture if in_place else picture.clone()
             picture[:, :, box.top : box.bottom, box.left : box.right] = part
@@ -167,9 +169,9 @@ def composite(
 def attention_map(passes: list[WindowPass], like: Tensor) -> Tensor:
     """(T, 1, H, W) the largest 1 - A of all windows, on canvases like `like`."""
     whole = torch.zeros_like(like[:, :1])
-    for looked in passes:
-        box = window_box(looked.affine.cpu().numpy(), *like.shape[2:])
-        large = enlarge(1 - looked.painted.attention, looked.affine, box)
+    for window_pass in passes:
+        box = window_box(window_pass.affine.cpu().numpy(), *like.shape[2:])
+        large = enlarge(1 - window_pass.output.attention, window_pass.affine, box)
         view = whole[:, :, box.top : box.bottom, box.left : box.right]
         view.copy_(torch.maximum(view, large))
     return whole

@@ -16,7 +16,7 @@ from memegen.geometry.motion import FaceMotion
 from memegen.tracks import Detail
 
 if TYPE_CHECKING:
-    from memegen.generators.identity import Identity
+    from memegen.generators.shared_appearance import SharedAppearance
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,9 @@ class Scene:
     picture: Picture  # (H, W, 3 or 4) part of the photo, at its own resolution
     to_pixels: Array  # (2, 3) affine from crop units to pixels of `picture`
     motion: FaceMotion
-    identity: Identity | None = None  # what all frames of a clip share; None: told by the picture
+    shared_appearance: SharedAppearance | None = (
+        None  # what all frames of a clip share; None: told by the picture
+    )
 
     @classmethod
     def of(cls, canvas: Picture, alignment: Alignment, motion: FaceMotion) -> tuple[Box, Scene]:

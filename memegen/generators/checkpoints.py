@@ -28,7 +28,7 @@ _USUAL_SIZE = {9: 256}  # side of the crop by residual blocks; 128 otherwise
 class Layout:
     """How one public code names the parts of a network: (their prefix, ours)."""
 
-    kind: str  # generator or critic
+    kind: str  # generator or discriminator
     heads: tuple[str, str]  # that tell it from the others
     names: tuple[tuple[str, str], ...]
 
@@ -50,12 +50,12 @@ LAYOUTS = (
         (("model.", "trunk."), ("color_top.0.", "colour."), ("au_top.0.", "attention.")),
     ),
     Layout(
-        "critic",
+        "discriminator",
         ("conv1", "conv2"),
         (("main.", "main."), ("conv1.", "verdict."), ("conv2.", "units.")),
     ),
     Layout(
-        "critic",
+        "discriminator",
         ("dis_top", "aus_top"),
         (("model.", "main."), ("dis_top.", "verdict."), ("aus_top.", "units.")),
     ),
@@ -66,7 +66,7 @@ LAYOUTS = (
 class Imported:
     """A checkpoint as ours."""
 
-    kind: str  # generator or critic
+    kind: str  # generator or discriminator
     network: nn.Module
     config: GanimationConfig
 
@@ -124,9 +124,9 @@ def convert(
     network = (
         GanimationNet(config) if layout.kind == "generator" else GanimationDiscriminator(config)
     )
-    wanted = network.state_dict()
-    for name in wanted.keys() | ours.keys():
-        if name not in ours or name not in wanted or wanted[name].shape != ours[name].shape:
+    target = network.state_dict()
+    for name in target.keys() | ours.keys():
+        if name not in ours or name not in target or target[name].shape != ours[name].shape:
             raise WeightsError(f"{where}: '{name}' is missing, unknown or of another shape")
     network.load_state_dict(ours)
     return Imported(layout.kind, network.eval(), config)
@@ -137,7 +137,7 @@ def _config(
 ) -> GanimationConfig:
     """Sizes from the shapes of the tensors."""
     try:
-        if kind == "critic":
+        if kind == "discriminator":
             units, _, kernel, _ = ours["units.weight"].shape
             width = ours["main.0.weight"].shape[0]
             return GanimationConfig(size or kernel * 64, units, width)

@@ -28,7 +28,7 @@ def compose(
     image: Tensor,
     affine: Tensor,
     seen: Tensor,
-    painted: WindowOutput,
+    rendered: WindowOutput,
     peak: float = 1.0,
 ) -> tuple[Box, Tensor]:
     """The part of the picture under one window per frame, changed: (T, 3, h, w), not clipped.
@@ -37,17 +37,17 @@ def compose(
     0..1 the window of the picture that the network saw.
     """
     box = window_box(affine.detach().cpu().numpy(), *image.shape[2:])
-    shifted = shift(seen, painted.residual)
-    change = 1 - painted.attention
-    added = change * (painted.colour - shifted) * peak
-    small = torch.cat([painted.residual, change, added, shifted * peak], 1)
+    shifted = shift(seen, rendered.residual)
+    change = 1 - rendered.attention
+    added = change * (rendered.colour - shifted) * peak
+    small = torch.cat([rendered.residual, change, added, shifted * peak], 1)
     residual, change, added, smooth = enlarge(small, affine, box).split([2, 1, 3, 3], 1)
     moved = _resample(image, affine, pixel_positions(affine, box), residual)
     return box, moved + added - change.square() * (moved - smooth)
 
 
 def compose_low(
-    image: Tensor, affine: Tensor, seen: Tensor, painted: WindowOutput, peak: float = 1.0
+    image: Tensor, affine: Tensor, seen: Tensor, rendered: WindowOutput, peak: float = 1.0
 ) -> tuple[Box, Tensor]:
     """Light and colour changed, all detail kept: `out = moved + (1 - A) * (C - smooth(moved))`.
 
@@ -55,8 +55,8 @@ def compose_low(
     `compose`; seen and painted are small: what they cannot show cannot be painted over.
     """
     box = window_box(affine.detach().cpu().numpy(), *image.shape[2:])
-    added = (1 - painted.attention) * (painted.colour - shift(seen, painted.residual))
-    small = torch.cat([painted.residual, added * peak], 1)
+    added = (1 - rendered.attention) * (rendered.colour - shift(seen, rendered.residual))
+    small = torch.cat([rendered.residual, added * peak], 1)
     residual, added = enlarge(small, affine, box).split([2, 3], 1)
     moved = _resample(image, affine, pixel_positions(affine, box), residual)
     return box, moved + added
@@ -76,8 +76,8 @@ def shift(window: Tensor, residual: Tensor) -> Tensor:
     """Sample windows (T, C, S, S) at their own positions plus residual (T, 2, S, S)."""
     side = window.shape[-1]
     line = (torch.arange(side, device=window.device) + 0.5) * 2 / side - 1
-    own = torch.stack(torch.meshgrid(line, line, indexing="xy"), -1)
-    where = own + residual.permute(0, 2, 3, 1)
+    source = torch.stack(torch.meshgrid(line, line, indexing="xy"), -1)
+    where = source + residual.permute(0, 2, 3, 1)
     return F.grid_sample(window, where, padding_mode="border", align_corners=False)
 
 

@@ -136,17 +136,17 @@ class CreaseLayer:
 
     def apply(self, targets: Array) -> Tensor:
         """(T, K) expressions 0..1 to the photo with their creases (T or 1, C, H, W), unmoved."""
-        own = self._motion.own
-        if not self._visible or not np.abs(targets - own).max() > 0:
+        source = self._motion.source
+        if not self._visible or not np.abs(targets - source).max() > 0:
             return self._picture
         device, frames = self._picture.device, len(targets)
-        change = STRENGTH * self._basis.changes(own, targets)
-        folds = (raised(targets) - raised(own))[..., None, None]
+        change = STRENGTH * self._basis.changes(source, targets)
+        folds = (raised(targets) - raised(source))[..., None, None]
         change = within_limits(change + (folds * self._furrows).sum(1))
         maps = torch.from_numpy(change)[:, None].to(device)
         shade = sample_images(maps, self._at.expand(frames, -1, -1, -1), "zeros")
         anatomy = self._motion.anatomy
-        moves = anatomy.displacement(np.concatenate([own[None], targets]))
+        moves = anatomy.displacement(np.concatenate([source[None], targets]))
         strain = self._strained.read(self._strain(moves[1:] - moves[0]).to(device))
         strain = magnify(strain, self._cell, *self._box.shape)
         opened = torch.from_numpy(self._opened(targets, moves[0])).to(device)
@@ -171,7 +171,7 @@ class CreaseLayer:
     def _opened(self, targets: Array, at_rest: Array) -> Array:
         """(T,) 0..1: how far the mouth opens beyond what the photo shows of it."""
         anatomy = self._motion.anatomy
-        shift = anatomy.displacement(anatomy.reaching(self._motion.own, targets)) - at_rest
+        shift = anatomy.displacement(anatomy.reaching(self._motion.source, targets)) - at_rest
         return np.clip((shift[:, 13, 1] - shift[:, 14, 1]) / OPENED, 0, 1).astype(np.float32)
 
     def _strain(self, shift: Array) -> Tensor:
@@ -216,8 +216,8 @@ class _Cells:
 def overexposed(picture: Tensor, radius: float) -> Tensor:
     """(1, 3, H, W) levels to (1, 1, H, W) 0..1: where the camera ran out of them, smooth."""
     most = picture.amax(1, keepdim=True)
-    share = ((most - BURNT[0]) / (BURNT[1] - BURNT[0])).clamp(0, 1)
-    return _box_mean(share, max(1, int(radius)) * 2 + 1) if bool(share.any()) else share
+    weight = ((most - BURNT[0]) / (BURNT[1] - BURNT[0])).clamp(0, 1)
+    return _box_mean(weight, max(1, int(radius)) * 2 + 1) if bool(weight.any()) else weight
 
 
 def tint_on(picture: Tensor, burnt: Tensor, skin: Tensor, tint: Tensor) -> Tensor:

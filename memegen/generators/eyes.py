@@ -81,9 +81,9 @@ class EyeLayer:
 
     def closing(self, ring: Array) -> float:
         """0 where the moved ring (16, 2) is as open as in the photo, 1 where the lids meet."""
-        own = opening(self._ring)
-        awake = smoothstep(0.02, 0.06, np.array(own / self._iod))  # a shut eye cannot close
-        return float(np.clip(1 - opening(ring) / max(own, 1e-3), 0, 1) * awake)
+        source = opening(self._ring)
+        awake = smoothstep(0.02, 0.06, np.array(source / self._iod))  # a shut eye cannot close
+        return float(np.clip(1 - opening(ring) / max(source, 1e-3), 0, 1) * awake)
 
     def _whole_white(self, patch: Array, known: Mask, seen: Array, ball: Array) -> Array:
         """The patch as if it were all white of the eye: what the photo shows, continued.
@@ -99,17 +99,17 @@ class EyeLayer:
         bright = known & (luma >= np.percentile(luma[known], 70)) if known.any() else known
         tone = np.median(patch[bright], axis=0) if bright.any() else skin
         light, skin_light = float(tone @ LUMA), max(float(skin @ LUMA), 1.0)
-        wanted = max(light, WHITE_LEAST * skin_light)
-        chroma = (tone - light) * (wanted / max(light, 1.0))
-        most = WHITE_CHROMA * np.abs(skin - skin_light).max() * wanted / skin_light
+        target = max(light, WHITE_LEAST * skin_light)
+        chroma = (tone - light) * (target / max(light, 1.0))
+        most = WHITE_CHROMA * np.abs(skin - skin_light).max() * target / skin_light
         chroma = chroma * min(1.0, most / max(float(np.abs(chroma).max()), 1e-3))
-        white = (wanted + chroma).astype(np.float32)
-        plain = (known & (luma > WHITE_SHADE * wanted)).astype(np.float32)
+        white = (target + chroma).astype(np.float32)
+        plain = (known & (luma > WHITE_SHADE * target)).astype(np.float32)
         plain_white = white * ball
         if plain.sum() > 4:
             plain_white = (fill_unknown(patch, plain) + plain_white) / 2
-        own = _feathered(plain > 0, FEATHER * self._iod)[..., None]
-        return plain_white + (patch - plain_white) * own
+        source = _feathered(plain > 0, FEATHER * self._iod)[..., None]
+        return plain_white + (patch - plain_white) * source
 
     @staticmethod
     def _plain(patch: Array, white: Array) -> Array:
@@ -137,8 +137,8 @@ class EyeLayer:
                 whole, weight = whole + other[..., :3] * add[..., None], weight + add
         # Half mirrored, half rings: neither the seams of the one nor the flatness of the other.
         hidden = (whole + rings * (1 - weight)[..., None] + rings) / 2
-        own = _feathered(known > 0, FEATHER * self._iod)[..., None]
-        return hidden + (patch - hidden) * own
+        source = _feathered(known > 0, FEATHER * self._iod)[..., None]
+        return hidden + (patch - hidden) * source
 
     @staticmethod
     def _iris_rings(patch: Array, known: Array, distance: Array) -> Array:
@@ -236,10 +236,10 @@ class EyeLayer:
         )
         for points, depth, near, stay in lids:
             way = np.abs(ring[points] - self._ring[points]).max() / self._iod
-            share = np.float32(min(1.0, float(way) / WIDENING))
+            weight = np.float32(min(1.0, float(way) / WIDENING))
             close = smoothstep(0.07 * self._iod, 0.02 * self._iod, depth)
             inner = smoothstep(0.0, stay, corner)
-            fresh = np.maximum(fresh, share * np.maximum(near, close) * inner)
+            fresh = np.maximum(fresh, weight * np.maximum(near, close) * inner)
         over = np.maximum(upper - above, 0) / (SHADOW[1] * self._iod)
         under = np.maximum(above - lower, 0) / (RIM_SHADOW[1] * self._iod)
         shadow = (1 - SHADOW[0] * np.exp(-over)) * (1 - RIM_SHADOW[0] * np.exp(-under))

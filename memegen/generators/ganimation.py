@@ -181,12 +181,12 @@ class GanimationRenderer:
         return self._scene.pixels(corners)[:, :2]
 
     def render(self, targets: Array, detail: Detail | None = None) -> Iterator[Array]:
-        """See Renderer.render. Head and gaze stay as they are, and there is no mesh for `detail`."""
+        """See Renderer.render. Head and gaze stay; there is no mesh for `detail`."""
         units = np.clip(aus.to_openface(targets) / aus.MAX_INTENSITY, 0, 1).astype(np.float32)
         for start in range(0, len(units), _TOGETHER):
             with torch.inference_mode():
-                painted = self._some(torch.from_numpy(units[start : start + _TOGETHER]))
-            yield from painted
+                generated = self._some(torch.from_numpy(units[start : start + _TOGETHER]))
+            yield from generated
 
     def _some(self, units: Tensor) -> Array:
         frames = len(units)

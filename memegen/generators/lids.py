@@ -162,9 +162,9 @@ class LidLayer:
         grain = sample(fine, x - self._box.left, y - self._box.top)
         most = 2.0 * float(np.median(np.abs(grain))) + 1e-3  # no mole, no lash, no deep wrinkle
         most = min(most, MOST_GRAIN * float(smooth.mean()))
-        painted = smooth + np.clip(grain, -most, most)
-        own = np.minimum(known, soften(known, BLEND * iod)) ** 2
-        return np.asarray(painted + (patch - painted) * own[..., None], np.float32)
+        rendered = smooth + np.clip(grain, -most, most)
+        source = np.minimum(known, soften(known, BLEND * iod)) ** 2
+        return np.asarray(rendered + (patch - rendered) * source[..., None], np.float32)
 
     def _shade(self, patch: Array, known: Array, along: Array, above: Array) -> Array:
         """(h, w) factor: the lid bulges over the eyeball, and the fold it came from stays seen."""
@@ -305,8 +305,8 @@ class LidLayer:
             ),
         )
         su, sv = self._rest.axes.pixels(along, shut)
-        painted, lash_colour = self._shut
-        found = sample(painted, su - self._box.left, sv - self._box.top)
+        rendered, lash_colour = self._shut
+        found = sample(rendered, su - self._box.left, sv - self._box.top)
         lap = MEET * iod * float(smoothstep(0.82, 1, np.array(lowered)))
         # Beyond the outer corner there is no edge, only skin that loses its lashes.
         width = 1 + BEYOND * iod * np.clip(-along / 0.1, 0, 1)

@@ -16,8 +16,8 @@ from memegen.faces.align import IOD_IN_CROP
 from memegen.generators.base import Scene
 from memegen.generators.creases import CreaseLayer
 from memegen.generators.eyes import EyeLayer
-from memegen.generators.identity import mouth_of, softness_of
 from memegen.generators.inpaint import fill_unknown
+from memegen.generators.shared_appearance import mouth_of, softness_of
 from memegen.geometry.anatomy import compose_channels
 from memegen.geometry.appearance import load_appearance
 from memegen.geometry.flow import COARSE, DenseFlow, warp
@@ -87,7 +87,7 @@ class MeshRenderer:
         self._rest_points = points
         cell = max(1, round(scene.unit / COARSE))
         self._flow = DenseFlow(points, motion.anatomy.triangles, height, width, cell, device)
-        shared = scene.identity
+        shared = scene.shared_appearance
         seed = shared.furrows if shared else None
         iod = float(motion.pose.scale) * scene.unit
         softness = softness_of(scene, picture)
@@ -147,7 +147,7 @@ class MeshRenderer:
         jaws = self._jaw(targets)
         for frame, target in enumerate(targets):
             self._interior(images[frame][..., :3], moved[frame], target, jaws[frame])
-        return Moved(images, moved, flow, motion.anatomy.reaching(motion.own, targets))
+        return Moved(images, moved, flow, motion.anatomy.reaching(motion.source, targets))
 
     def _texture(self, moved: Array) -> Array:
         """(T, 468, 2) where each vertex takes its pixels from.
@@ -193,7 +193,7 @@ class MeshRenderer:
     def _jaw(self, targets: Array) -> Array:
         """(T, K) -> (T, 2) how far the jaw is from closed, IOD to the right and down."""
         motion = self._scene.motion
-        reached = motion.anatomy.reaching(motion.own, targets)
+        reached = motion.anatomy.reaching(motion.source, targets)
         jaw_only = np.zeros_like(reached)
         jaw_only[:, _JAW] = compose_channels(reached)[:, _JAW]  # AU27 and AU25 drop it too
         lip = motion.anatomy.displacement(jaw_only)[:, _LOWER_LIP, :2]

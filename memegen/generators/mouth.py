@@ -216,11 +216,11 @@ class MouthLayer:
         moved = float(np.abs(ring - self._ring).max())
         loose = np.float32(min(1.0, moved / max(MOUTH.least_gap, MOUTH.loose * self._frame.iod)))
         if self._own is not None and (self._shows_own or loose < 1):
-            own = sample(self._own, rest_x - self._box.left, rest_y - self._box.top)
+            source = sample(self._own, rest_x - self._box.left, rest_y - self._box.top)
             kept = smoothstep(*self._strip, np.array(self._gap / max(_widest(ring), 1e-3)))
-            sharp = own[..., SEEN] * (1 - loose) + own[..., SURE] * loose
+            sharp = source[..., SEEN] * (1 - loose) + source[..., SURE] * loose
             sharp *= np.maximum(kept, 1 - loose)
-            pixels = own[..., SHOWN] * (1 - loose) + own[..., CONTINUED] * loose
+            pixels = source[..., SHOWN] * (1 - loose) + source[..., CONTINUED] * loose
         if sharp is None or bool((sharp[..., 0] < 1)[mask > 0].any()):
             edges = (ring - offset) @ inverse.T - self._frame.origin
             colour = self._drawn(
@@ -259,7 +259,9 @@ class MouthLayer:
         throat = fit.cavity + (fit.cavity.mean() - fit.cavity) * (1 - self._light.colour)
         wall = (throat * self._light.tooth * light_at(1.0, reach)).astype(np.float32)
         cover = [np.maximum(layer[..., 3], 1e-4) for layer in (upper, lower)]
-        deep = [layer[..., 4] / share for layer, share in zip((upper, lower), cover, strict=True)]
+        deep = [
+            layer[..., 4] / fraction for layer, fraction in zip((upper, lower), cover, strict=True)
+        ]
         # Upper teeth and palate keep light from what lies below and behind them.
         under = np.maximum(_down(x, y, self._frame) - self._edge + lift, 0)
         lost, far = TEETH_SHADOW
@@ -316,10 +318,10 @@ class MouthLayer:
         """(h, w, 5) the lower layer, between the two drawings nearest to this jaw drop."""
         drop = float(np.clip(jaw[1], 0, WIDEST_JAW))
         step = min(int(drop / JAW_STEP), round(WIDEST_JAW / JAW_STEP) - 1)
-        share = drop / JAW_STEP - step
+        fraction = drop / JAW_STEP - step
         found = np.zeros((*x.shape, 5), np.float32)
         sideways = np.array([float(jaw[0]), float(drop - jaw[1]), 0], np.float32)
-        for level, weight in ((step, 1 - share), (step + 1, share)):
+        for level, weight in ((step, 1 - fraction), (step + 1, fraction)):
             if weight < 1e-3:
                 continue
             # Each is moved so that its incisors are where those of the wanted drop would be.

@@ -77,15 +77,15 @@ def render(
 
     projection (3, 3): face axes (IOD) to pixels right and down, and IOD to the camera.
     """
-    wanted = model.is_upper if upper else ~model.is_upper
-    wanted = wanted & ~np.isin(model.tooth, WISDOM_TEETH)
-    triangles = model.triangles[wanted[model.triangles].all(1)]
+    target = model.is_upper if upper else ~model.is_upper
+    target = target & ~np.isin(model.tooth, WISDOM_TEETH)
+    triangles = model.triangles[target[model.triangles].all(1)]
     face = model.at(jaw)
     posed = (face - ANCHOR) @ projection.T
     iod = float(np.sqrt(abs(np.linalg.norm(projection[0]) * np.linalg.norm(projection[1]))))
     density = float(np.clip(DENSITY, COARSEST / iod, max(FINEST / iod, 0.1)))
-    low = np.floor(posed[wanted, :2].min(0)) - 1
-    high = np.ceil(posed[wanted, :2].max(0)) + 1
+    low = np.floor(posed[target, :2].min(0)) - 1
+    high = np.ceil(posed[target, :2].max(0)) + 1
     columns, rows = (np.ceil((high - low) * density).astype(int)).tolist()
     fine = density * OVERSAMPLE
     points = torch.from_numpy(((posed[:, :2] - low) * fine).astype(np.float32))
@@ -140,9 +140,9 @@ def _interpolate(
     x = torch.arange(width) + 0.5
     y = (torch.arange(height) + 0.5)[:, None]
     first, second = (plane[..., k, 0] * x + plane[..., k, 1] * y + plane[..., k, 2] for k in (0, 1))
-    share = torch.stack([first, second, 1 - first - second], -1).clamp(0, 1)
-    values = (torch.from_numpy(attributes)[owner] * share[..., None]).sum(2)
-    nearest = owner.gather(2, share.argmax(-1, keepdim=True))[..., 0]
+    weight = torch.stack([first, second, 1 - first - second], -1).clamp(0, 1)
+    values = (torch.from_numpy(attributes)[owner] * weight[..., None]).sum(2)
+    nearest = owner.gather(2, weight.argmax(-1, keepdim=True))[..., 0]
     return values.numpy(), nearest.numpy()
 
 
@@ -232,5 +232,5 @@ def jaw_shift(model: MouthModel, jaw: float) -> Array:
 
 def light_at(deep: Array | float, reach: float) -> Array:
     """Share of light where depth (IOD) ** FALLOFF behind the incisors' front is `deep`."""
-    share = np.exp(np.asarray(deep, np.float32) * np.float32(-(reach**-FALLOFF)))
-    return np.asarray(np.float32(DARKEST) + np.float32(1 - DARKEST) * share)
+    weight = np.exp(np.asarray(deep, np.float32) * np.float32(-(reach**-FALLOFF)))
+    return np.asarray(np.float32(DARKEST) + np.float32(1 - DARKEST) * weight)

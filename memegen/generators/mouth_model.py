@@ -124,13 +124,13 @@ def tongue_share(model: MouthModel) -> Array:
     """(V,) 1 on the tongue, 0 elsewhere, smooth where it grows out of the floor of the mouth."""
     inner = (model.part == LOWER_GUM) & (np.abs(model.vertices[:, 0]) < _FLOOR)
     inner &= model.vertices[:, 2] < model.vertices[model.part == TONGUE, 2].max() + 0.03
-    share = ((model.part == TONGUE) | inner).astype(np.float32)
+    weight = ((model.part == TONGUE) | inner).astype(np.float32)
     edges = model.triangles[:, [0, 1, 1, 2, 2, 0, 1, 0, 2, 1, 0, 2]].reshape(-1, 2)
-    count = np.maximum(np.bincount(edges[:, 0], minlength=len(share)), 1)
+    count = np.maximum(np.bincount(edges[:, 0], minlength=len(weight)), 1)
     for _ in range(_SMOOTHINGS):
-        around = np.bincount(edges[:, 0], share[edges[:, 1]], minlength=len(share)) / count
-        share = (share + around.astype(np.float32)) / 2
-    return np.where(model.is_upper, np.float32(0), share)
+        around = np.bincount(edges[:, 0], weight[edges[:, 1]], minlength=len(weight)) / count
+        weight = (weight + around.astype(np.float32)) / 2
+    return np.where(model.is_upper, np.float32(0), weight)
 
 
 def placed(model: MouthModel) -> MouthModel:

@@ -128,13 +128,13 @@ class WindowNet(nn.Module):
         for block in self.deep:
             x = block(x, condition)
         x = F.interpolate(self.up1(x), scale_factor=2.0)
-        said = self.head(self.middle_out(x + middle, condition)).float()
+        output = self.head(self.middle_out(x + middle, condition)).float()
         moved = smoothed(frame[:, :3].float())
-        change = (1 - torch.sigmoid(said[:, :1])) * self.fade
+        change = (1 - torch.sigmoid(output[:, :1])) * self.fade
         return WindowOutput(
             1 - change,
-            moved + said[:, 1:4],
-            torch.tanh(said[:, 4:]) * (RESIDUAL_REACH * self.fade),
+            moved + output[:, 1:4],
+            torch.tanh(output[:, 4:]) * (RESIDUAL_REACH * self.fade),
         )
 
 
@@ -156,6 +156,6 @@ class GeneratorNet(nn.Module):
         return {"mouth": self.mouth}[name]
 
 
-def condition_of(own: Tensor, wanted: Tensor) -> Tensor:
+def condition_of(source: Tensor, target: Tensor) -> Tensor:
     """(T, K) expression of the photo and of the frame to (T, 2 K) for a window."""
-    return torch.cat([wanted - own, wanted], 1)
+    return torch.cat([target - source, target], 1)

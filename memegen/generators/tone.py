@@ -60,8 +60,8 @@ def tone_of(picture: Picture) -> Tone | None:
 def _off(pixels: Array, chroma: Array) -> Array:
     """(..., 3) how far colours are from those of a tone, chroma (256, 3)."""
     lightness = pixels @ LUMA
-    wanted = chroma[np.clip(lightness + 0.5, 0, 255).astype(np.uint8)]
-    return pixels - lightness[..., None] - wanted
+    target = chroma[np.clip(lightness + 0.5, 0, 255).astype(np.uint8)]
+    return pixels - lightness[..., None] - target
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,6 @@ class GreyscaleRenderer:
 
     def render(self, targets: Array, detail: Detail | None = None) -> Iterator[Array]:
         """See Renderer.render."""
-        for painted in self.renderer.render(targets, detail):
-            attention_map_ = np.abs(painted - self.photo).max(-1, keepdims=True) > 1
-            yield np.where(attention_map_, self.tone.keep(painted), painted)
+        for rendered in self.renderer.render(targets, detail):
+            attention_map_ = np.abs(rendered - self.photo).max(-1, keepdims=True) > 1
+            yield np.where(attention_map_, self.tone.keep(rendered), rendered)

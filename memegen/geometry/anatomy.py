@@ -52,14 +52,14 @@ class Anatomy:
         """The canonical mesh as a texture."""
         return Unwrapping.of(self.canonical, self.triangles)
 
-    def reaching(self, own: Array, targets: Array) -> Array:
-        """(T, K) targets, those above `own` (K,) raised by the gains.
+    def reaching(self, source: Array, targets: Array) -> Array:
+        """(T, K) targets, those above `source` (K,) raised by the gains.
 
         Regression on noisy scores, and skin that does not crease, make an expression look weaker
         than it was asked for; the gains make up for that. What the photo already shows is undone
-        at its own size, so nothing is added below `own`.
+        at its own size, so nothing is added below `source`.
         """
-        return own + np.where(targets > own, self.gains, 1) * (targets - own)
+        return source + np.where(targets > source, self.gains, 1) * (targets - source)
 
     def displacement(self, vectors: Array) -> Array:
         """(..., K) channels 0..1 -> (..., 468, 3) displacement from the face at rest."""
@@ -99,9 +99,9 @@ def compose_channels(vectors: Array) -> Array:
         driven[..., aus.INDEX["AU10" + side]] = raised - np.minimum(_SPENT * beyond, raised)
         inner, outer = driven[..., aus.INDEX["AU1" + side]], driven[..., aus.INDEX["AU2" + side]]
         np.maximum(inner, OUTER_LIFTS * outer, out=inner)
-        share = np.minimum(1, FRONTALIS / np.maximum(inner + outer, 1e-6))
-        inner *= share
-        outer *= share
+        weight = np.minimum(1, FRONTALIS / np.maximum(inner + outer, 1e-6))
+        inner *= weight
+        outer *= weight
         strength = driven[..., aus.INDEX["AU46" + side]]
         closing = driven[..., aus.INDEX["AU45" + side]]
         np.maximum(closing, strength, out=driven[..., aus.INDEX["AU45" + side]])

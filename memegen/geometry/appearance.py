@@ -37,13 +37,13 @@ class AppearanceBasis:
     skin: Array  # (HEIGHT, WIDTH) 1 on skin, 0 at lips, lids and off the face, soft between
     tint: Array  # (3,) how far red, green and blue follow the change of luma
 
-    def changes(self, own: Array, targets: Array) -> Array:
+    def changes(self, source: Array, targets: Array) -> Array:
         """(K,) and (T, K) expressions 0..1 of a photo and of frames: (T, HEIGHT, WIDTH) log ratios.
 
         Of luma, by which each frame's skin is lighter than the photo's.
         """
-        left = self._drive(targets) - self._drive(own)
-        right = self._drive(aus.mirror(targets)) - self._drive(aus.mirror(own))
+        left = self._drive(targets) - self._drive(source)
+        right = self._drive(aus.mirror(targets)) - self._drive(aus.mirror(source))
         both = np.stack([left, right]).astype(np.float32)  # (2, T, F)
         used = np.flatnonzero(np.abs(both).max((0, 1)) > NEGLIGIBLE)
         if not len(used):

@@ -94,7 +94,7 @@ class DenseFlow:
         """
         faces = moved[:, :MESH_POINTS].astype(np.float32)
         shift = faces[:, list(FACE_OVAL), :2] - self._rest[list(FACE_OVAL)]
-        rings = np.concatenate([share * shift for _, share in RINGS], 1) + self._rings
+        rings = np.concatenate([weight * shift for _, weight in RINGS], 1) + self._rings
         points = self._tensor(np.concatenate([faces[..., :2], rings], 1))
         far = np.full(rings.shape[:2], -1e6, np.float32)
         depth = self._tensor(np.concatenate([-faces[..., 2], far], 1))

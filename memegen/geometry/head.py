@@ -30,10 +30,10 @@ STEP = 8  # pixels between positions that are computed; between them the field i
 def limit_head_motion(place: HeadTransform) -> HeadTransform:
     """The same, softly within what surroundings bear."""
     length = np.asarray(np.linalg.norm(place.shift))
-    share = soft_limit(length, SHIFT, MOST_SHIFT) / length if length > 0 else np.float32(1)
+    weight = soft_limit(length, SHIFT, MOST_SHIFT) / length if length > 0 else np.float32(1)
     scale = float(soft_limit(np.asarray(place.scale), ZOOM, MOST_ZOOM))
     roll = float(soft_limit(np.asarray(place.roll), ROLL, MOST_ROLL))
-    return HeadTransform(place.shift * share, scale, roll)
+    return HeadTransform(place.shift * weight, scale, roll)
 
 
 def warp_head(picture: Picture, middle: Array, iod: float, place: HeadTransform) -> Box | None:
@@ -59,8 +59,8 @@ def warp_head(picture: Picture, middle: Array, iod: float, place: HeadTransform)
     angle = np.radians(place.roll)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]], np.float32)
     source = away @ turn * np.float32(np.exp(-place.scale)) + middle  # rows: times its inverse
-    share = _share(away / iod, _inset(at, (height, width)) / iod)
-    field = ((source - at) * share[..., None]).astype(np.float32)
+    weight = _share(away / iod, _inset(at, (height, width)) / iod)
+    field = ((source - at) * weight[..., None]).astype(np.float32)
     scale = (field.shape[1] * STEP, field.shape[0] * STEP)
     # Corners of cells to pixels: resize takes samples for centres of cells.
     dense = cv2.warpAffine(

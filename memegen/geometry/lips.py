@@ -33,13 +33,13 @@ class LipLine:
     """How shut the lips of a photo are."""
 
     shut: float  # 0 open .. 1 shut
-    own: Array  # (K,) the photo's own expression
+    source: Array  # (K,) the photo's own expression
 
     @classmethod
-    def of(cls, face: Array, own: Array) -> LipLine:
+    def of(cls, face: Array, source: Array) -> LipLine:
         """Of landmarks (478, 3) in face coordinates (IOD) and the photo's expression (K,)."""
         gap = float(np.median((face[UPPER, 1] - face[LOWER, 1])[1:-1]))
-        return cls(float(1 - smoothstep(SHUT_GAP, OPEN_GAP, np.float32(gap))), own)
+        return cls(float(1 - smoothstep(SHUT_GAP, OPEN_GAP, np.float32(gap))), source)
 
     def sealed(self, face: Array) -> Array:
         """(478, 3) the same landmarks, with the rings of shut lips on one smooth curve."""
@@ -55,7 +55,9 @@ class LipLine:
     def parting(self, targets: Array) -> Array:
         """(T,) 0..1 of (T, K) expressions: how far lips that are shut in the photo may open."""
         rows = [aus.INDEX[channel] for channel in PARTING]
-        more = np.clip(targets[:, rows] - self.own[rows], 0, None) @ np.array([*PARTING.values()])
+        more = np.clip(targets[:, rows] - self.source[rows], 0, None) @ np.array(
+            [*PARTING.values()]
+        )
         return self.shut * smoothstep(0, PARTED, more) + 1 - self.shut
 
     def moved(self, points: Array, face: Array, targets: Array) -> tuple[Array, Array]:

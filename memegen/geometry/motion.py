@@ -49,7 +49,7 @@ class FaceMotion:
     """A face at rest in its photo, ready to be moved. Build it with `FaceMotion.of`."""
 
     landmarks: Array  # (478, 3) crop units, the rings of shut lips brought together
-    own: Array  # (K,) the photo's own expression, 0..1
+    source: Array  # (K,) the photo's own expression, 0..1
     anatomy: Anatomy
     pose: Pose
     lid_spread: dict[str, Array]  # side -> (468, 16) how far each lid point's correction reaches
@@ -61,8 +61,8 @@ class FaceMotion:
     limited: bool = True  # whether the head turns only as far as the photo can show
 
     @classmethod
-    def of(cls, landmarks: Array, own: Array, anatomy: Anatomy) -> FaceMotion:
-        """Fit the anatomy to landmarks (478, 3) of a face whose expression is `own` (K,)."""
+    def of(cls, landmarks: Array, source: Array, anatomy: Anatomy) -> FaceMotion:
+        """Fit the anatomy to landmarks (478, 3) of a face whose expression is `source` (K,)."""
         canonical = anatomy.canonical
         middle = canonical[list(LIPS_OUTER), 1].mean()
         near_mouth = np.linalg.norm(canonical[:, :2] - [0, middle], axis=1) < 0.75
@@ -79,20 +79,20 @@ class FaceMotion:
             spread[list(ring)] = np.eye(len(ring), dtype=np.float32)
             lids[side] = spread
         pose = fit_pose(landmarks, canonical, anatomy.rigid_weights)
-        landmarks, lips = _sealed(landmarks, own, pose)
+        landmarks, lips = _sealed(landmarks, source, pose)
         brows = tuple(
             (brow, ring, _spread(canonical, brow, BROW_REACH))
             for brow, ring in ((BROW_RIGHT[5:], EYE_RIGHT), (BROW_LEFT[5:], EYE_LEFT))
         )
         outline = silhouette_weights(landmarks, canonical, float(pose.scale))
-        return cls(landmarks, own, anatomy, pose, lids, (upper, lower), lips, outline, brows)
+        return cls(landmarks, source, anatomy, pose, lids, (upper, lower), lips, outline, brows)
 
-    def on(self, landmarks: Array, own: Array) -> FaceMotion:
+    def on(self, landmarks: Array, source: Array) -> FaceMotion:
         """The same anatomy on another face: what `of` makes, without its preparations."""
         pose = fit_pose(landmarks, self.anatomy.canonical, self.anatomy.rigid_weights)
-        landmarks, lips = _sealed(landmarks, own, pose)
+        landmarks, lips = _sealed(landmarks, source, pose)
         edge = silhouette_weights(landmarks, self.anatomy.canonical, float(pose.scale))
-        return replace(self, landmarks=landmarks, own=own, pose=pose, lips=lips, edge=edge)
+        return replace(self, landmarks=landmarks, source=source, pose=pose, lips=lips, edge=edge)
 
     def move(self, targets: Array, detail: Detail | None = None) -> Array:
         """(T, K) expressions, 0..1, to (T, 478, 3) landmarks in crop units.
@@ -100,11 +100,11 @@ class FaceMotion:
         `detail` is what a performer's vertices did beyond what the action units say.
         """
         face = self.pose.to_face(self.landmarks)
-        targets = self.anatomy.reaching(self.own, targets)
+        targets = self.anatomy.reaching(self.source, targets)
         # A photo whose expression is asked for must not move at all: nothing below adds to zero.
-        shift = self.anatomy.displacement(targets) - self.anatomy.displacement(self.own)
+        shift = self.anatomy.displacement(targets) - self.anatomy.displacement(self.source)
         if detail is not None:
-            shift = shift + detail.share[:, None] * detail.shift
+            shift = shift + detail.weight[:, None] * detail.shift
         if self.edge.any():
             free = 1 - self.edge.sum(1, keepdims=True)
             shift = free * shift + self.edge @ shift[:, list(FACE_OVAL)]
@@ -133,23 +133,23 @@ class FaceMotion:
     def rest_landmarks(self) -> Array:
         """(468, 3) crop units: the face as it would be at rest, in its own pose."""
         face = self.pose.to_face(self.landmarks[:MESH_POINTS])
-        return self.pose.to_crop(face - self.anatomy.displacement(self.own))
+        return self.pose.to_crop(face - self.anatomy.displacement(self.source))
 
     def _turn_head(self, points: Array, targets: Array) -> Array:
         """Rotate (T, P, 3) face coordinates by the change of head pose, about the neck."""
-        own = aus.head_degrees(self.own)
-        wanted = aus.head_degrees(targets)
+        source = aus.head_degrees(self.source)
+        target = aus.head_degrees(targets)
         if self.limited:
-            wanted = within_reach(wanted, own)
-        change = rotation_of(wanted) @ rotation_of(own).T
+            target = within_reach(target, source)
+        change = rotation_of(target) @ rotation_of(source).T
         # `change` acts in camera axes; bring it into the face's own.
         local = self.pose.rotation.T @ change @ self.pose.rotation
         return (points - HEAD_PIVOT) @ np.swapaxes(local, -1, -2) + HEAD_PIVOT
 
     def _turn_eyes(self, points: Array, targets: Array) -> None:
         gaze = np.sin(np.radians(aus.gaze_degrees(targets)))
-        own = np.sin(np.radians(aus.gaze_degrees(self.own)))
-        shift = ((gaze - own) * EYEBALL_RADIUS)[:, None, :]
+        source = np.sin(np.radians(aus.gaze_degrees(self.source)))
+        shift = ((gaze - source) * EYEBALL_RADIUS)[:, None, :]
         for iris in (RIGHT_IRIS, LEFT_IRIS):
             points[:, iris, :2] += shift
         # An upper lid follows the iris nearly all the way, further than the basis takes it.
@@ -159,14 +159,14 @@ class FaceMotion:
 
     def _lift_upper_lid(self, points: Array, side: str, ring: tuple[int, ...], lift: Array) -> None:
         """Raise the middle of an upper lid by `lift` (T, 1) IOD, its corners not at all."""
-        share = self.lid_spread[side][:, 1:8] @ np.sin(np.pi * np.arange(1, 8) / 8)
-        points[:, :MESH_POINTS, 1] += lift * share.astype(np.float32)
+        weight = self.lid_spread[side][:, 1:8] @ np.sin(np.pi * np.arange(1, 8) / 8)
+        points[:, :MESH_POINTS, 1] += lift * weight.astype(np.float32)
 
     def _widen_lids(self, points: Array, face: Array, targets: Array) -> None:
         """Wide eyes show white above the iris: raise upper lids as far as that takes with AU5."""
         for side, ring, iris in (("R", EYE_RIGHT, RIGHT_IRIS), ("L", EYE_LEFT, LEFT_IRIS)):
             channel = aus.INDEX["AU5" + side]
-            raising = np.clip(targets[:, channel] - self.own[channel], 0, 1)
+            raising = np.clip(targets[:, channel] - self.source[channel], 0, 1)
             rim = np.linalg.norm(face[iris][1:, :2] - face[iris][0, :2], axis=-1).mean()
             above_iris = points[:, iris.start, 1] + rim + WHITE_SHOWN
             lack = np.clip(above_iris - points[:, ring[4], 1], 0, MOST_WIDENING)
@@ -180,10 +180,10 @@ class FaceMotion:
             ("L", EYE_LEFT, LID_SKIN_LEFT, BROW_LEFT),
         ):
             edge, lower_row = list(skin[1:6]), list(brow[5:])
-            own = float(face[lower_row, 1].mean() - face[edge, 1].mean())
+            source = float(face[lower_row, 1].mean() - face[edge, 1].mean())
             room = points[:, lower_row, 1].mean(1) - points[:, edge, 1].mean(1)
             risen = np.maximum(points[:, edge, 1].mean(1) - face[edge, 1].mean(), 0)
-            excess = np.clip(BROW_ROOM * max(own, 0) - room, 0, risen)
+            excess = np.clip(BROW_ROOM * max(source, 0) - room, 0, risen)
             self._lift_upper_lid(points, side, ring, -excess[:, None])
 
     def _hold_brows(self, points: Array, face: Array) -> None:
@@ -196,11 +196,11 @@ class FaceMotion:
 
     def _close_lids(self, points: Array, face: Array, targets: Array) -> None:
         """Bring the lids exactly together as the blink channels near BLINK_CLOSED."""
-        driven, own = compose_channels(targets), compose_channels(self.own)
+        driven, source = compose_channels(targets), compose_channels(self.source)
         for side, ring in (("R", EYE_RIGHT), ("L", EYE_LEFT)):
             channel = aus.INDEX["AU45" + side]
-            room = max(BLINK_CLOSED - float(own[channel]), 0.05)
-            closing = np.clip((driven[:, channel] - own[channel]) / room, 0, 1)[:, None, None]
+            room = max(BLINK_CLOSED - float(source[channel]), 0.05)
+            closing = np.clip((driven[:, channel] - source[channel]) / room, 0, 1)[:, None, None]
             ring_points = points[:, list(ring)]
             opposite = face[[ring[-k % 16] for k in range(16)]]
             is_upper = np.zeros((16, 1), bool)
@@ -210,12 +210,12 @@ class FaceMotion:
             line = lower + CLOSED_LINE * (upper - lower)
             line[[0, 8]] = face[[ring[0], ring[8]]]
             # Basis motion for what it is open, its own line for what it is closed.
-            wanted = (1 - closing) * self._open_lids(points, targets, ring) + closing * line
-            wanted = _uncross(wanted)
+            target = (1 - closing) * self._open_lids(points, targets, ring) + closing * line
+            target = _uncross(target)
             # Lids that the photo itself shows crossed (an eye shut tight) stay as they are.
             own_crossing = _uncross(face[None, list(ring)]) - face[list(ring)]
             parted = _uncross(ring_points) - ring_points - own_crossing
-            correction = np.where(closing > 0, wanted - ring_points, parted)
+            correction = np.where(closing > 0, target - ring_points, parted)
             points[:, :MESH_POINTS] += np.einsum("vr,trc->tvc", self.lid_spread[side], correction)
 
     def _open_lids(self, points: Array, targets: Array, ring: tuple[int, ...]) -> Array:
@@ -223,7 +223,7 @@ class FaceMotion:
         awake = targets.copy()
         for name in ("AU45L", "AU45R", "AU46L", "AU46R"):
             column = aus.INDEX[name]
-            awake[:, column] = np.minimum(awake[:, column], self.own[column])
+            awake[:, column] = np.minimum(awake[:, column], self.source[column])
         shift = self.anatomy.displacement(awake) - self.anatomy.displacement(targets)
         return points[:, list(ring)] + shift[:, list(ring)]
 
@@ -238,7 +238,7 @@ class FaceMotion:
             half = np.asarray((points[:, upper] - points[:, lower]) / 2, np.float32)
         else:
             middle, half = self.lips.moved(points, face, targets)
-            own_gap, gaps = self._opening(self.own[None])[0], self._opening(targets)
+            own_gap, gaps = self._opening(self.source[None])[0], self._opening(targets)
             if own_gap > 0.015:
                 keep = np.clip(gaps / own_gap, 0, 1)[:, None, None]
                 kept = (face[upper] - face[lower]) / 2 * keep
@@ -266,10 +266,10 @@ def _above_lids(points: Array, brow: tuple[int, ...], ring: tuple[int, ...]) -> 
     return found
 
 
-def _sealed(landmarks: Array, own: Array, pose: Pose) -> tuple[Array, LipLine]:
+def _sealed(landmarks: Array, source: Array, pose: Pose) -> tuple[Array, LipLine]:
     """Landmarks (478, 3) in crop units with shut lips on one line, and how shut they are."""
     face = pose.to_face(landmarks)
-    lips = LipLine.of(face, own)
+    lips = LipLine.of(face, source)
     sealed = landmarks.copy()
     rows = sorted({*UPPER_LIP_EDGE, *LOWER_LIP_EDGE})
     if lips.shut > 0:
@@ -297,16 +297,16 @@ def _spread(canonical: Array, ring: tuple[int, ...], reach: float) -> Array:
     return np.where(nearest > 0.01, shared * nearest, 0).astype(np.float32)
 
 
-def within_reach(wanted: Array, own: Array) -> Array:
-    """Head angles (T, 3) that a photo with `own` (3,) can show.
+def within_reach(target: Array, source: Array) -> Array:
+    """Head angles (T, 3) that a photo with `source` (3,) can show.
 
     They run softly against what is possible, the more so where a turn uncovers a hidden side.
     """
-    change = wanted - own
-    uncovers = (change * own < 0) & np.array([True, True, False])
-    most = np.clip(MOST_TURN - BACK * np.abs(own) * uncovers, LEAST_TURN, MOST_TURN)
+    change = target - source
+    uncovers = (change * source < 0) & np.array([True, True, False])
+    most = np.clip(MOST_TURN - BACK * np.abs(source) * uncovers, LEAST_TURN, MOST_TURN)
     exact = most * (EXACT_TURN / MOST_TURN)
-    return np.asarray(own + soft_limit(change, exact, most), np.float32)
+    return np.asarray(source + soft_limit(change, exact, most), np.float32)
 
 
 def _uncross(ring: Array) -> Array:

@@ -52,17 +52,17 @@ def fit_pose(landmarks: Array, canonical: Array, weights: Array) -> Pose:
     where a vertex moves little with expression. Umeyama, PAMI 1991; Kabsch's reflection guard.
     """
     target = landmarks[..., :MESH_POINTS, :] * _FLIP
-    share = (weights / weights.sum())[:, None]
-    centre = (target * share).sum(-2)
-    origin = (canonical * share).sum(-2)
-    source = (canonical - origin) * share
+    weight = (weights / weights.sum())[:, None]
+    centre = (target * weight).sum(-2)
+    origin = (canonical * weight).sum(-2)
+    source = (canonical - origin) * weight
     covariance = np.swapaxes(target - centre[..., None, :], -1, -2) @ source
     left, values, right = np.linalg.svd(covariance)
     sign = np.sign(np.linalg.det(left @ right))
     mend = np.ones_like(values)
     mend[..., 2] = sign
     rotation = (left * mend[..., None, :]) @ right
-    spread = ((canonical - origin) ** 2 * share).sum()
+    spread = ((canonical - origin) ** 2 * weight).sum()
     scale = (values * mend).sum(-1) / spread
     offset = centre - scale[..., None] * (rotation @ origin)
     return Pose(rotation.astype(np.float32), scale.astype(np.float32), offset.astype(np.float32))

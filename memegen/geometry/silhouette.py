@@ -29,14 +29,14 @@ def silhouette_weights(points: Array, canonical: Array, iod: float) -> Array:
     """
     seen = np.ascontiguousarray(points[:MESH_POINTS, :2], np.float32) / np.float32(iod)
     hidden = smoothstep(*FRONTAL, _inside(canonical[:, :2]))
-    share = hidden * (1 - smoothstep(0.0, REACH, _inside(seen)))
-    rows = np.flatnonzero(share > 0)
+    fraction = hidden * (1 - smoothstep(0.0, REACH, _inside(seen)))
+    rows = np.flatnonzero(fraction > 0)
     found = np.zeros((MESH_POINTS, len(FACE_OVAL)), np.float32)
     outline = seen[list(FACE_OVAL)]
     away = np.linalg.norm(seen[rows, None] - outline[None], axis=-1)
     away -= away.min(1, keepdims=True)  # far out, too, the nearest count
     weight = np.exp(-((away / BESIDE) ** 2) / 2)
-    found[rows] = share[rows, None] * weight / weight.sum(1, keepdims=True)
+    found[rows] = fraction[rows, None] * weight / weight.sum(1, keepdims=True)
     return found
 
 

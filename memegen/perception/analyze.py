@@ -128,7 +128,7 @@ class FaceAnalyzer:
         return points.mean(0), units, angles
 
     def _both(self, crops: Tensor, mirrored: bool) -> tuple[Array, Array, Array]:
-        """Landmarks (1 or 2, B, 478, 3) as seen and mirrored, means of the rest as from `predict_crops`."""
+        """Landmarks (1 or 2, B, 478, 3) as seen and mirrored; means of the rest."""
         crops = crops.to(self._device)
         with torch.inference_mode():
             output = self.network(torch.cat([crops, crops.flip(3)]) if mirrored else crops)

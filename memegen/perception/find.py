@@ -34,7 +34,7 @@ class AnalyzedFace:
     """A face that was found and understood, in photo pixels."""
 
     face: Face
-    perception: FaceAnalysis
+    analysis: FaceAnalysis
 
 
 class FaceFinder:
@@ -132,8 +132,8 @@ def _distinct(found: list[AnalyzedFace]) -> list[AnalyzedFace]:
     """Largest first, without second finds of one face."""
     kept: list[AnalyzedFace] = []
     for one in sorted(found, key=lambda one: -one.face.confidence):
-        box = _box_of(one.perception)
-        if all(overlap(box, _box_of(other.perception)) < SAME_FACE for other in kept):
+        box = _box_of(one.analysis)
+        if all(overlap(box, _box_of(other.analysis)) < SAME_FACE for other in kept):
             kept.append(one)
     return sorted(kept, key=lambda one: -one.face.area)
 

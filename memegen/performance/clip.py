@@ -1,4 +1,4 @@
-"""Reading clips: any picture, animated picture or video, as upright frames at a steady rate."""
+"""ClipReader clips: any picture, animated picture or video, as upright frames at a steady rate."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Clip:
 
 
 @dataclass
-class Reading:
+class ClipReader:
     """Frames of a clip, and what went wrong while they were read."""
 
     clip: Clip
@@ -100,14 +100,14 @@ def open_clip(source: str | Path, fps: float | None = None) -> Clip:
 
 def read_clip(
     clip: Clip, start: float = 0.0, end: float | None = None, side: int = SIDE
-) -> Reading:
+) -> ClipReader:
     """Stream the frames from `start` to `end` seconds, their longest side at most `side` pixels."""
     if clip.still:
         photo = read_photo(clip.path)
-        return Reading(clip, iter([_reduced(photo.rgb, side)]), photo.note)
+        return ClipReader(clip, iter([_reduced(photo.rgb, side)]), photo.note)
     if clip.animated:
-        return Reading(clip, _animated(clip, start, end, side))
-    reading = Reading(clip, iter(()))
+        return ClipReader(clip, _animated(clip, start, end, side))
+    reading = ClipReader(clip, iter(()))
     reading.frames = _decoded(reading, start, end, side)
     return reading
 
@@ -179,7 +179,7 @@ def _animated(clip: Clip, start: float, end: float | None, side: int) -> Iterato
                     yield picture
 
 
-def _decoded(reading: Reading, start: float, end: float | None, side: int) -> Iterator[Picture]:
+def _decoded(reading: ClipReader, start: float, end: float | None, side: int) -> Iterator[Picture]:
     clip, count = reading.clip, 0
     command = [ffmpeg(), *decode(clip.path, clip.fps, start, end, side, clip.hdr)]
     with tempfile.TemporaryFile() as said:

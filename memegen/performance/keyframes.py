@@ -24,11 +24,11 @@ def simplify(values: Array, tolerance: float) -> Integers:
         start, end = open_spans.pop()
         if end - start < 2:
             continue
-        share = (np.arange(start, end + 1) - start)[:, None] / (end - start)
-        straight = values[start] + share * (values[end] - values[start])
-        miss = np.abs(values[start : end + 1] - straight).max(1)
-        worst = start + int(miss.argmax())
-        if miss.max() > tolerance:
+        weight = (np.arange(start, end + 1) - start)[:, None] / (end - start)
+        straight = values[start] + weight * (values[end] - values[start])
+        error = np.abs(values[start : end + 1] - straight).max(1)
+        worst = start + int(error.argmax())
+        if error.max() > tolerance:
             kept.add(worst)
             open_spans += [(start, worst), (worst, end)]
     return np.array(sorted(kept))
@@ -57,8 +57,6 @@ def recipe_text(track: Track, tolerance: float = TOLERANCE) -> tuple[str, float]
         "keyframes": frames,
     }
     at = np.arange(len(values))
-    reenactment = np.stack(
-        [np.interp(at, rows, values[rows, c]) for c in range(values.shape[1])], 1
-    )
-    error = float(np.abs(reenactment - asked)[:, heard].max()) if len(heard) else 0.0
+    played = np.stack([np.interp(at, rows, values[rows, c]) for c in range(values.shape[1])], 1)
+    error = float(np.abs(played - asked)[:, heard].max()) if len(heard) else 0.0
     return yaml.safe_dump(recipe, sort_keys=False, default_flow_style=None, width=100), error

@@ -83,13 +83,13 @@ def parse_parts(text: str) -> tuple[str, ...]:
 
 
 def reference_weights(
-    performance: Performance, frame: int | None = None, own: Array | None = None
+    performance: Performance, frame: int | None = None, source: Array | None = None
 ) -> Array:
     """(T,) how much each frame says of the performer's reference, sum 1.
 
     The reference is what changes are counted from: the given frame, or those whose expression is
-    nearest to the photo's `own` (K,), so that a photo which smiles is not taken for a calm face.
-    Without `own`, those with the least expression. The head's turns count a little.
+    nearest to the photo's `source` (K,), so that a photo which smiles is not taken for a calm face.
+    Without `source`, those with the least expression. The head's turns count a little.
     """
     weights = np.zeros(len(performance), np.float32)
     if frame is not None:
@@ -100,10 +100,10 @@ def reference_weights(
     seen = np.flatnonzero(performance.seen)
     parts = [aus.INDEX[c] for au in aus.TABLE if au.group in _FACE for c in au.channels]
     units = performance.units[seen]
-    aim = np.zeros(units.shape[1], np.float32) if own is None else np.clip(own, 0, aus.MOST)
+    aim = np.zeros(units.shape[1], np.float32) if source is None else np.clip(source, 0, aus.MOST)
     telling = _gains(TELLING)[parts] * UNTOLD
     away = (telling * np.square(units[:, parts] - aim[parts])).sum(1)
-    if own is not None:
+    if source is not None:
         turn = aus.head_degrees(units) - aus.head_degrees(aim)
         away = away + np.square(turn / TURN_APART).sum(1)
     away = np.sqrt(away)
@@ -112,30 +112,32 @@ def reference_weights(
     return np.asarray(weights / weights.sum(), np.float32)
 
 
-def reference_of(performance: Performance, weights: Array, own: Array | None = None) -> Array:
+def reference_of(performance: Performance, weights: Array, source: Array | None = None) -> Array:
     """(K,) signed: the expression of the performer's reference frames.
 
-    Never more than the performer's usual least, unless the photo's `own` (K,) is more: a photo
+    Never more than the performer's usual least, unless the photo's `source` (K,) is more: a photo
     cannot do less than nothing, and what the reference had above it would be lost at that end.
     """
     reference = np.asarray(weights @ performance.units, np.float32)
-    if own is not None and weights.max() < 1:  # not a frame that was given
+    if source is not None and weights.max() < 1:  # not a frame that was given
         least = np.quantile(performance.units[performance.seen], LEAST, 0)
         parts = [aus.INDEX[c] for au in aus.TABLE if au.group in _FACE for c in au.channels]
-        reference[parts] = np.minimum(reference, np.maximum(own + DOUBT, least))[parts]
+        reference[parts] = np.minimum(reference, np.maximum(source + DOUBT, least))[parts]
     return _signed(reference)
 
 
-def retarget(performance: Performance, options: RetargetOptions, own: Array | None = None) -> Track:
-    """What a photo is asked to do, frame by frame; `own` (K,) is its expression, if it is known."""
+def retarget(
+    performance: Performance, options: RetargetOptions, source: Array | None = None
+) -> Track:
+    """What a photo is asked to do, frame by frame; `source` (K,): its expression, if known."""
     units = _smoothed(performance, options.smoothing)
     followed = _followed(options.only)
     gains = _gains(options.gains)
-    weights = reference_weights(performance, options.neutral_frame, own)
+    weights = reference_weights(performance, options.neutral_frame, source)
     head, there = None, presence(performance)[:, None]
     if options.relative:
         keep = np.ones_like(units)
-        attention_map_ = _signed(units) - reference_of(performance, weights, own)
+        attention_map_ = _signed(units) - reference_of(performance, weights, source)
         add = _unsigned(attention_map_ * _gains(STRENGTH)) * gains * there
         if performance.heads is not None and "head" in options.only and options.head > 0:
             head = head_trajectory(performance, weights, options)
@@ -205,11 +207,11 @@ def detail_of(performance: Performance, options: RetargetOptions, weights: Array
     units = np.clip(_smoothed(performance, options.smoothing), 0, 1)
     # Without the gains: they make up for landmarks that lag behind, and these do so too.
     shift += anatomy.displacement(calm) - anatomy.displacement(units)
-    share = np.zeros(MESH_POINTS, np.float32)
+    weight = np.zeros(MESH_POINTS, np.float32)
     for part, reach in DETAIL_REACH.items():
         if part in options.only:
-            share = np.maximum(share, _near(anatomy.canonical, REGIONS[part], reach))
-    return Detail(shift * presence(performance)[:, None, None], share * options.detail)
+            weight = np.maximum(weight, _near(anatomy.canonical, REGIONS[part], reach))
+    return Detail(shift * presence(performance)[:, None, None], weight * options.detail)
 
 
 def _near(canonical: Array, rows: tuple[int, ...], reach: float) -> Array:

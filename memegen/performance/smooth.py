@@ -80,8 +80,8 @@ def _smooth(values: Array, fps: float, strength: float, floor: float) -> Array:
             rows = np.clip(at + offset, 0, last)
             along = slope * (rows - at)[:, None]
             apart = (guide[rows] - guide - along) / np.maximum(spread, 1e-9)
-            share = np.exp(-0.5 * (offset / max(reach, 1e-6)) ** 2 - 0.5 * apart**2)
-            total += share * (values[rows] - along)
-            weight += share
+            fraction = np.exp(-0.5 * (offset / max(reach, 1e-6)) ** 2 - 0.5 * apart**2)
+            total += fraction * (values[rows] - along)
+            weight += fraction
         guide = total / weight
     return np.asarray(guide, np.float32)

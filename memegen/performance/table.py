@@ -47,8 +47,8 @@ def columns(units: Array) -> tuple[list[str], Array]:
     yaw, pitch, roll = np.radians(aus.head_degrees(units)).T
     left, raised = np.radians(aus.gaze_degrees(units)).T
     angles = np.stack([left, -raised, -pitch, -yaw, roll], 1)
-    own = units[:, [aus.INDEX[c] for c in _OWN]] * aus.MAX_INTENSITY
-    return names, np.concatenate([angles, aus.to_openface(units), own], 1)
+    source = units[:, [aus.INDEX[c] for c in _OWN]] * aus.MAX_INTENSITY
+    return names, np.concatenate([angles, aus.to_openface(units), source], 1)
 
 
 def to_csv(performance: Performance, whole: bool = False) -> str:

@@ -127,7 +127,9 @@ class FaceTracker:
             self._at = self._search(frames[0])
             if self._at is None:
                 return [None] * min(SEEK_EVERY, len(frames))
-        found = self._look([np.rot90(frame, self._turns or 0) for frame in frames], self._at)
+        found = self._analyze_batch(
+            [np.rot90(frame, self._turns or 0) for frame in frames], self._at
+        )
         kept: list[TrackedFace | None] = []
         for seen in found:
             if seen.confidence < CONFIDENT or _moved(seen.alignment, self._at, _LOST):
@@ -147,13 +149,13 @@ class FaceTracker:
         found = self._finder.find(upright, every=self._which > 1)
         if len(found) < self._which:
             return None
-        at = found[self._which - 1].perception.alignment
+        at = found[self._which - 1].analysis.alignment
         if self._turns is None:
             self._turns = at.turns
             at = at.turned(self._turns, frame.shape[1], frame.shape[0])
         return at
 
-    def _look(self, frames: list[Picture], at: Alignment) -> list[TrackedFace]:
+    def _analyze_batch(self, frames: list[Picture], at: Alignment) -> list[TrackedFace]:
         crops = torch.cat([read_crop(frame, at, self._size) for frame in frames])
         points, units, angles = self._perceiver.predict_crops(crops, mirrored=True)
         sure, _ = self._detector.judge(crops)

@@ -215,8 +215,8 @@ def region_errors(
         known[:, [aus.INDEX[c] for c in aus.BY_NUMBER[number].channels]] = 0
     shift = anatomy.displacement(known)
     first, second = pairs.T
-    miss = shapes[first] + shift[second] - shift[first] - shapes[second]
-    distance = np.linalg.norm(miss[..., :2], axis=-1)
+    error = shapes[first] + shift[second] - shift[first] - shapes[second]
+    distance = np.linalg.norm(error[..., :2], axis=-1)
     regions = {name: float(distance[:, list(rows)].mean()) for name, rows in REGIONS.items()}
     return regions | {"all": float(distance.mean())}
 

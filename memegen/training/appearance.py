@@ -368,14 +368,14 @@ def validate(
         for name, numbers in _GROUPS.items():
             columns = [aus.INDEX[c] for n in numbers for c in aus.BY_NUMBER[n].channels]
             size = np.abs((vectors[chosen[:, 1]] - vectors[chosen[:, 0]])[:, columns].mean(1))
-            alike, real, said = [], 0.0, 0.0
+            alike, real, output = [], 0.0, 0.0
             for first, second in chosen[np.argsort(-size)[: settings.judged]]:
                 change = torch.from_numpy(basis.changes(vectors[first], vectors[second][None])[0])
                 sharp = band_limited(change[None, None], inside, settings.judged_band * SCALE)
                 x = sharp[0, 0].numpy()[kept]
                 y = bands[second].astype(np.float32)[kept] - bands[first].astype(np.float32)[kept]
                 alike.append(float(np.corrcoef(x, y)[0, 1]))
-                real, said = real + float(x @ y), said + float(x @ x)
+                real, output = real + float(x @ y), output + float(x @ x)
             if alike:
-                report[source] |= {name: float(np.mean(alike)), f"gain {name}": real / said}
+                report[source] |= {name: float(np.mean(alike)), f"gain {name}": real / output}
     return report

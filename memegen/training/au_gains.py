@@ -83,7 +83,7 @@ MARKERS: dict[int, Marker] = {
 }
 
 
-class Judge(Protocol):
+class AuEstimator(Protocol):
     """Says which action units a face shows."""
 
     def estimate(self, pictures: Picture) -> tuple[Array, Array]:
@@ -96,21 +96,21 @@ class Judge(Protocol):
         """Give back what it holds."""
 
 
-class PerceptionJudge:
+class PerceptionEstimator:
     """The program's own perception: at hand, but it taught the anatomy its errors."""
 
     def __init__(self) -> None:
         self._perceiver = FaceAnalyzer()
 
     def estimate(self, pictures: Picture) -> tuple[Array, Array]:
-        """See Judge.estimate."""
+        """See AuEstimator.estimate."""
         return self._perceiver.analyze_crops(pictures)
 
     def close(self) -> None:
         """It holds nothing."""
 
 
-class MediaPipeJudge:
+class MediaPipeEstimator:
     """MediaPipe's blendshape scores, and heights of its landmarks where the scores are dead."""
 
     def __init__(self, landmarker: Path, anatomy: Anatomy) -> None:
@@ -122,7 +122,7 @@ class MediaPipeJudge:
         self._teacher.close()
 
     def estimate(self, pictures: Picture) -> tuple[Array, Array]:
-        """See Judge.estimate. Raises MemegenError where MediaPipe sees no face."""
+        """See AuEstimator.estimate. Raises MemegenError where MediaPipe sees no face."""
         none = np.zeros(len(aus.CHANNELS), np.float32)
         seen = [self._teacher.label(picture, none) for picture in pictures]
         landmarks, units = (np.stack(part) for part in zip(*seen, strict=True))
@@ -146,7 +146,7 @@ def marked(shapes: Array) -> dict[str, Array]:
 
 
 def measure(
-    crops: Picture, judge: Judge, anatomy: Anatomy, numbers: tuple[int, ...] = TARGETS
+    crops: Picture, judge: AuEstimator, anatomy: Anatomy, numbers: tuple[int, ...] = TARGETS
 ) -> dict[int, dict[str, float]]:
     """Slope and correlation of seen on asked of each action unit, model `mesh`.
 
@@ -159,24 +159,24 @@ def measure(
     seen: dict[int, list[float]] = {number: [] for number in numbers}
     moved: dict[int, list[float]] = {number: [] for number in numbers}
     for crop in crops:
-        landmarks, own = analyzer.analyze_crops(crop[None])
+        landmarks, source = analyzer.analyze_crops(crop[None])
         size = float(len(crop))
         to_pixels = np.array([[size, 0, 0], [0, size, 0]], np.float32)
-        scene = Scene(crop, to_pixels, FaceMotion.of(landmarks[0], own[0], anatomy))
+        scene = Scene(crop, to_pixels, FaceMotion.of(landmarks[0], source[0], anatomy))
         renderer = generator.prepare(scene)
         for number in numbers:
             columns = [aus.INDEX[c] for c in aus.BY_NUMBER[number].channels]
-            targets = np.repeat(own, len(LEVELS), 0)
+            targets = np.repeat(source, len(LEVELS), 0)
             targets[:, columns] = np.array(LEVELS, np.float32)[:, None] / aus.MAX_INTENSITY
-            painted = np.stack([crop, *renderer.render(targets)]).clip(0, 255).astype(np.uint8)
+            generated = np.stack([crop, *renderer.render(targets)]).clip(0, 255).astype(np.uint8)
             try:
-                points, units = judge.estimate(painted)
+                points, units = judge.estimate(generated)
             except MemegenError:
                 continue
             pose = fit_pose(points, anatomy.canonical, anatomy.rigid_weights)
             shapes = pose.to_face(points[:, :MESH_POINTS])
             unit = anatomy.units[columns].sum(0)
-            asked[number].extend((targets - own)[:, columns].mean(1))
+            asked[number].extend((targets - source)[:, columns].mean(1))
             seen[number].extend((units[1:] - units[0])[:, columns].mean(1))
             moved[number].extend(along(shapes[1:] - shapes[0], unit))
     gains = {n: anatomy.gains[_first(n)] for n in numbers}
@@ -237,14 +237,14 @@ def spaced(rows: Integers, count: int) -> Integers:
 
 
 @dataclass(frozen=True)
-class ReachTraining:
+class AuGainsTraining:
     """Every setting of the measurement."""
 
     steps: int = setting(60, "faces that are measured", least=1)
     judge: str = setting("", "MediaPipe's face_landmarker.task, to measure with; else our own eyes")
 
 
-def train(settings: ReachTraining, run: Run) -> Path:
+def train(settings: AuGainsTraining, run: Run) -> Path:
     """Measure on training crops, write `out/anatomy.safetensors` with the gains.
 
     Begins with the anatomy that is in `out`, else with the shipped one. With MediaPipe's landmarker
@@ -260,7 +260,9 @@ def train(settings: ReachTraining, run: Run) -> Path:
     if not len(rows):
         raise MemegenError(f"{run.data}: no face with a shut mouth in the training split")
     crops, landmarker = data.crops(rows, SIDE), settings.judge
-    judge: Judge = MediaPipeJudge(Path(landmarker), anatomy) if landmarker else PerceptionJudge()
+    judge: AuEstimator = (
+        MediaPipeEstimator(Path(landmarker), anatomy) if landmarker else PerceptionEstimator()
+    )
     seen = MOST_GAIN
     for round_ in range(ROUNDS):
         report = measure(crops, judge, anatomy, tuple(seen))
@@ -296,7 +298,7 @@ def next_gains(gains: Array, report: dict[int, dict[str, float]], most: Array) -
     better = gains.copy()
     for number, fit in report.items():
         rows = [aus.INDEX[c] for c in aus.BY_NUMBER[number].channels]
-        wanted = gains[rows] / max(fit["slope"], 0.05)
+        target = gains[rows] / max(fit["slope"], 0.05)
         likely = np.clip(most[rows] / max(fit["follows"], 0.05), 1, MOST_GAIN[number])
-        better[rows] = np.clip(wanted, LEAST_GAIN, likely)
+        better[rows] = np.clip(target, LEAST_GAIN, likely)
     return better

@@ -17,8 +17,8 @@ class Batch:
     """Photos, what they do, and what they shall do."""
 
     photo: Tensor  # (B, 3, S, S) -1..1
-    own: Tensor  # (B, U)
-    wanted: Tensor  # (B, U)
+    source: Tensor  # (B, U)
+    target: Tensor  # (B, U)
     mix: Tensor  # (B, 1, 1, 1) for the gradient penalty
 
     def to(self, device: torch.device) -> Batch:
@@ -51,10 +51,10 @@ class BatchSampler:
         flips = random.random(self.batch) < 0.5  # OpenFace's units have no sides
         mix = random.random((self.batch, 1, 1, 1))
         mine = self.rows
-        wanted = np.clip(units[others[mine]] + noise[mine], 0, 1)
+        target = np.clip(units[others[mine]] + noise[mine], 0, 1)
         crops = np.stack([self.pictures.picture(int(row), self.size) for row in chosen[mine]])
         crops[flips[mine]] = crops[flips[mine], :, ::-1]
-        numbers = (units[chosen[mine]], wanted, mix[mine])
+        numbers = (units[chosen[mine]], target, mix[mine])
         return Batch(_as_photos(crops), *(torch.from_numpy(n.astype(np.float32)) for n in numbers))
 
 

@@ -137,8 +137,8 @@ def restore(
         raise MemegenError(f"{path}: no checkpoint of such a run ({reason})") from None
 
 
-def _refuse_others(path: Path, begun: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    for option, value in wanted.items():
+def _refuse_others(path: Path, begun: Mapping[str, Any], target: Mapping[str, Any]) -> None:
+    for option, value in target.items():
         if option in begun and begun[option] != value:
             was = f"`{option}` {begun[option]}"
             raise UsageError(f"{path}: this run began with {was}; `resume` goes on as it began")

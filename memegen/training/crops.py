@@ -52,10 +52,10 @@ def load_crops(
 
 def _of_shards(data: Path, sources: Mapping[str, float], split: Split) -> Crops:
     faces = FaceDataset.load(data)
-    wanted = faces.of_sources([name for name, share in sources.items() if share > 0])
+    target = faces.of_sources([name for name, share in sources.items() if share > 0])
     if split != "all":
-        wanted &= faces.split(val=split == "held out")
-    kept = np.flatnonzero(wanted)
+        target &= faces.split(val=split == "held out")
+    kept = np.flatnonzero(target)
     if not len(kept):
         known = ", ".join(sources)
         raise MemegenError(f"{data}: no {split} crops of the kinds that are learnt from ({known})")

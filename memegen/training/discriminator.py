@@ -39,12 +39,12 @@ class PatchDiscriminator(nn.Module):
         return self.verdict(x), features
 
 
-def discriminator_loss(real: Tensor, painted: Tensor) -> Tensor:
+def discriminator_loss(real: Tensor, generated: Tensor) -> Tensor:
     """Hinge loss of a critic (Lim and Ye 2017)."""
-    return F.relu(1 - real).mean() + F.relu(1 + painted).mean()
+    return F.relu(1 - real).mean() + F.relu(1 + generated).mean()
 
 
-def feature_distance(real: list[Tensor], painted: list[Tensor]) -> Tensor:
+def feature_distance(real: list[Tensor], generated: list[Tensor]) -> Tensor:
     """Mean absolute difference of a critic's features (Wang et al. 2018), real ones held."""
-    parts = [F.l1_loss(p.float(), r.detach().float()) for r, p in zip(real, painted, strict=True)]
+    parts = [F.l1_loss(p.float(), r.detach().float()) for r, p in zip(real, generated, strict=True)]
     return torch.stack(parts).mean()

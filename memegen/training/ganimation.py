@@ -83,7 +83,7 @@ class GanimationTraining(LoopSettings):
         1 / 3, "last share of the steps, over which the rate falls to zero: 10 epochs", above=0.0
     )
     batch: int = setting(25, "crops a step", least=1)
-    generator_every: int = setting(5, "critic steps to one of the generator", least=1)
+    generator_every: int = setting(5, "discriminator steps to one of the generator", least=1)
     lr: float = setting(1e-4, "learning rate of Adam, for both networks", above=0.0)
     betas: tuple[float, float] = (0.5, 0.999)
     noise: float = setting(
@@ -203,7 +203,7 @@ class GanimationTask(Task[Batch]):
 
     def batches(self, start: int) -> Generator[Batch, None, None]:
         """See Task.batches."""
-        rows = self.team.share(self.settings.batch)
+        rows = self.team.batch_slice(self.settings.batch)
         draw = self.settings.draws(self._data.train, rows)
         with closing(prefetch(draw, range(start, self.steps), workers=2, depth=4)) as batches:
             for batch in batches:
@@ -237,45 +237,50 @@ class GanimationTask(Task[Batch]):
         """One step of the critic, and one of the generator if both are to learn."""
         with self._precision(), torch.set_grad_enabled(both):
             network = self.generator if both else self.network
-            attention, colour = network(batch.photo, batch.wanted)
-            painted = blend(batch.photo, attention.float(), colour.float())
-        found = self.learn_discriminator(batch, painted.detach())
-        return found | (self.learn_generator(batch, painted, attention) if both else {})
+            attention, colour = network(batch.photo, batch.target)
+            generated = blend(batch.photo, attention.float(), colour.float())
+        found = self.learn_discriminator(batch, generated.detach())
+        return found | (self.learn_generator(batch, generated, attention) if both else {})
 
-    def learn_discriminator(self, batch: Batch, painted: Tensor) -> dict[str, Tensor]:
+    def learn_discriminator(self, batch: Batch, generated: Tensor) -> dict[str, Tensor]:
         """One step of the critic: real above painted, its slope near 1, units of real photos."""
         w = self.settings.objective
         with self._precision():  # both in one pass: the weights are the larger part of the work
-            verdicts, read = self.discriminator(torch.cat([batch.photo, painted]))
+            verdicts, read = self.discriminator(torch.cat([batch.photo, generated]))
         count = len(batch.photo)
         real, fake = verdicts.float().split(count)
         distance = real.mean() - fake.mean()
-        miss = au_error(read[:count].float(), batch.own)
-        penalty = gradient_penalty(self.discriminator, batch.photo, painted, batch.mix)
-        loss = w.units * miss + w.penalty * penalty - distance
+        error = au_error(read[:count].float(), batch.source)
+        penalty = gradient_penalty(self.discriminator, batch.photo, generated, batch.mix)
+        loss = w.units * error + w.penalty * penalty - distance
         self._descend(self.discriminator_optimizer, loss)
-        return {"distance": distance, "units of real": miss, "penalty": penalty, "critic": loss}
+        return {
+            "distance": distance,
+            "units of real": error,
+            "penalty": penalty,
+            "discriminator": loss,
+        }
 
-    def learn_generator(self, batch: Batch, painted: Tensor, there: Tensor) -> dict[str, Tensor]:
+    def learn_generator(self, batch: Batch, generated: Tensor, there: Tensor) -> dict[str, Tensor]:
         """One step of the generator: what it painted (and its attention) judged, and back again."""
         w, discriminator = self.settings.objective, bare(self.discriminator).requires_grad_(False)
         with self._precision():
-            back, colour = self.generator(painted, batch.own)
-            again = blend(painted, back.float(), colour.float())
-            verdict, read = discriminator(painted)
+            back, colour = self.generator(generated, batch.source)
+            again = blend(generated, back.float(), colour.float())
+            verdict, read = discriminator(generated)
         attention = [a.float() for a in (there, back)]
-        miss = au_error(read.float(), batch.wanted)
+        error = au_error(read.float(), batch.target)
         cycle = (again - batch.photo).abs().mean()
-        loss = w.units * miss + w.cycle * cycle - verdict.float().mean()
+        loss = w.units * error + w.cycle * cycle - verdict.float().mean()
         loss = loss + w.attention * sum(
             attention_penalty(a, w.attention_squared) for a in attention
         )
         loss = loss + w.total_variation * sum(total_variation(a) for a in attention)
         self._descend(self.optimizer, loss)
         discriminator.requires_grad_(True)
-        change = (painted - batch.photo).abs().mean() / 2
+        change = (generated - batch.photo).abs().mean() / 2
         return {
-            "units": miss, "cycle": cycle, "attention": attention[0].mean(),
+            "units": error, "cycle": cycle, "attention": attention[0].mean(),
             "change": change, "generator": loss,
         }  # fmt: skip
 
@@ -309,12 +314,12 @@ def refuse_collapse(history: Mapping[str, float], step: int) -> None:
 def write_sheet(path: Path, network: GanimationNet, shown: Batch) -> None:
     """One row a photo: as it is, on the way to another's expression, attention there, the other."""
     photo, other = shown.photo.chunk(2)
-    own, wanted = shown.own.chunk(2)
+    source, target = shown.source.chunk(2)
     network.eval()
     columns = [photo]
     with torch.inference_mode():
         for way in torch.linspace(0, 1, BETWEEN).tolist():
-            attention, colour = network(photo, own + way * (wanted - own))
+            attention, colour = network(photo, source + way * (target - source))
             columns.append(blend(photo, attention, colour))
     network.train()
     columns += [(attention * 2 - 1).expand_as(photo), other]

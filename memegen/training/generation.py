@@ -19,8 +19,8 @@ class Samples:
     photo: Tensor
     moved: Tensor  # by the mesh
     flow: Tensor  # (T, 2, F, F) mesh flow in crop units
-    own: Tensor  # (T, K) expression of the photo
-    wanted: Tensor  # (T, K)
+    source_units: Tensor  # (T, K) expression of the photo
+    target_units: Tensor  # (T, K)
     photo_places: dict[str, Tensor]  # WINDOW/affine (T, 2, 3) to -1..1, WINDOW/masks (T, R, S, S)
     places: dict[str, Tensor]  # the same of the moved face
     target: Tensor  # (P, 3, S, S) what the first P should become
@@ -51,8 +51,8 @@ def samples_of(batch: dict[str, Tensor], canvases: dict[str, Tensor], unpaired: 
         photo=torch.cat([canvases["x_moved"], canvases["x"][:u]]),
         moved=torch.cat([canvases["x_back"], canvases["x_moved"][:u]]),
         flow=torch.cat([batch["flow_back"], batch["flow_moved"][:u]]),
-        own=torch.cat([batch["wanted"], batch["own"][:u]]),
-        wanted=torch.cat([batch["own"], batch["wanted"][:u]]),
+        source_units=torch.cat([batch["target"], batch["source"][:u]]),
+        target_units=torch.cat([batch["source"], batch["target"][:u]]),
         photo_places=places("x_moved", "x"),
         places=places("x_back", "x_moved"),
         target=canvases["x"],
@@ -77,6 +77,6 @@ def generate(network: GeneratorNet, samples: Samples) -> tuple[Tensor, list[Wind
         seen = sample_window(samples.moved, where, size)
         flow = sample_flow(samples.flow * flow_side, pixels(samples.places[key], flow_side), size)
         frame = torch.cat([seen, samples.places[f"{window.name}/masks"], flow], 1)
-        units = condition_of(samples.own, samples.wanted)
+        units = condition_of(samples.source_units, samples.target_units)
         passes.append(WindowPass(window, where, smoothed(seen), net(frame, units, photo)))
     return composite(samples.moved, passes), passes

@@ -22,9 +22,9 @@ from memegen.training.augment import AugmentConfig, recolour
 from memegen.training.checkpoint import Stateful
 from memegen.training.crops import Crops, load_crops
 from memegen.training.generation import Samples, generate, samples_of
-from memegen.training.generator_loss import Discriminators, Judge, LossWeights, views_of
+from memegen.training.generator_loss import Discriminators, GeneratorLoss, LossWeights, views_of
 from memegen.training.loop import Loop, Task, ema_of, set_rate, warm_cosine
-from memegen.training.pairs import PairConfig, PairMaker, Pool, PoolConfig
+from memegen.training.pairs import PairConfig, PairDataset, Pool, PoolConfig
 from memegen.training.processes import Alone
 from memegen.training.run import Run
 from memegen.training.settings import LoopSettings, checked, setting
@@ -114,8 +114,8 @@ class GeneratorTask(Task[dict[str, Tensor]]):
         self.settings: GeneratorTraining = settings
         self._device = device
         sides = settings.network.sides
-        self._pairs = PairMaker(crops, settings.pairs, sides, settings.seed)
-        self._held_out = PairMaker(held_out, settings.pairs, sides, seed=1)
+        self._pairs = PairDataset(crops, settings.pairs, sides, settings.seed)
+        self._held_out = PairDataset(held_out, settings.pairs, sides, seed=1)
         self.generator = GeneratorNet(settings.network)
         if init:
             weights.load_state(self.generator, weights.load(init, self.name))
@@ -164,7 +164,9 @@ class GeneratorTask(Task[dict[str, Tensor]]):
         self._shown = _draws(self._held_out, SHOWN, SHOWN, self._device)
         if self.settings.check_steps:
             self._checked = _draws(self._held_out, CHECKED, 0, self._device)
-        self._judge = Judge(_perception(self._device), self.discriminators, self.settings.weights)
+        self._loss = GeneratorLoss(
+            _perception(self._device), self.discriminators, self.settings.weights
+        )
 
     def batches(self, start: int) -> Generator[dict[str, Tensor], None, None]:
         """See Task.batches."""
@@ -184,22 +186,22 @@ class GeneratorTask(Task[dict[str, Tensor]]):
         s, with_critics = self.settings, step >= self.settings.discriminator_from
         samples = samples_of(batch, canvases(batch, s.colour), s.unpaired)
         with self._precision():
-            painted, passes = generate(self.generator, samples)
-            views = views_of(samples, passes, painted)
-            parts = self._judge.supervised(samples, painted, views)
-            parts |= self._judge.unsupervised(samples, painted, views)
-            parts |= self._judge.attention(passes)
+            generated, passes = generate(self.generator, samples)
+            views = views_of(samples, passes, generated)
+            parts = self._loss.supervised(samples, generated, views)
+            parts |= self._loss.unsupervised(samples, generated, views)
+            parts |= self._loss.attention(passes)
             if with_critics:
                 self.discriminators.requires_grad_(False)
-                parts |= self._judge.adversary(views)
+                parts |= self._loss.adversary(views)
                 self.discriminators.requires_grad_(True)
         _descend(self.optimizer, torch.stack(list(parts.values())).sum(), self.generator)
         self.average.update_parameters(self.generator)
         if with_critics:
             with self._precision():
-                discriminators_loss = self._judge.discriminators_loss(views)
+                discriminators_loss = self._loss.discriminators_loss(views)
             _descend(self.discriminator_optimizer, discriminators_loss, self.discriminators)
-            parts |= {"critics": discriminators_loss}
+            parts |= {"discriminators": discriminators_loss}
         return parts | attention_figures(passes)
 
     def refuse_collapse(self, step: int, figures: Mapping[str, float]) -> None:
@@ -211,8 +213,8 @@ class GeneratorTask(Task[dict[str, Tensor]]):
         """What the averaged networks lose on pairs that nothing was learnt from."""
         samples = self._checked
         with torch.inference_mode(), self._precision():
-            painted, passes = generate(self.network, samples)
-            parts = self._judge.supervised(samples, painted, views_of(samples, passes, painted))
+            generated, passes = generate(self.network, samples)
+            parts = self._loss.supervised(samples, generated, views_of(samples, passes, generated))
         return float(torch.stack(list(parts.values())).sum())
 
     def write_sheet(self, path: Path) -> None:
@@ -247,7 +249,10 @@ def canvases(batch: Mapping[str, Tensor], colour: AugmentConfig) -> dict[str, Te
 
 def attention_figures(passes: list[WindowPass]) -> dict[str, Tensor]:
     """Mean of 1 - A over all windows, and over mouths."""
-    means = {look.window.name: 1 - look.painted.attention.detach().mean() for look in passes}
+    means = {
+        window_pass.window.name: 1 - window_pass.output.attention.detach().mean()
+        for window_pass in passes
+    }
     return {"change": torch.stack(list(means.values())).mean(), "change in mouths": means["mouth"]}
 
 
@@ -266,7 +271,7 @@ def refuse_collapse(history: Mapping[str, float], step: int) -> None:
         )
 
 
-def _draws(maker: PairMaker, count: int, unpaired: int, device: torch.device) -> Samples:
+def _draws(maker: PairDataset, count: int, unpaired: int, device: torch.device) -> Samples:
     """The first draws of a maker, as pairs and unpaired."""
     draws = [maker[index] for index in range(count)]
     batch = {name: torch.stack([d[name] for d in draws]).to(device) for name in draws[0]}

@@ -53,76 +53,80 @@ class View(NamedTuple):
     """One window of the finished pictures."""
 
     window: Window
-    painted: Tensor  # (T, 3, S, S)
+    generated: Tensor  # (T, 3, S, S)
     outlines: Tensor  # (T, R, S, S)
     target: Tensor  # (P, 3, S, S) the same place of the first P samples' targets
 
 
-def views_of(samples: Samples, passes: list[WindowPass], painted: Tensor) -> list[View]:
+def views_of(samples: Samples, passes: list[WindowPass], generated: Tensor) -> list[View]:
     """The windows of finished canvases (T, 3, S, S), and of their targets."""
     side, found = samples.target.shape[-1], []
-    for looked in passes:
-        size = looked.seen.shape[-1] * COARSE
-        affine = pixels(samples.places[f"{looked.window.name}/affine"], side)
+    for window_pass in passes:
+        size = window_pass.seen.shape[-1] * COARSE
+        affine = pixels(samples.places[f"{window_pass.window.name}/affine"], side)
         found.append(
             View(
-                looked.window,
-                sample_window(painted, affine, size),
-                samples.places[f"{looked.window.name}/masks"],
+                window_pass.window,
+                sample_window(generated, affine, size),
+                samples.places[f"{window_pass.window.name}/masks"],
                 sample_window(samples.target, affine[: samples.paired], size),
             )
         )
     return found
 
 
-def judged(view: View) -> Tensor:
+def discriminated(view: View) -> Tensor:
     """Rows of a view that critics look at: all pairs, and unpaired mouths that are to be open.
 
     Pairs ask for the expressions that their targets show. Among the unpaired are more shut mouths
     than among real ones, and critics that see those soon ask for teeth on shut lips.
     """
-    seen = torch.arange(len(view.painted), device=view.painted.device) < len(view.target)
+    seen = torch.arange(len(view.generated), device=view.generated.device) < len(view.target)
     seen |= view.outlines[:, 0].mean((1, 2)) > OPEN
     return seen.nonzero()[:, 0]
 
 
 @dataclass(frozen=True)
-class Judge:
+class GeneratorLoss:
     """Everything that turns painted samples into losses; each part is already weighted."""
 
     perception: PerceptionNet
     discriminators: Discriminators
     weights: LossWeights
 
-    def supervised(self, samples: Samples, painted: Tensor, views: list[View]) -> dict[str, Tensor]:
+    def supervised(
+        self, samples: Samples, generated: Tensor, views: list[View]
+    ) -> dict[str, Tensor]:
         """Losses of the pairs, whose target is known."""
         w, p = self.weights, samples.paired
-        said, true = painted[:p], samples.target
-        parts = {"whole": w.whole * losses.reconstruction(said, true, torch.ones_like(said[:, :1]))}
+        output, true = generated[:p], samples.target
+        parts = {
+            "whole": w.whole * losses.reconstruction(output, true, torch.ones_like(output[:, :1]))
+        }
         for view in views:
             weight = 1 + w.inside * view.outlines[:p, :1]
-            fine = (view.painted[:p], view.target, weight)
+            fine = (view.generated[:p], view.target, weight)
             found = losses.reconstruction(*map(smoothed, fine))
             found = found + w.fine * losses.reconstruction(*fine)
             parts[view.window.name] = w.window * found
-        parts["perceptual"] = w.perceptual * losses.perceptual(self.perception, said, true)
+        parts["perceptual"] = w.perceptual * losses.perceptual(self.perception, output, true)
         return parts
 
     def unsupervised(
-        self, samples: Samples, painted: Tensor, views: list[View]
+        self, samples: Samples, generated: Tensor, views: list[View]
     ) -> dict[str, Tensor]:
         """Losses of the samples without a target: the skin is left alone."""
         w, p = self.weights, samples.paired
-        if len(painted) == p:
+        if len(generated) == p:
             return {}
-        said = painted[p:]
-        skin, still = painted.new_zeros(()), (said - samples.moved[p:]).abs().mean()
+        output = generated[p:]
+        skin, still = generated.new_zeros(()), (output - samples.moved[p:]).abs().mean()
         for view in views:
-            affine = pixels(samples.places[f"{view.window.name}/affine"][p:], said.shape[-1])
-            before = sample_window(samples.moved[p:], affine, view.painted.shape[-1])
+            affine = pixels(samples.places[f"{view.window.name}/affine"][p:], output.shape[-1])
+            before = sample_window(samples.moved[p:], affine, view.generated.shape[-1])
             inside = view.outlines[p:, -1:]
-            skin = skin + losses.kept_skin(view.painted[p:], before, inside)
-            still = still + losses.changed_outside(view.painted[p:], before, inside)
+            skin = skin + losses.kept_skin(view.generated[p:], before, inside)
+            still = still + losses.changed_outside(view.generated[p:], before, inside)
         return {"skin": w.skin * skin, "still": w.still * still}
 
     def attention(self, passes: list[WindowPass]) -> dict[str, Tensor]:
@@ -136,14 +140,16 @@ class Judge:
         verdicts, distances = [], []
         for view in views:
             discriminator, p = self.discriminators.of(view.window), len(view.target)
-            rows = judged(view)
-            verdict, said = discriminator(torch.cat([view.painted[rows], view.outlines[rows]], 1))
+            rows = discriminated(view)
+            verdict, output = discriminator(
+                torch.cat([view.generated[rows], view.outlines[rows]], 1)
+            )
             with torch.no_grad():
                 _, true = discriminator(torch.cat([view.target, view.outlines[:p]], 1))
             verdicts.append(-verdict.float().mean())
-            distances.append(feature_distance(true, [feature[:p] for feature in said]))
+            distances.append(feature_distance(true, [feature[:p] for feature in output]))
         return {
-            "critic": self.weights.discriminator * torch.stack(verdicts).sum(),
+            "adversarial": self.weights.discriminator * torch.stack(verdicts).sum(),
             "features": self.weights.features * torch.stack(distances).sum(),
         }
 
@@ -153,9 +159,9 @@ class Judge:
         for view in views:
             discriminator, p = self.discriminators.of(view.window), len(view.target)
             real, _ = discriminator(torch.cat([view.target, view.outlines[:p]], 1))
-            rows = judged(view)
+            rows = discriminated(view)
             fake, _ = discriminator(
-                torch.cat([view.painted[rows].detach(), view.outlines[rows]], 1)
+                torch.cat([view.generated[rows].detach(), view.outlines[rows]], 1)
             )
             found.append(discriminator_loss(real.float(), fake.float()))
         return torch.stack(found).sum()

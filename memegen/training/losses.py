@@ -15,42 +15,42 @@ from memegen.perception.network import PerceptionNet
 FEATURES = 8  # layers of the perception network whose output is compared: to 1/4 of its input
 
 
-def reconstruction(painted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+def reconstruction(generated: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """Absolute error of pixels and of their differences to neighbours, colour held tighter.
 
     weight (T, 1, S, S). Differences keep edges sharp; colour error counts twice, because a
     critic alone leaves coloured fringes.
     """
-    miss = painted - target
-    luma = (miss * miss.new_tensor(LUMA)[:, None, None]).sum(1, keepdim=True)
-    chroma = miss - luma
+    difference = generated - target
+    luma = (difference * difference.new_tensor(LUMA)[:, None, None]).sum(1, keepdim=True)
+    chroma = difference - luma
     error = (luma.abs() + 2 * chroma.abs().mean(1, keepdim=True)) * weight
-    across = (miss[..., 1:] - miss[..., :-1]).abs() * weight[..., 1:]
-    down = (miss[..., 1:, :] - miss[..., :-1, :]).abs() * weight[..., 1:, :]
+    across = (difference[..., 1:] - difference[..., :-1]).abs() * weight[..., 1:]
+    down = (difference[..., 1:, :] - difference[..., :-1, :]).abs() * weight[..., 1:, :]
     return error.mean() + across.mean() + down.mean()
 
 
-def perceptual(network: PerceptionNet, painted: Tensor, target: Tensor) -> Tensor:
+def perceptual(network: PerceptionNet, generated: Tensor, target: Tensor) -> Tensor:
     """Distance of what the first layers of perception see (as Johnson et al. 2016 do with VGG)."""
     early = network.features[:FEATURES]
     size = (network.config.size,) * 2
-    small = F.interpolate(torch.cat([painted, target]), size, mode="bilinear") * 2 - 1
+    small = F.interpolate(torch.cat([generated, target]), size, mode="bilinear") * 2 - 1
     with torch.no_grad():
-        true = early(small[len(painted) :])
-    said = early(small[: len(painted)])
-    return F.l1_loss(said.float(), true.float()) / true.float().abs().mean()
+        true = early(small[len(generated) :])
+    output = early(small[: len(generated)])
+    return F.l1_loss(output.float(), true.float()) / true.float().abs().mean()
 
 
-def kept_skin(painted: Tensor, moved: Tensor, inside: Tensor) -> Tensor:
+def kept_skin(generated: Tensor, moved: Tensor, inside: Tensor) -> Tensor:
     """Change of smoothed colour outside the outlines (T, 1, S, S): no beard, no make-up."""
     outside = 1 - F.max_pool2d(inside, 9, 1, 4)
-    return F.avg_pool2d((painted - moved) * outside, 8).abs().mean()
+    return F.avg_pool2d((generated - moved) * outside, 8).abs().mean()
 
 
-def changed_outside(painted: Tensor, moved: Tensor, inside: Tensor) -> Tensor:
+def changed_outside(generated: Tensor, moved: Tensor, inside: Tensor) -> Tensor:
     """Any change outside the outlines (T, 1, S, S), of the finest patterns too."""
     outside = 1 - F.max_pool2d(inside, 9, 1, 4)
-    return ((painted - moved) * outside).abs().mean()
+    return ((generated - moved) * outside).abs().mean()
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ class AttentionTerms:
 
 def attention_terms(passes: list[WindowPass]) -> AttentionTerms:
     """Summed over the windows."""
-    change = [1 - looked.painted.attention for looked in passes]
-    flow = [looked.painted.residual for looked in passes]
+    change = [1 - window_pass.output.attention for window_pass in passes]
+    flow = [window_pass.output.residual for window_pass in passes]
     return AttentionTerms(
         torch.stack([c.square().mean() for c in change]).sum(),
         torch.stack([_steps(c) for c in change]).sum(),

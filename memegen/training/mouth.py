@@ -83,8 +83,8 @@ def fit_tone(mouths: list[OpenMouth], teeth: Array, ridge: float) -> tuple[Array
             z = np.c_[np.ones(len(x)), (x[:, 1:] - mean) / spread]
             gram = z[keep].T @ z[keep] + ridge * np.diag(np.r_[0, np.ones(size - 1)])
             solved = np.linalg.solve(gram, z[keep].T @ y[keep])
-            miss = np.abs(z @ solved - y).sum(1)
-            keep = miss <= np.quantile(miss, 0.9)
+            error = np.abs(z @ solved - y).sum(1)
+            keep = error <= np.quantile(error, 0.9)
         scaled = solved[1:] / spread[:, None]
         return np.asarray(np.r_[solved[:1] - (mean @ scaled)[None], scaled], np.float32)
 
@@ -108,7 +108,7 @@ def fit(mouths: list[OpenMouth], bare: MouthModel, settings: MouthTraining) -> M
     most = [float(np.nanquantile(edges[:, 1], 0.9)), float(np.nanquantile(edges[wide, 2], 0.9))]
     grey = np.ones(3, np.float32)  # to be fitted below, as is the reach of light
     first = MouthFit(upper, lower, most[0], most[1], 1.0, 0.0, tone, tone_skin, grey, grey)
-    own, own_profile = _own_looks(placed(replace(bare, fit=first)))
+    source, own_profile = _own_looks(placed(replace(bare, fit=first)))
     reach, reach_open = _fit_reach(mouths, teeth, own_profile, bare)
     usual = replace(first, reach=reach, reach_open=reach_open).reach_at(USUAL_GAP)
     shown = float(light_at(CENTRAL_DEPTH**FALLOFF, usual)) * float(
@@ -118,7 +118,7 @@ def fit(mouths: list[OpenMouth], bare: MouthModel, settings: MouthTraining) -> M
         tone,
         tone_skin,
     ):  # the fit is of teeth as they look, wanted is their colour unshaded
-        map_[0, 0] -= np.log(own * shown)
+        map_[0, 0] -= np.log(source * shown)
     flesh = []
     for deep, throat in ((TONGUE_DEPTH, False), (1.0, True)):
         ratios = [
@@ -159,11 +159,11 @@ def _own_looks(model: MouthModel) -> tuple[float, Array]:
 
 
 def _fit_reach(
-    mouths: list[OpenMouth], teeth: Array, own: Array, bare: MouthModel
+    mouths: list[OpenMouth], teeth: Array, source: Array, bare: MouthModel
 ) -> tuple[float, float]:
     """How far light reaches (IOD) in a mouth hardly open, and how much further an IOD open.
 
-    What real teeth lose along the arch beyond what their shape explains (`own`) is put down to
+    What real teeth lose along the arch beyond what their shape explains (`source`) is put down to
     their depth, in two groups of openings; between them, linear.
     """
     front = bare.vertices[np.isin(bare.tooth, range(16))]
@@ -179,7 +179,7 @@ def _fit_reach(
             raise MemegenError("too few smiles that show teeth")
         rows = np.stack([arch_profile(mouths[n], _PLACES) for n in chosen])
         real = np.nanmedian(rows, 0)
-        lost = np.clip(real / own, 2 * DARKEST, 0.98)
+        lost = np.clip(real / source, 2 * DARKEST, 0.98)
         usable = (depth > 0.1) & np.isfinite(lost)
         reaches = [
             _reach_of(d, share) for d, share in zip(depth[usable], lost[usable], strict=True)
@@ -246,11 +246,11 @@ def tone_errors(mouths: list[OpenMouth], maps: tuple[Array, Array]) -> dict[str,
         return {"teeth": 0.0}
     real = log_tone(np.stack([t for _, t in pairs]))
     by_size = {len(map_): map_ for map_ in maps}
-    miss = np.stack([m.seen @ by_size[len(m.seen)] for m, _ in pairs]) - real
+    error = np.stack([m.seen @ by_size[len(m.seen)] for m, _ in pairs]) - real
     figures = {"teeth": float(len(pairs))}
     for column, name in enumerate(("luma", "red/green", "blue/green")):
-        figures[f"{name} error"] = float(np.abs(miss[:, column]).mean())
-        figures[f"{name} bias"] = float(np.median(miss[:, column]))
+        figures[f"{name} error"] = float(np.abs(error[:, column]).mean())
+        figures[f"{name} bias"] = float(np.median(error[:, column]))
         spread = np.abs(real[:, column] - np.median(real[:, column]))
         figures[f"{name} spread"] = float(spread.mean())
     return figures

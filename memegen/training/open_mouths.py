@@ -85,8 +85,8 @@ def open_mouths(data: FaceDataset, settings: MouthTraining) -> tuple[list[OpenMo
             samples = light_samples(picture, labels.landmarks[row, :, :2] * CROP)
             if colourfulness(samples.skin) < 1:
                 continue
-            own = Pose(pose.rotation[row], pose.scale[row], pose.offset[row])
-            found.append(_unwrap(picture, own, face[row], line[row], features(samples)))
+            source = Pose(pose.rotation[row], pose.scale[row], pose.offset[row])
+            found.append(_unwrap(picture, source, face[row], line[row], features(samples)))
             kept.append(row)
     return found, labels.is_val[kept]
 

@@ -71,7 +71,7 @@ class PoolConfig:
     workers: int = 2  # processes that make draws
 
 
-class PairMaker(Dataset[dict[str, Tensor]]):
+class PairDataset(Dataset[dict[str, Tensor]]):
     """Draw number i is always the same draw: a run can go on exactly where it stopped."""
 
     def __init__(
@@ -94,30 +94,30 @@ class PairMaker(Dataset[dict[str, Tensor]]):
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         """One draw: see `make`."""
         rng = np.random.default_rng([self.seed, index])
-        picture, landmarks, own, other = self.drawn(rng)
+        picture, landmarks, source, other = self.sample(rng)
         wide = None
-        if rng.random() < self.config.wider and own[OPENING[1]] > WIDE:
-            wide = own.copy()
-            wide[OPENING] = np.maximum(own[OPENING], rng.uniform(0.3, 1.0, len(OPENING)))
-        return self.make(picture, landmarks, own, other, wide)
+        if rng.random() < self.config.wider and source[OPENING[1]] > WIDE:
+            wide = source.copy()
+            wide[OPENING] = np.maximum(source[OPENING], rng.uniform(0.3, 1.0, len(OPENING)))
+        return self.make(picture, landmarks, source, other, wide)
 
-    def drawn(self, rng: np.random.Generator) -> tuple[Picture, Array, Array, Array]:
+    def sample(self, rng: np.random.Generator) -> tuple[Picture, Array, Array, Array]:
         """Crop X (S, S, 3), its landmarks (478, 3) and expression y (K,), and y' (K,)."""
         crops = self.crops
         row, other = np.searchsorted(self._total, rng.random(2))
         picture = self._picture(row, rng)
-        landmarks, own, wanted = crops.landmarks[row], crops.units[row], crops.units[other]
+        landmarks, source, target = crops.landmarks[row], crops.units[row], crops.units[other]
         if rng.random() < 0.5:
             picture = np.ascontiguousarray(picture[:, ::-1])
             landmarks = landmarks[crops.mirrored] * np.array([-1, 1, 1]) + np.array([1, 0, 0])
-            own, wanted = aus.mirror(own), aus.mirror(wanted)
+            source, target = aus.mirror(source), aus.mirror(target)
         noise = rng.normal(size=len(crops.components)).astype(np.float32)
         noise *= self.config.landmark_noise * rng.random()
         landmarks = landmarks + np.tensordot(noise, crops.components, 1)
-        return picture, landmarks.astype(np.float32), own, self.other(own, wanted, rng)
+        return picture, landmarks.astype(np.float32), source, self.other(source, target, rng)
 
     def make(
-        self, picture: Picture, landmarks: Array, own: Array, other: Array, wide: Array | None
+        self, picture: Picture, landmarks: Array, source: Array, other: Array, wide: Array | None
     ) -> dict[str, Tensor]:
         """A draw from crop X (S, S, 3) with landmarks (478, 3) and expressions y, y' (K,).
 
@@ -126,22 +126,22 @@ class PairMaker(Dataset[dict[str, Tensor]]):
         mouths at all.
 
         Returns canvases x, x_moved (X'), x_back (W), each (3, S, S) uint8; flow_moved and
-        flow_back (2, FLOW_SIDE, FLOW_SIDE) in crop units; own (y) and wanted (y'), (K,); and for
+        flow_back (2, FLOW_SIDE, FLOW_SIDE) in crop units; source (y) and target (y'), (K,); and for
         each window and canvas the affine to canvas units (-1..1) and the drawn outlines, as
         `CANVAS/WINDOW/affine` and `CANVAS/WINDOW/masks`.
         """
-        side, scene = picture.shape[0], self.scene(picture, landmarks, own)
+        side, scene = picture.shape[0], self.scene(picture, landmarks, source)
         moved = self.moved(scene, other)
         if wide is not None:
             target = self.moved(scene, wide)
-            picture, landmarks, own = _picture(target), target.landmarks[0] / side, wide
+            picture, landmarks, source = _picture(target), target.landmarks[0] / side, wide
         first = _picture(moved)
-        back = self.moved(self.scene(first, moved.landmarks[0] / side, other), own)
+        back = self.moved(self.scene(first, moved.landmarks[0] / side, other), source)
         draw = {
             "x": _channels(picture), "x_moved": _channels(first),
             "x_back": _channels(_picture(back)),
             "flow_moved": _coarse(moved.flow, side), "flow_back": _coarse(back.flow, side),
-            "own": torch.from_numpy(own.copy()), "wanted": torch.from_numpy(other.copy()),
+            "source": torch.from_numpy(source.copy()), "target": torch.from_numpy(other.copy()),
         }  # fmt: skip
         points = {
             "x": landmarks,
@@ -160,42 +160,42 @@ class PairMaker(Dataset[dict[str, Tensor]]):
                 )
         return draw
 
-    def moved(self, scene: Scene, wanted: Array) -> Moved:
+    def moved(self, scene: Scene, target: Array) -> Moved:
         """One frame of a scene as the mesh moves it."""
-        return self._mesh.prepare(scene).move(wanted[None])
+        return self._mesh.prepare(scene).move(target[None])
 
-    def scene(self, picture: Picture, landmarks: Array, own: Array) -> Scene:
+    def scene(self, picture: Picture, landmarks: Array, source: Array) -> Scene:
         """A square crop as generators take it, with this maker's anatomy."""
         side = picture.shape[0]
         affine = np.array([[side, 0, 0], [0, side, 0]], np.float32)
-        return Scene(picture, affine, self._motion(landmarks, own))
+        return Scene(picture, affine, self._motion(landmarks, source))
 
-    def _motion(self, landmarks: Array, own: Array) -> FaceMotion:
+    def _motion(self, landmarks: Array, source: Array) -> FaceMotion:
         if self._first is None:
-            first = FaceMotion.of(landmarks, own, self.anatomy)
+            first = FaceMotion.of(landmarks, source, self.anatomy)
             self._first = replace(first, limited=False)  # what was turned must turn back
-        return self._first.on(landmarks, own)
+        return self._first.on(landmarks, source)
 
-    def other(self, own: Array, drawn: Array, rng: np.random.Generator) -> Array:
+    def other(self, source: Array, drawn: Array, rng: np.random.Generator) -> Array:
         """(K,) y': the expression of another crop, changed as the config says."""
         c = self.config
-        wanted = drawn.copy()
+        target = drawn.copy()
         if rng.random() < c.closed:
-            wanted[OPENING] = 0
-            wanted[_PARTING] *= rng.random()
+            target[OPENING] = 0
+            target[_PARTING] *= rng.random()
         if rng.random() < c.shut_eyes:
             lids = _LIDS if rng.random() < 0.6 else [_LIDS[rng.integers(2)]]
-            wanted[lids] = 1
+            target[lids] = 1
         if rng.random() < c.one_part:
             group = _GROUPS[("mouth", "mouth", "eyes", "brows")[rng.integers(4)]]
-            only = own.copy()
-            only[group] = wanted[group]
-            wanted = only
-        head = aus.head_degrees(own)
+            only = source.copy()
+            only[group] = target[group]
+            target = only
+        head = aus.head_degrees(source)
         if rng.random() < c.turned:
             head = head + np.clip(rng.normal(0, c.turn, 3) * [1, 0.7, 0.7], -18, 18)
-        aus.set_head_and_gaze(wanted, head.astype(np.float32), aus.gaze_degrees(wanted))
-        return own.copy() if rng.random() < c.same else wanted.astype(np.float32)
+        aus.set_head_and_gaze(target, head.astype(np.float32), aus.gaze_degrees(target))
+        return source.copy() if rng.random() < c.same else target.astype(np.float32)
 
     def _picture(self, row: int, rng: np.random.Generator) -> Picture:
         side = self.config.canvas
@@ -230,7 +230,7 @@ class Pool:
     """
 
     def __init__(
-        self, maker: PairMaker, config: PoolConfig, device: torch.device, made: int = 0
+        self, maker: PairDataset, config: PoolConfig, device: torch.device, made: int = 0
     ) -> None:
         """Begin with the draws just before number `made` (at least `config.first` of them)."""
         self._config, self._device = config, device

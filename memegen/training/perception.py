@@ -163,17 +163,17 @@ class PerceptionLoss:
     au_weight: Tensor  # (K,) of `au_weights`
     settings: PerceptionTraining
 
-    def __call__(self, said: PerceptionOutput, true: Faces) -> tuple[Tensor, dict[str, Tensor]]:
+    def __call__(self, output: PerceptionOutput, true: Faces) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of a batch, and its parts for the log."""
         scale = (
             true.landmarks[:, IRIS_CENTRES[1], :2] - true.landmarks[:, IRIS_CENTRES[0], :2]
         ).norm(dim=-1)
-        miss = (said.landmarks - true.landmarks) / scale[:, None, None]
-        miss = miss * miss.new_tensor([1, 1, 0.5])
-        distance = (miss.square().sum(-1) + 1e-6).sqrt()
+        error = (output.landmarks - true.landmarks) / scale[:, None, None]
+        error = error * error.new_tensor([1, 1, 0.5])
+        distance = (error.square().sum(-1) + 1e-6).sqrt()
         landmark = (distance * self.point_weight).mean()
-        units = (said.action_units - true.action_units).square() * self.au_weight
-        pose = torch.nn.functional.smooth_l1_loss(said.angles, angles(true.rotation))
+        units = (output.action_units - true.action_units).square() * self.au_weight
+        pose = torch.nn.functional.smooth_l1_loss(output.angles, angles(true.rotation))
         s = self.settings
         total = (
             s.landmark_weight * 100 * landmark + s.au_weight * units.mean() + s.pose_weight * pose
@@ -251,8 +251,8 @@ class PerceptionTask(Task[Faces]):
     def train_step(self, step: int, batch: Faces) -> dict[str, Tensor]:
         """See Task.train_step."""
         with torch.autocast(self._device.type, torch.bfloat16):
-            said = self.learner(batch.crops.contiguous(memory_format=torch.channels_last))
-        loss, parts = self._loss(said, batch)
+            output = self.learner(batch.crops.contiguous(memory_format=torch.channels_last))
+        loss, parts = self._loss(output, batch)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.learner.parameters(), CLIPPED)

@@ -40,7 +40,7 @@ class Processes(Protocol):
     def first_alone(self) -> AbstractContextManager[None]:
         """The first process alone, then all others: what it finds is kept for them."""
 
-    def share(self, batch: int) -> slice:
+    def batch_slice(self, batch: int) -> slice:
         """The rows of a batch that are this one's."""
 
 
@@ -71,7 +71,7 @@ class Alone(AbstractContextManager["Alone"]):
         """See Processes.first_alone."""
         return nullcontext()
 
-    def share(self, batch: int) -> slice:
+    def batch_slice(self, batch: int) -> slice:
         """All of them."""
         return slice(batch)
 
@@ -119,7 +119,7 @@ class Team(AbstractContextManager["Team"]):
         waiting: AbstractContextManager[None] = self._fabric.rank_zero_first()
         return waiting
 
-    def share(self, batch: int) -> slice:
+    def batch_slice(self, batch: int) -> slice:
         """Equal parts, in order of rank. Raises UsageError if they are not equal."""
         if batch % self.count:
             raise UsageError(f"a batch of {batch} is not to be shared by {self.count} processes")

@@ -17,14 +17,14 @@ from memegen.training.generation import Samples, generate
 
 
 def write_sheet(path: Path, network: GeneratorNet, samples: Samples) -> None:
-    """One row a sample: photo, moved by the mesh, painted, what attention_map, target where known."""
+    """One row a sample: photo, moved by the mesh, generated, what changed, target where known."""
     with torch.inference_mode():
-        painted, passes = generate(network, samples)
-        blank = torch.zeros_like(painted[samples.paired :])
+        generated, passes = generate(network, samples)
+        blank = torch.zeros_like(generated[samples.paired :])
         columns = [
             samples.photo,
             samples.moved,
-            painted,
+            generated,
             attention_map(passes, samples.moved).expand(-1, 3, -1, -1),
             torch.cat([samples.target, blank]),
         ]

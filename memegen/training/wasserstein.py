@@ -15,13 +15,13 @@ from torch import Tensor
 Critic = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
-def gradient_penalty(discriminator: Critic, real: Tensor, painted: Tensor, mix: Tensor) -> Tensor:
+def gradient_penalty(discriminator: Critic, real: Tensor, generated: Tensor, mix: Tensor) -> Tensor:
     """How far the critic's slope is from 1 between real and painted (Gulrajani et al. 2017).
 
     mix: (B, 1, 1, 1) share of the real photo, uniform in 0..1. Always in float32: squared slopes
     leave the range in which bfloat16 is of use.
     """
-    between = (mix * real + (1 - mix) * painted).detach().float().requires_grad_()
+    between = (mix * real + (1 - mix) * generated).detach().float().requires_grad_()
     with torch.autocast(real.device.type, enabled=False):
         verdict, _ = discriminator(between)
         slope = torch.autograd.grad(verdict.sum(), between, create_graph=True)[0]
@@ -40,6 +40,6 @@ def attention_penalty(attention: Tensor, squared: bool) -> Tensor:
     return attention.square().mean() if squared else attention.mean()
 
 
-def au_error(read: Tensor, wanted: Tensor) -> Tensor:
+def au_error(read: Tensor, target: Tensor) -> Tensor:
     """Mean squared error of the action units that the critic reads."""
-    return (read - wanted).square().mean()
+    return (read - target).square().mean()

@@ -45,8 +45,8 @@ class Apng(AnimatedFormat[Quality], StillFormat):
     ) -> tuple[FilterStream, Options]:
         """Every frame with the filter that suits each of its rows."""
         pixels = "rgba" if stream.alpha else "rgb24"
-        reenact = 0 if stream.loops else 1
-        options: Options = {"c:v": "apng", "pred": "mixed", "plays": reenact, "format": "apng"}
+        plays = 0 if stream.loops else 1
+        options: Options = {"c:v": "apng", "pred": "mixed", "plays": plays, "format": "apng"}
         return quality.reduced(pictures).filter("format", pix_fmts=pixels), options
 
     def save(self, image: Image, path: Path, quality: int, comment: str) -> None:

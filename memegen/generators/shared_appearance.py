@@ -34,7 +34,7 @@ _LEAST_LUMA = 8.0  # of 255: in the dark, ratios of luma tell little
 
 
 @dataclass(frozen=True)
-class Identity:
+class SharedAppearance:
     """What the frames of a clip share."""
 
     mouth: SharedMouth
@@ -45,7 +45,7 @@ class Identity:
     tone: Tone | None  # of a clip without colours
 
     @classmethod
-    def of(cls, scenes: Sequence[Scene]) -> Identity:
+    def of(cls, scenes: Sequence[Scene]) -> SharedAppearance:
         """Told by a few frames of a person. Raises ValueError for none."""
         if not scenes:
             raise ValueError("no frame shows the person")
@@ -71,7 +71,7 @@ class Identity:
 
 def mouth_of(scene: Scene, picture: Array) -> MouthLayer:
     """The inside of a scene's mouth; picture (H, W, 3) is what the scene shows, 0..255."""
-    shared, iod = scene.identity, _iod(scene)
+    shared, iod = scene.shared_appearance, _iod(scene)
     samples = _samples(scene, picture)
     if shared is None:
         light = light_of(samples, load_mouth().fit)
@@ -88,7 +88,11 @@ def mouth_of(scene: Scene, picture: Array) -> MouthLayer:
 
 def softness_of(scene: Scene, picture: Array) -> float:
     """Standard deviation (IOD) of the blur of a scene's picture (H, W, 3), 0..255."""
-    return scene.identity.softness if scene.identity else _blur(scene, picture) / _iod(scene)
+    return (
+        scene.shared_appearance.softness
+        if scene.shared_appearance
+        else _blur(scene, picture) / _iod(scene)
+    )
 
 
 def _iod(scene: Scene) -> float:
