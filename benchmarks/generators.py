@@ -83,17 +83,17 @@ def speed(photo: Photo, frames: int) -> None:
     times: dict[tuple[int, str], list[float]] = {key: [] for key in scenes}
     for _ in range(ROUNDS + 1):  # the first one is to get warm
         plain.append(plain_milliseconds(frames))
-        for key, (canvas, face_prepared) in scenes.items():
+        for key, (canvas, face) in scenes.items():
             start = time.perf_counter()
-            count = sum(1 for _ in render(canvas, [face_prepared], track, 1.0))
+            count = sum(1 for _ in render(canvas, [face], track, 1.0))
             times[key].append((time.perf_counter() - start) / count * 1000)
     side_by_side = float(np.median(plain[1:]))
     print(f"plain GANimation: {side_by_side:.1f} ms a frame; medians of {ROUNDS} rounds")
-    for (crop, name), (_, face_prepared) in scenes.items():
+    for (crop, name), (_, face) in scenes.items():
         each = float(np.median(times[crop, name][1:]))
         line = f"{name:11} {crop:5d} px: {1000 / each:6.1f} fps, {side_by_side / each:.2f} x plain"
-        if isinstance(face_prepared.renderer, AnatomicalRenderer):
-            spent = stages(face_prepared.renderer, track.resolve(face_prepared.source))
+        if isinstance(face.renderer, AnatomicalRenderer):
+            spent = stages(face.renderer, track.resolve(face.source))
             line += "   " + "  ".join(
                 f"{n} {t / len(track) * 1000:.1f} ms" for n, t in spent.items()
             )
@@ -107,16 +107,14 @@ def sharpness(photos: list[Path]) -> None:
         photo = read_photo(path)
         slopes, change = {}, np.zeros(0)
         for name, animator in animators.items():
-            _, face_prepared = placed(animator, photo, 1024)
-            target = track.frame(track.strongest()).resolve(face_prepared.source)
-            if isinstance(face_prepared.renderer, AnatomicalRenderer):
+            _, face = placed(animator, photo, 1024)
+            target = track.frame(track.strongest()).resolve(face.source)
+            if isinstance(face.renderer, AnatomicalRenderer):
                 with torch.inference_mode():
-                    picture, passes = face_prepared.renderer.run_networks(
-                        face_prepared.renderer.mesh.move(target)
-                    )
+                    picture, passes = face.renderer.run_networks(face.renderer.mesh.move(target))
                     change = attention_map(passes, picture)[0, 0].numpy()
-                inside = face_prepared.inside[..., 0] > 0
-            frame = next(iter(face_prepared.renderer.render(target)))[..., :3].mean(-1)
+                inside = face.inside[..., 0] > 0
+            frame = next(iter(face.renderer.render(target)))[..., :3].mean(-1)
             gy, gx = np.gradient(frame)
             slopes[name] = gx**2 + gy**2
         for most in UNCHANGED:

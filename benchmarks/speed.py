@@ -71,14 +71,14 @@ def placed(animator: memegen.Animator, photo: Photo, crop: int) -> tuple[Picture
 
 
 def measure(animator: memegen.Animator, photo: Photo, crop: int, frames: int) -> None:
-    canvas, face_prepared = placed(animator, photo, crop)
+    canvas, face = placed(animator, photo, crop)
     track = recipes.load_track("laugh+shake", duration=frames / 25)
-    targets = track.resolve(face_prepared.source)
-    list(render(canvas, [face_prepared], track, 1.0))
+    targets = track.resolve(face.source)
+    list(render(canvas, [face], track, 1.0))
     start = time.perf_counter()
-    count = sum(1 for _ in render(canvas, [face_prepared], track, 1.0))
+    count = sum(1 for _ in render(canvas, [face], track, 1.0))
     total = time.perf_counter() - start
-    parts = stages(face_prepared.renderer, targets)  # type: ignore[arg-type]
+    parts = stages(face.renderer, targets)  # type: ignore[arg-type]
     parts["paste into the photo"] = max(total - sum(parts.values()), 0.0)
     whole = sum(parts.values())
     shares = "  ".join(f"{name} {100 * spent / whole:.0f}%" for name, spent in parts.items())

@@ -37,20 +37,20 @@ class PreparedFace:
 
 
 def paste_back(
-    frame: Picture, face_prepared: PreparedFace, picture: Array, before: Picture | None = None
+    frame: Picture, face: PreparedFace, picture: Array, before: Picture | None = None
 ) -> None:
     """Put what was painted for an actor, (h, w, C) 0..255, into its frame (H, W, C), in place.
 
     `before`: the frame without any change, where near faces are painted one after the other; the
     later must not undo the earlier one's change.
     """
-    view = frame[face_prepared.box.slices]
+    view = frame[face.box.slices]
     np.clip(picture, 0, 255, out=picture)
     picture += 0.5
     new = picture.astype(np.uint8)
-    inside = face_prepared.inside
+    inside = face.inside
     if before is not None:
-        inside = inside * (new != before[face_prepared.box.slices]).any(-1, keepdims=True)
+        inside = inside * (new != before[face.box.slices]).any(-1, keepdims=True)
     new ^= view
     new &= inside
     view ^= new  # `new` where inside, else `view`: four times as fast as a masked copy

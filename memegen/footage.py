@@ -302,17 +302,17 @@ def render_clip(
         alignment, landmarks, source = footage.placed(index)
         target = in_crop(footage.units[index] + plan.change[index], alignment)
         upright = np.rot90(picture, footage.turns)
-        face_prepared = prepare(
+        face = prepare(
             upright, alignment, anatomy_on.on(landmarks, source), footage.shared_appearance
         )
         detail = plan.detail.rows(slice(index, index + 1)) if plan.detail else None
         frame = picture.copy()
-        shown = next(face_prepared.renderer.render(target[None], detail))
+        shown = next(face.renderer.render(target[None], detail))
         view = np.rot90(frame, footage.turns)
-        paste_back(view, face_prepared, shown)
+        paste_back(view, face, shown)
         if plan.head is not None:
-            left = face_prepared.place(plan.head.place(index), target)
-            warp_head(view, face_prepared.middle, face_prepared.iod, left)
+            left = face.place(plan.head.place(index), target)
+            warp_head(view, face.middle, face.iod, left)
         return frame
 
     # As many as were followed: a damaged file may read differently the second time.

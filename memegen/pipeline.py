@@ -147,9 +147,9 @@ class Animator:
         scale = _scale_to(picture, size)
         small = picture if scale == 1 else picture.resized(*_scaled(picture.size, scale))
         canvas = small.channels()
-        prepared = [self.prepare_face(canvas, s.analysis, scale) for s in seen]
+        faces = [self.prepare_face(canvas, s.analysis, scale) for s in seen]
         return Frames(
-            render(canvas, prepared, track, intensity),
+            render(canvas, faces, track, intensity),
             len(track),
             small.size,
             track.fps,
@@ -208,8 +208,8 @@ class Animator:
         turns = alignment.turns
         alignment = alignment.turned(turns, canvas.shape[1], canvas.shape[0])
         motion = FaceMotion.of(seen.landmarks, seen.action_units, load_anatomy())
-        face_prepared = self.prepare(np.rot90(canvas, turns), alignment, motion)
-        return replace(face_prepared, turns=turns)
+        face = self.prepare(np.rot90(canvas, turns), alignment, motion)
+        return replace(face, turns=turns)
 
     def prepare(
         self,
@@ -288,30 +288,27 @@ def _scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
 
 
 def render(
-    canvas: Picture, prepared: list[PreparedFace], track: Track, intensity: float
+    canvas: Picture, faces: list[PreparedFace], track: Track, intensity: float
 ) -> Iterator[Picture]:
     """Put each actor's change back into the photo (H, W, 3 or 4), frame by frame."""
     detail = track.detail
     if detail is not None:
         detail = replace(detail, shift=detail.shift * np.float32(intensity))
-    targets = [track.resolve(face_prepared.source, intensity) for face_prepared in prepared]
-    renders = [
-        face_prepared.renderer.render(t, detail)
-        for face_prepared, t in zip(prepared, targets, strict=True)
-    ]
+    targets = [track.resolve(face.source, intensity) for face in faces]
+    renders = [face.renderer.render(t, detail) for face, t in zip(faces, targets, strict=True)]
     for index, pictures in enumerate(zip(*renders, strict=True)):
         frame = canvas.copy()
-        for face_prepared, picture in zip(prepared, pictures, strict=True):
-            before = np.rot90(canvas, face_prepared.turns) if len(prepared) > 1 else None
-            paste_back(np.rot90(frame, face_prepared.turns), face_prepared, picture, before)
+        for face, picture in zip(faces, pictures, strict=True):
+            before = np.rot90(canvas, face.turns) if len(faces) > 1 else None
+            paste_back(np.rot90(frame, face.turns), face, picture, before)
         if track.head is not None:
             place = track.head.place(index, intensity)
-            for face_prepared, target in zip(prepared, targets, strict=True):
-                left = face_prepared.place(place, target[index])
+            for face, target in zip(faces, targets, strict=True):
+                left = face.place(place, target[index])
                 warp_head(
-                    np.rot90(frame, face_prepared.turns),
-                    face_prepared.middle,
-                    face_prepared.iod,
+                    np.rot90(frame, face.turns),
+                    face.middle,
+                    face.iod,
                     left,
                 )
         yield frame

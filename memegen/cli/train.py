@@ -194,11 +194,11 @@ def _settings(model: Model, kind: type, run: Run, given: Mapping[str, Any]) -> A
     from memegen.training.settings import checked, rules_of
 
     usual = kind() if is_shards(run.data) else getattr(kind, "for_photos", kind)()
-    attention_map_ = {}
+    changed = {}
     for name, rule in rules_of(kind).items():
         if given.get(name) is not None:
             value = given[name]
-            attention_map_[name] = rule.parse(value) if rule.parse else value
-    settings = replace(usual, **attention_map_)
+            changed[name] = rule.parse(value) if rule.parse else value
+    settings = replace(usual, **changed)
     checked(settings)
     return settings

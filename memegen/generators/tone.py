@@ -79,5 +79,5 @@ class GreyscaleRenderer:
     def render(self, targets: Array, detail: Detail | None = None) -> Iterator[Array]:
         """See Renderer.render."""
         for rendered in self.renderer.render(targets, detail):
-            attention_map_ = np.abs(rendered - self.photo).max(-1, keepdims=True) > 1
-            yield np.where(attention_map_, self.tone.keep(rendered), rendered)
+            changed = np.abs(rendered - self.photo).max(-1, keepdims=True) > 1
+            yield np.where(changed, self.tone.keep(rendered), rendered)

@@ -137,8 +137,8 @@ def retarget(
     head, there = None, presence(performance)[:, None]
     if options.relative:
         keep = np.ones_like(units)
-        attention_map_ = _signed(units) - reference_of(performance, weights, source)
-        add = _unsigned(attention_map_ * _gains(STRENGTH)) * gains * there
+        changed = _signed(units) - reference_of(performance, weights, source)
+        add = _unsigned(changed * _gains(STRENGTH)) * gains * there
         if performance.heads is not None and "head" in options.only and options.head > 0:
             head = head_trajectory(performance, weights, options)
             add[:, _TILTS] = 0  # the whole head tilts, not the face within it

@@ -225,8 +225,8 @@ class GeneratorTask(Task[dict[str, Tensor]]):
         """See Task.line."""
         names = ("mouth", "whole", "validation loss")
         losses = "  ".join(f"{name} {figures[name]:.4f}" for name in names if name in figures)
-        attention_map_, waiting = figures["change in mouths"], figures["data_wait"]
-        return f"{losses}  changed {attention_map_:.2f}  {waiting:.0%} waiting"
+        changed, waiting = figures["change in mouths"], figures["data_wait"]
+        return f"{losses}  changed {changed:.2f}  {waiting:.0%} waiting"
 
     def _precision(self) -> torch.autocast:
         return torch.autocast(self._device.type, torch.bfloat16, enabled=self.settings.half)
