@@ -166,7 +166,6 @@ class Animator:
         face: int = 1,
         intensity: float = 1.0,
         absolute: bool = False,
-        fps: float | None = None,
         size: int | None = None,
         warn: Callable[[str], None] = print,
     ) -> Frames:
@@ -179,11 +178,11 @@ class Animator:
         `warn` is told what of a damaged file could not be read.
         Raises the errors of `memegen.errors`.
         """
-        recipes.check_ranges(intensity, fps, None)
+        recipes.check_ranges(intensity, None, None)
         if face < 1:
             raise UsageError("faces count from 1")
         side = MAX_SIDE if size is None else _checked(size)
-        clip = source if isinstance(source, Clip) else open_clip(source, fps)
+        clip = source if isinstance(source, Clip) else open_clip(source, None)
         ready = None if callable(recipe) else _track_of(recipe, au, clip.fps, None)
         tracker = FaceTracker(self.detector, self.analyzer, face)
         footage = track_clip(tracker, clip, side, warn)
