@@ -269,7 +269,7 @@ def test_real_to_real_is_what_shards_are_judged_by(
     data = make_shards(tmp_path / "data", anatomy, face, 24)
     monkeypatch.setattr(real_pairs, "SOURCES", ("celeba",))
     sheet = tmp_path / "pairs.png"
-    assert run_cli("evaluate", str(data), "--model", MODEL, "--faces", "2", "--json",
+    assert run_cli("evaluate", "pairs", str(data), "--model", MODEL, "--faces", "2", "--json",
                    "--sheet", str(sheet)) == 0  # fmt: skip
     report = json.loads(capsys.readouterr().out)
     assert set(report) == {"still", MODEL, "run"}
@@ -345,10 +345,10 @@ def test_expressions_of_others_leave_head_and_gaze() -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ([], "--sheet OUT.png"),
+        ([], "memegen evaluate sheet PHOTOS"),
         (["--judge", "mediapipe"], "--landmarker FILE go together"),
         (["--judge", "mediapip", "--landmarker", "x"], "mediapipe"),
-        (["--expressions", "smile"], "--expressions goes with --sheet"),
+        (["--sheet", "x.png", "--stages"], "No such option: --stages"),
     ],
 )
 def test_judging_photos_asks_how(
