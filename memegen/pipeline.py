@@ -15,6 +15,7 @@ from memegen import models, recipes
 from memegen.arrays import Array, Picture
 from memegen.aus import parse_expression
 from memegen.compositing import PreparedFace, paste_back
+from memegen.crop import checked_crop, crop_box
 from memegen.devices import device_named
 from memegen.errors import UsageError
 from memegen.faces.align import Alignment
@@ -131,23 +132,31 @@ class Animator:
         fps: float | None = None,
         duration: float | None = None,
         size: int | None = None,
+        crop: str = "none",
     ) -> Frames:
         """Frames of a photo that plays a recipe.
 
         recipe: a name (`smile`, `smile+wink`), a YAML file, a Recipe or a Track. au: an expression
         instead (`"AU12=4,AU6=2"` or a mapping), gone to and back. intensity scales the change,
         duration is seconds of one cycle (a Track has its own rate and length), size the longest
-        side in pixels (never enlarged).
+        side in pixels (never enlarged), crop what is shown: none, square, head or face.
         Raises the errors of `memegen.errors`.
         """
         recipes.check_ranges(intensity, fps, duration)
         track = _track_of(recipe, au, fps, duration)
         picture = photo if isinstance(photo, Photo) else read_photo(photo)
-        seen = self.analyze(picture, face)
+        faces_found = [found.analysis for found in self.analyze(picture, face)]
+        box = crop_box(checked_crop(crop), faces_found, picture.size)
+        picture = picture.cropped(*box.slices) if crop != "none" else picture
         scale = _scale_to(picture, size)
         small = picture if scale == 1 else picture.resized(*_scaled(picture.size, scale))
         canvas = small.channels()
-        faces = [self.prepare_face(canvas, s.analysis, scale) for s in seen]
+        faces = [
+            self.prepare_face(
+                canvas, replace(s, alignment=s.alignment.moved(-box.left, -box.top)), scale
+            )
+            for s in faces_found
+        ]
         return Frames(
             render(canvas, faces, track, intensity),
             len(track),
@@ -320,12 +329,14 @@ def write(
     fmt: str | None = None,
     max_size: str | int | None = None,
     sound: Sound | None = None,
+    exact: bool = False,
 ) -> Path | None:
     """Write frames to a file whose suffix chooses the format (`media.formats`), or `-`.
 
-    max_size: largest file, bytes or for example "8MB". sound: for videos.
+    max_size: largest file, bytes or for example "8MB"; exact: it leaves width and height alone.
+    sound: for videos.
     """
     limit = parse_size(max_size) if isinstance(max_size, str) else max_size
     target: Target = target_for(str(path), fmt)
-    target = replace(target, max_bytes=limit, comment=frames.comment, sound=sound)
+    target = replace(target, max_bytes=limit, comment=frames.comment, sound=sound, exact=exact)
     return write_target(frames, frames.fps, frames.loops, target)

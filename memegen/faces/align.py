@@ -59,6 +59,10 @@ class Alignment:
         turn, shift = quarter_turn(turns, width, height)
         return Alignment(turn @ self.matrix, turn @ self.offset + shift)
 
+    def moved(self, x: float, y: float) -> Alignment:
+        """The same crop in a photo whose origin lies `x`, `y` pixels back."""
+        return Alignment(self.matrix, self.offset + np.array([x, y], np.float32))
+
     def to_photo(self, points: Array) -> Array:
         """(..., 2) crop units to photo pixels."""
         return (points @ self.matrix.T + self.offset).astype(np.float32)
