@@ -38,7 +38,7 @@ def scaled(photo: Photo, factor: float) -> Photo:
 
 
 def stages(renderer: MeshRenderer, targets: Array) -> dict[str, float]:
-    """Seconds of each stage of painting `targets`, run one after the other."""
+    """Seconds of each stage of rendering `targets`, run one after the other."""
     scene, clock = renderer._scene, time.perf_counter
     spent = dict.fromkeys(("move landmarks", "rasterise flow", "warp photo", "eyes and mouth"), 0.0)
     for start in range(0, len(targets), renderer.frames_together):

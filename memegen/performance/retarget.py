@@ -1,4 +1,4 @@
-"""From a performance to a track: whose face is calm when, what of it to take, and how much."""
+"""Retargeting: from a performance to a track, what of it to take and how much."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gains of the anatomy: `memegen train reach DATA`.
+"""Gains of the anatomy: `memegen train gains DATA`.
 
 Faces of the training split whose mouths are shut are asked for every action unit and looked at
 again, by MediaPipe's landmarker where it is given (an estimator that shares nothing with the
@@ -56,7 +56,7 @@ UNSEEN_GAIN = {
 }  # fmt: skip
 TARGETS = (1, 2, 4, 6, 9, 12, 15, 17, 20, 25, 26, 45)  # what is reported
 SHUT = {"jawOpen": 0.06, "mouthLowerDownLeft": 0.12, "mouthSmileLeft": 0.3, "eyeBlinkLeft": 0.4}
-FRONTAL = 12.0  # degrees of turn and nod about the average, at most
+FRONTAL = 12.0  # degrees of yaw and pitch about the average, at most
 
 
 @dataclass(frozen=True)
@@ -241,7 +241,9 @@ class AuGainsTraining:
     """Every setting of the measurement."""
 
     steps: int = setting(60, "faces that are measured", least=1)
-    judge: str = setting("", "MediaPipe's face_landmarker.task, to measure with; else our own eyes")
+    judge: str = setting(
+        "", "MediaPipe's face_landmarker.task, to measure with; else our perception"
+    )
 
 
 def train(settings: AuGainsTraining, run: Run) -> Path:
