@@ -22,14 +22,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from memegen.devices import keep_freed_memory
 from memegen.facedata.rated import load_rated
 from memegen.generators.ganimation import GanimationDiscriminator, GanimationNet, PatchConv2d, blend
 from memegen.prefetch import prefetch
+from memegen.process import flush_denormals, keep_freed_memory
 from memegen.training.batches import Batch
-from memegen.training.ganimation import GanimationTraining, Run
+from memegen.training.ganimation import GanimationTask, GanimationTraining
 from memegen.training.processes import Alone
-from memegen.training.wasserstein import au_error, gradient_penalty, kept, total_variation
+from memegen.training.wasserstein import (
+    attention_penalty,
+    au_error,
+    gradient_penalty,
+    total_variation,
+)
 
 LOOPS = ("plain", "memegen")
 WARM_UP = 2  # rounds
@@ -44,7 +49,7 @@ class PlainNet(GanimationNet):
         return torch.sigmoid(self.attention(x)), torch.tanh(self.colour(x))
 
 
-def plain_critic() -> GanimationDiscriminator:
+def plain_discriminator() -> GanimationDiscriminator:
     discriminator = GanimationDiscriminator()
     for module in discriminator.modules():
         if isinstance(module, PatchConv2d):
@@ -57,18 +62,18 @@ class PlainLoop:
 
     def __init__(self, settings: GanimationTraining, device: torch.device) -> None:
         self.weights = settings.objective
-        self.generator, self.discriminator = PlainNet().to(device), plain_critic().to(device)
+        self.generator, self.discriminator = PlainNet().to(device), plain_discriminator().to(device)
         self.optimizers = [
             torch.optim.Adam(net.parameters(), settings.lr, settings.betas)
             for net in (self.generator, self.discriminator)
         ]
 
     def learn(self, batch: Batch, both: bool) -> None:
-        self.critic_step(batch)
+        self.discriminator_step(batch)
         if both:
             self.generator_step(batch)
 
-    def critic_step(self, batch: Batch) -> Tensor:
+    def discriminator_step(self, batch: Batch) -> Tensor:
         w, optimizer = self.weights, self.optimizers[1]
         with torch.no_grad():
             generated = blend(batch.photo, *self.generator(batch.photo, batch.target))
@@ -92,11 +97,8 @@ class PlainLoop:
         loss = w.units * au_error(units, batch.target) - verdict.mean()
         loss = loss + w.cycle * (again - batch.photo).abs().mean()
         for attention in (there, back):
-            loss = (
-                loss
-                + w.kept * kept(attention, w.kept_squared)
-                + w.rough * total_variation(attention)
-            )
+            loss = loss + w.attention * attention_penalty(attention, w.attention_squared)
+            loss = loss + w.total_variation * total_variation(attention)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -105,17 +107,18 @@ class PlainLoop:
 
 def work(which: str, data: Path, device: torch.device) -> None:
     """In a process of its own: a line for each round, one round for each line that is read."""
-    torch.set_flush_denormal(True)
+    flush_denormals()
     torch.manual_seed(0)
     settings = GanimationTraining()
-    draw = settings.draws(load_rated(data).train, slice(settings.batch))
+    pictures = load_rated(data)
+    draw = settings.draws(pictures.train, slice(settings.batch))
     learn: Callable[[Batch, bool], object]
     batches: Iterator[Batch]
     if which == "plain":
         learn, batches = PlainLoop(settings, device).learn, map(draw, count())
     else:
         keep_freed_memory()
-        learn = Run.new(settings, Alone(device), None).learn
+        learn = GanimationTask(settings, Alone(device), pictures).learn
         batches = prefetch(draw, range(10_000), workers=2, depth=4)
     every = settings.generator_every
     for _ in sys.stdin:
@@ -133,9 +136,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--work", choices=LOOPS, help=argparse.SUPPRESS)
-    target = parser.parse_args()
-    if target.work:
-        work(target.work, target.data, torch.device(target.device))
+    asked = parser.parse_args()
+    if asked.work:
+        work(asked.work, asked.data, torch.device(asked.device))
         return
     workers = {
         which: subprocess.Popen(
@@ -145,7 +148,7 @@ def main() -> None:
         for which in LOOPS
     }  # fmt: skip
     rates: dict[str, list[float]] = {which: [] for which in LOOPS}
-    for around in range(WARM_UP + target.rounds):
+    for around in range(WARM_UP + asked.rounds):
         for which, worker in workers.items():
             assert worker.stdin and worker.stdout
             print(file=worker.stdin, flush=True)

@@ -28,6 +28,7 @@ from memegen.generators.anatomical import AnatomicalRenderer, attention_map, com
 from memegen.generators.ganimation import GanimationNet
 from memegen.photo import Photo, read_photo
 from memegen.pipeline import render
+from memegen.process import flush_denormals
 
 SIZES = (256, 512, 1024)
 ROUNDS = 5
@@ -120,27 +121,28 @@ def sharpness(photos: list[Path]) -> None:
         for most in UNCHANGED:
             still = inside & (change < most)
             ratio = slopes["anatomical"][still].mean() / slopes["mesh"][still].mean()
-            share = f"attention_map by less than {most:g}, {still.mean():.0%} of it"
+            share = f"changed by less than {most:g}, {still.mean():.0%} of it"
             print(f"{path.name}: gradient energy {ratio:.4f} of mesh's where {share}")
 
 
 def training(data: Path, steps: int = 12) -> None:
     from memegen.training import generator as g
+    from memegen.training.crops import load_crops
+    from memegen.training.pairs import PoolConfig
 
     settings, device = g.GeneratorTraining(), torch.device("cpu")
-    crops = g.load_crops(data, dict(settings.pairs.sources), "held out")
-    maker = g.PairDataset(crops, settings.pairs, settings.network.sides)
-    start = time.perf_counter()
-    draws = [maker[index] for index in range(settings.batch)]
-    print(f"draws: {len(draws) / (time.perf_counter() - start):.1f} a second, one process")
-    batch = {name: torch.stack([d[name] for d in draws]) for name in draws[0]}
+    settings = replace(settings, pool=PoolConfig(size=64, first=settings.batch, workers=0))
+    crops = load_crops(data, dict(settings.pairs.sources), "held out")
     for half in (False, True):
-        run = g.Run.new(replace(settings, half=half), device, None)
-        judge = g.judge_of(crops, run, device)
-        times = []
-        for _ in range(steps):
+        task = g.GeneratorTask(replace(settings, half=half), device, crops, crops)
+        start = time.perf_counter()
+        task.begin({})
+        made = settings.batch + g.SHOWN
+        print(f"draws: {made / (time.perf_counter() - start):.1f} a second, one process")
+        batch, times = next(task.batches(0)), []
+        for step in range(steps):
             start = time.perf_counter()
-            g.learn(run, judge, batch, discriminators=True)
+            task.train_step(settings.discriminator_from + step, batch)
             times.append(time.perf_counter() - start)
         rate = (settings.batch + settings.unpaired) / float(np.median(times[2:]))
         print(f"training, {'bfloat16' if half else 'float32'}: {rate:.1f} samples a second")
@@ -153,7 +155,7 @@ def main() -> None:
     parser.add_argument("--train", type=Path)
     parser.add_argument("--plain", action="store_true", help=argparse.SUPPRESS)
     wanted = parser.parse_args()
-    torch.set_flush_denormal(True)
+    flush_denormals()
     if wanted.plain:
         print(plain_alone(wanted.frames))
         return

@@ -17,7 +17,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
 import memegen
 from memegen import recipes
@@ -25,7 +24,6 @@ from memegen.arrays import Array, Picture
 from memegen.compositing import PreparedFace
 from memegen.faces.align import Alignment
 from memegen.generators.mesh import MeshRenderer
-from memegen.geometry.flow import warp
 from memegen.photo import Photo, read_photo
 from memegen.pipeline import render
 
@@ -39,22 +37,18 @@ def scaled(photo: Photo, factor: float) -> Photo:
 
 def stages(renderer: MeshRenderer, targets: Array) -> dict[str, float]:
     """Seconds of each stage of rendering `targets`, run one after the other."""
-    scene, clock = renderer._scene, time.perf_counter
+    clock = time.perf_counter
     spent = dict.fromkeys(("move landmarks", "rasterise flow", "warp photo", "eyes and mouth"), 0.0)
     for start in range(0, len(targets), renderer.frames_together):
         chunk = targets[start : start + renderer.frames_together]
         t0 = clock()
-        moved = scene.pixels(scene.motion.move(chunk))
+        moved = renderer.move_landmarks(chunk)
         t1 = clock()
-        with torch.inference_mode():
-            flow = renderer._flow(moved, renderer._texture(moved))
-            t2 = clock()
-            images = warp(renderer._picture, flow).permute(0, 2, 3, 1).contiguous().numpy()
+        flow = renderer.flow_of(moved)
+        t2 = clock()
+        images = renderer.warp(chunk, flow)
         t3 = clock()
-        for index, target in enumerate(chunk):
-            renderer._interior(
-                images[index][..., :3], moved[index], target, renderer._jaw(chunk)[index]
-            )
+        renderer.draw_interiors(images, moved, chunk)
         t4 = clock()
         for name, seconds in zip(spent, (t1 - t0, t2 - t1, t3 - t2, t4 - t3), strict=True):
             spent[name] += seconds

@@ -18,6 +18,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -113,6 +114,7 @@ MOST[[INDEX[channel] for pair in OPPOSITES[:5] for channel in pair]] = MOST_DEGR
 _BY_FACS_NAME = {au.facs_name: au for au in TABLE}
 
 
+@lru_cache(maxsize=256)
 def channels_of(name: str) -> tuple[str, ...]:
     """The vector channels a name stands for.
 

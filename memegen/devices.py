@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
-
 import torch
 
 from memegen.errors import UsageError
+from memegen.process import flush_denormals, keep_freed_memory
 
 
 def device_named(name: str) -> str:
@@ -39,22 +38,6 @@ def has_halves(device: torch.device) -> bool:
 
 def ready_to_train(seed: int) -> None:
     """What every training asks of its process: fast arithmetic, kept memory, a seed."""
-    torch.set_flush_denormal(True)  # denormals slow CPU convolutions by up to a quarter
+    flush_denormals()
     keep_freed_memory()
     torch.manual_seed(seed)
-
-
-def keep_freed_memory() -> None:
-    """Let this process keep memory that it frees, for the next step of a training.
-
-    glibc gives large blocks back to the system at once; a training asks for the same ones again a
-    moment later, and spends about a fifth of its time on fresh pages. Elsewhere nothing happens.
-    """
-    mmap_threshold, trim_threshold, top_pad = -3, -1, -2  # names of malloc.h
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):
-        return
-    mallopt(mmap_threshold, 1 << 30)
-    mallopt(trim_threshold, -1)  # never
-    mallopt(top_pad, 1 << 26)

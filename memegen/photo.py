@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,6 +14,7 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from memegen.arrays import Picture
 from memegen.errors import MemegenError, UsageError, is_out_of_memory
+from memegen.process import reading_pictures
 
 MAX_PIXELS = 300_000_000  # beyond this a file is more likely an attack than a photo
 # Formats whose further pictures are frames over time. In others they are the same picture again: a
@@ -87,14 +87,10 @@ def read_photo(source: str | Path | Picture | Image.Image) -> Photo:
         raise UsageError(f"{path}: {error.strerror}") from None
     if empty:
         raise MemegenError(f"{path}: the file is empty")
-    with decoding(path), warnings.catch_warnings(), _large_pictures():
-        warnings.simplefilter("ignore")
-        with Image.open(path, formats=_formats()) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise UsageError(
-                    f"{path}: {image.width}x{image.height} is more than 300 megapixels"
-                )
-            return _from_pil(image, path)
+    with decoding(path), reading_pictures(), Image.open(path, formats=_formats()) as image:
+        if image.width * image.height > MAX_PIXELS:
+            raise UsageError(f"{path}: {image.width}x{image.height} is more than 300 megapixels")
+        return _from_pil(image, path)
 
 
 @contextlib.contextmanager
@@ -121,7 +117,7 @@ def picture_kind(path: Path) -> str:
     Damaged ones, and other things under a picture's name, count as still.
     """
     try:
-        with _large_pictures(), Image.open(path, formats=_formats()) as image:
+        with reading_pictures(), Image.open(path, formats=_formats()) as image:
             moves = image.format in MOVING and getattr(image, "is_animated", False)
             return "animated" if moves else "still"
     except UnidentifiedImageError:
@@ -146,16 +142,6 @@ def picture_suffixes() -> set[str]:
     """Suffixes of the files that may be pictures, lower case with their dot."""
     allowed = set(_formats())
     return {suffix for suffix, name in Image.registered_extensions().items() if name in allowed}
-
-
-@contextlib.contextmanager
-def _large_pictures() -> Iterator[None]:
-    """Let PIL open large pictures: our own limit has a clearer message."""
-    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-    try:
-        yield
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
 
 
 def _from_pil(image: Image.Image, path: Path | None) -> Photo:

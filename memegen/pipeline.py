@@ -9,7 +9,6 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
 
 from memegen import models, recipes
@@ -40,6 +39,7 @@ from memegen.performance.clip import Clip, open_clip, read_clip
 from memegen.performance.table import read_csv
 from memegen.performance.track import FaceTracker, Performance, performance_from
 from memegen.photo import Photo, read_photo
+from memegen.process import flush_denormals
 from memegen.tracks import Track
 
 _LARGEST = Choice()
@@ -72,7 +72,7 @@ class Animator:
     """
 
     def __init__(self, model: str = models.DEFAULT, device: str = "auto") -> None:
-        torch.set_flush_denormal(True)  # denormals slow CPU convolutions by up to a quarter
+        flush_denormals()
         self._device = device_named(device)
         self._generator = generator_named(model, self._device)
         self.detector = Detector(self._device)
@@ -166,7 +166,6 @@ class Animator:
         face: int = 1,
         intensity: float = 1.0,
         absolute: bool = False,
-        fps: float | None = None,
         size: int | None = None,
         warn: Callable[[str], None] = print,
     ) -> Frames:
@@ -179,11 +178,11 @@ class Animator:
         `warn` is told what of a damaged file could not be read.
         Raises the errors of `memegen.errors`.
         """
-        recipes.check_ranges(intensity, fps, None)
+        recipes.check_ranges(intensity, None, None)
         if face < 1:
             raise UsageError("faces count from 1")
         side = MAX_SIDE if size is None else _checked(size)
-        clip = source if isinstance(source, Clip) else open_clip(source, fps)
+        clip = source if isinstance(source, Clip) else open_clip(source, None)
         ready = None if callable(recipe) else _track_of(recipe, au, clip.fps, None)
         tracker = FaceTracker(self.detector, self.analyzer, face)
         footage = track_clip(tracker, clip, side, warn)

@@ -117,7 +117,7 @@ def test_perception_of_a_run_is_measured(
     run.mkdir()
     shutil.copy(weights.find("perception"), run / "perception.safetensors")
     for named in (run, run / "perception.safetensors"):
-        assert run_cli("evaluate", str(data), "--model", str(named), "--json") == 0
+        assert run_cli("evaluate", "perception", str(data), "--weights", str(named), "--json") == 0
         assert {"landmarks", "pearson", "pose"} <= json.loads(capsys.readouterr().out).keys()
     assert run_cli("evaluate", str(data), "--model", str(run), "--model", "mesh") == 2
     assert "perception is measured alone" in capsys.readouterr().err
@@ -129,7 +129,17 @@ def test_reach_of_several_models_is_one_report(
 ) -> None:  # fmt: skip
     data = make_shards(tmp_path / "data", anatomy, face, 8)
     tiny = str(tiny_file(tmp_path / "tiny.safetensors"))
-    asked = ("evaluate", str(data), "--reach", "--faces", "1", "--model", "mesh", "--model", tiny)
+    asked = (
+        "evaluate",
+        "au-response",
+        str(data),
+        "--faces",
+        "1",
+        "--model",
+        "mesh",
+        "--model",
+        tiny,
+    )
     assert run_cli(*asked, "--json") == 0
     report = json.loads(capsys.readouterr().out)
     assert set(report) == {"mesh", tiny} and {"slope"} <= report["mesh"]["AU12"].keys()
@@ -138,9 +148,9 @@ def test_reach_of_several_models_is_one_report(
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--reach", "--sheet", "x.png"], "--sheet means nothing for --reach"),
-        (["--photos", ".", "--clips", ".", "--reach"], "--reach means nothing for --photos"),
-        (["--photos", ".", "--clips", ".", "--model", "mesh", "--model", "anatomical"], "one --model"),
+        (["--reach", "--sheet", "x.png"], "No such option: --sheet"),
+        (["--photos", "."], "--photos and --clips go together"),
+        (["--model", "perception", "--model", "mesh"], "perception is measured alone"),
     ],
 )  # fmt: skip
 def test_options_that_mean_nothing_are_said(
@@ -163,7 +173,7 @@ def test_photos_are_no_clips(
     (tmp_path / "clip.mp4").write_bytes(b"whatever")
     assert self_reenactment.is_clip(tmp_path / "clip.gif")
     assert self_reenactment.is_clip(tmp_path / "clip.mp4")
-    assert run_cli("evaluate", str(still), "--model", "mesh") == 1
+    assert run_cli("evaluate", "clips", str(still), "--model", "mesh") == 1
     assert "too few frames with a face" in capsys.readouterr().err
 
 
@@ -175,13 +185,13 @@ def test_clips_and_photos_without_a_face_do_not_stop_the_others(
     blank = Image.new("RGB", small.size, "grey")
     for name, first in (("late.gif", blank), ("seen.gif", small)):
         first.save(tmp_path / name, save_all=True, append_images=frames[1:], duration=100)
-    assert run_cli("evaluate", str(tmp_path), "--model", "mesh", "--json") == 0
+    assert run_cli("evaluate", "clips", str(tmp_path), "--model", "mesh", "--json") == 0
     said = capsys.readouterr()
     assert set(json.loads(said.out)) >= {"seen.gif", "all clips"} and "late.gif" not in said.out
     (line,) = (line for line in said.err.splitlines() if "late.gif" in line)
     assert line.endswith("no face in the first frame; left out")
     (tmp_path / "seen.gif").unlink()
-    assert run_cli("evaluate", str(tmp_path), "--model", "mesh") == 1
+    assert run_cli("evaluate", "clips", str(tmp_path), "--model", "mesh") == 1
     assert "no face in the first frame" in capsys.readouterr().err
     photos = tmp_path / "photos"
     photos.mkdir()
@@ -190,7 +200,7 @@ def test_clips_and_photos_without_a_face_do_not_stop_the_others(
     (photos / "broken.png").write_bytes((photos / "seen.png").read_bytes()[:5000])
     sheet = tmp_path / "new" / "folder" / "sheet.png"
     arguments = ("--model", "mesh", "--sheet", str(sheet), "--expressions", "smile", "--json")
-    assert run_cli("evaluate", str(photos), *arguments) == 0
+    assert run_cli("evaluate", "sheet", str(photos), *arguments) == 0
     said = capsys.readouterr()
     assert json.loads(said.out)["run"]["faces"] == 1 and "broken.png" in said.err
     assert [path.name for path in sheet.parent.iterdir()] == ["sheet.png"]

@@ -286,7 +286,7 @@ def test_a_wrapped_network_is_found_again() -> None:
         (["--size", "100"], "must be 128 or 256"),
         (["--batch", "0"], "--batch 0: must be at least 1"),
         (["--source", "nobody"], "known: paper, authors, replicate"),
-        (["--critic-from", "3"], "No such option: --critic-from"),
+        (["--critic-from", "3"], "No such option: --discriminator-from"),
         (["--model", "anatomical", "--size", "128"], "No such option: --size"),
         (["--model", "reach", "--resume"], "No such option: --resume"),
         (["--seed", "-1"], "--seed -1: must be at least 0"),

@@ -151,7 +151,7 @@ def test_blur_in_a_mouth_is_seen_as_such(face: np.ndarray, anatomy: Anatomy) -> 
     blurred = np.asarray(Image.fromarray(picture).filter(ImageFilter.GaussianBlur(2)))
     shut, sharp = looked(picture, with_lips_shut(face)), looked(picture, landmarks)
     pair = real_pairs.RealPair(picture, picture, np.zeros(len(READINGS)), True, 0, False)
-    each = real.Seen(pair, shut, sharp, np.zeros(len(aus.CHANNELS)))
+    each = real.DrivenPair(pair, shut, sharp, np.zeros(len(aus.CHANNELS)))
     tally = real.Compared()
     real._compare(tally, 0, each, sharp)
     real._compare(tally, 1, each, looked(blurred, landmarks))
@@ -175,7 +175,7 @@ def test_cross_driving_is_compared_with_the_other_pair(face: np.ndarray) -> None
 
     rest = with_readings(np.zeros(len(READINGS)))
     pair = real_pairs.RealPair(blank, blank, np.zeros(len(READINGS)), False, 0, False)
-    seen = [real.Seen(pair, rest, with_readings(c), np.zeros(2)) for c in changes]
+    seen = [real.DrivenPair(pair, rest, with_readings(c), np.zeros(2)) for c in changes]
     driven = [
         (with_readings(0.5 * changes[i]), with_readings(0.25 * changes[(i + 1) % 5]))
         for i in range(5)
@@ -269,7 +269,7 @@ def test_real_to_real_is_what_shards_are_judged_by(
     data = make_shards(tmp_path / "data", anatomy, face, 24)
     monkeypatch.setattr(real_pairs, "SOURCES", ("celeba",))
     sheet = tmp_path / "pairs.png"
-    assert run_cli("evaluate", str(data), "--model", MODEL, "--faces", "2", "--json",
+    assert run_cli("evaluate", "pairs", str(data), "--model", MODEL, "--faces", "2", "--json",
                    "--sheet", str(sheet)) == 0  # fmt: skip
     report = json.loads(capsys.readouterr().out)
     assert set(report) == {"still", MODEL, "run"}
@@ -345,10 +345,10 @@ def test_expressions_of_others_leave_head_and_gaze() -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ([], "--sheet OUT.png"),
+        ([], "memegen evaluate sheet PHOTOS"),
         (["--judge", "mediapipe"], "--landmarker FILE go together"),
         (["--judge", "mediapip", "--landmarker", "x"], "mediapipe"),
-        (["--expressions", "smile"], "--expressions goes with --sheet"),
+        (["--sheet", "x.png", "--stages"], "No such option: --stages"),
     ],
 )
 def test_judging_photos_asks_how(

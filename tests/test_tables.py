@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from memegen import recipes
-from memegen.cli import evaluate
 from memegen.cli.console import tabulate
+from memegen.cli.reports import Printed
 
 ROOT = Path(__file__).resolve().parent.parent
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
@@ -95,7 +95,7 @@ def test_reports_are_tables_of_what_belongs_together(capsys: pytest.CaptureFixtu
         },
         "aside": {"mesh": {"L1": 0.5}, "other": {"L1": 0.25, "fps": 7.0}, "pairs": {"all": 2.0}},
     }
-    evaluate._Printed(reports, aside=frozenset(["aside"])).show()
+    Printed(reports, aside=frozenset(["aside"])).show()
     assert [re.split(" {2,}", line) for line in capsys.readouterr().out.splitlines()] == [
         ["m"],
         ["", "slope", "pairs"],

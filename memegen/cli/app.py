@@ -39,7 +39,7 @@ app.command("faces")(inspect.faces)
 app.add_typer(recipes.app, name="recipes")
 app.command("label")(label.label)
 app.add_typer(train.app, name="train")
-app.command("evaluate")(evaluate.evaluate)
+app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(weights.app, name="weights")
 app.command("doctor")(doctor.doctor)
 

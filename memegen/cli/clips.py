@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from memegen.cli.console import progress, say
+from memegen.cli.console import say
+from memegen.cli.output import Output
 from memegen.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,24 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ClipJob:
-    """A clip and where its changed version goes."""
+    """A clip, where its changed version goes, and what is changed beside its track."""
 
     clip: Clip
     path: str  # `-` is standard output
-    fmt: str | None  # of the output, if no suffix says it
-    chosen: Format
-
-
-@dataclass(frozen=True)
-class Changes:
-    """How a clip is changed, beside its track; as the options of the same names."""
-
-    face: int
+    output: Output  # its format is known
+    face: int  # from 1, largest first
     intensity: float
-    absolute: bool
-    size: int | None
-    loop: bool | None
-    mute: bool
+    absolute: bool  # whether the track takes its channels over, or adds to them
 
 
 def is_clip(source: str) -> bool:
@@ -58,21 +49,25 @@ def usual_format(source: str) -> Format:
     return USUAL_ANIMATION if picture_kind(Path(source)) == "animated" else USUAL_VIDEO
 
 
-def job_of(source: str, path: str, fmt: str | None, fps: float | None) -> ClipJob:
-    """Look at a clip and where it goes. Raises UsageError where that cannot be."""
+def clip_for(source: str, path: str, output: Output, fps: float | None) -> tuple[Clip, Output]:
+    """Look at a clip and where it goes; its frame rate becomes one that the format can say.
+
+    Raises UsageError where that cannot be.
+    """
     from memegen.media.encode import target_for
-    from memegen.media.formats import output_format, suffixes_said
+    from memegen.media.formats import suffixes_said
     from memegen.performance.clip import open_clip
 
-    chosen = usual_format(source) if path == "-" and not fmt else output_format(path, fmt)
+    unsaid = path == "-" and not output.fmt
+    chosen = usual_format(source) if unsaid else output.format_at(path)
     if not chosen.animated:
         raise UsageError(
             f"{path}: holds one picture; a clip needs one of {suffixes_said(animated=True)}"
         )
-    target_for(path, fmt or chosen.suffix if path == "-" else fmt)
+    target_for(path, output.fmt or chosen.suffix if path == "-" else output.fmt)
     clip = open_clip(source, fps)
-    rate = chosen.representable_fps(clip.fps)
-    return ClipJob(replace(clip, fps=rate), path, fmt or chosen.suffix, chosen)
+    exact = replace(clip, fps=chosen.representable_fps(clip.fps))
+    return exact, replace(output, fmt=output.fmt or chosen.suffix)
 
 
 def face_number(face: str) -> int:
@@ -84,35 +79,23 @@ def face_number(face: str) -> int:
     raise UsageError(f"--face {face}: in a clip write largest, or a number from 1, largest first")
 
 
-def write_clip(
-    animator: Animator,
-    job: ClipJob,
-    track: Track | Callable[[Array], Track],
-    changes: Changes,
-    limit: int | None,
-) -> Path | None:
+def write_clip(animator: Animator, job: ClipJob, track: Track | Callable[[Array], Track]) -> None:
     """Write a clip whose face follows a track; its sound is kept where the format has sound.
 
-    track: or what makes one of the face's habitual expression (K,).
+    track: or what makes one of the face's usual expression (K,).
     """
     from memegen.media.commands import Sound
-    from memegen.pipeline import write
 
-    clip, size = job.clip, changes.size or job.chosen.default_side or None
+    clip, chosen = job.clip, job.output.format_at(job.path)
     frames = animator.animate_clip(
         clip,
         track,
-        face=changes.face,
-        intensity=changes.intensity,
-        absolute=changes.absolute,
-        size=size,
+        face=job.face,
+        intensity=job.intensity,
+        absolute=job.absolute,
+        size=job.output.size or chosen.default_side or None,
         warn=say,
     )
-    loops = job.chosen.loops if changes.loop is None else changes.loop
-    sound = Sound(clip.path, 0.0, len(frames) / clip.fps, clip.sound)
-    with progress(clip.path.name) as follow:
-        shown = replace(frames, pictures=iter(follow(frames, len(frames))), loops=loops)
-        return write(
-            shown, job.path, fmt=job.fmt, max_size=limit,
-            sound=sound if clip.audio and not changes.mute else None,
-        )  # fmt: skip
+    loops = chosen.loops if job.output.loop is None else job.output.loop
+    sound = Sound(clip.path, 0.0, len(frames) / clip.fps, clip.sound) if clip.audio else None
+    job.output.write(replace(frames, loops=loops), job.path, clip.path.name, sound)

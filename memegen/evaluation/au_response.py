@@ -16,6 +16,7 @@ from memegen.geometry.motion import FaceMotion
 from memegen.perception.analyze import FaceAnalyzer
 
 SIDE = 256  # pixels of the crops that are animated
+FACES = 100  # unless told
 LEVELS = (0.0, 1.0, 2.0, 3.0, 4.0)  # intensities asked for
 SILENT = (46,)  # a wink is measured as the blink that it is
 
@@ -23,7 +24,7 @@ SILENT = (46,)  # a wink is measured as the blink that it is
 def evaluate(
     data: Path,
     model: str = "mesh",
-    faces: int = 100,
+    faces: int = FACES,
     anatomy: Anatomy | None = None,
     held_out: bool = True,
 ) -> dict[str, dict[str, float]]:

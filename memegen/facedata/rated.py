@@ -215,6 +215,7 @@ def _listed(path: Path) -> Rows:
 def _tables(data: Path) -> Rows:
     """OpenFace's CSV: one for all pictures, by name or in order, or one beside each picture."""
     rows: Rows = {}
+    pictures: list[str] | None = None  # searched for once, if at all
     for path in sorted(data.glob("*.csv")):
         with path.open(encoding="utf-8-sig", newline="") as file:
             lines = [[cell.strip() for cell in line] for line in csv.reader(file) if line]
@@ -225,13 +226,16 @@ def _tables(data: Path) -> Rows:
             raise MemegenError(f"{path}: column {missing[0]} is missing")
         places = [lines[0].index(name) for name in _COLUMNS]
         named = next((lines[0].index(n) for n in _FILE_COLUMNS if n in lines[0]), None)
-        pictures = [str(p.relative_to(data)) for p in pictures_under(data)]
-        side_by_side = [name for name in pictures if Path(name).stem == path.stem]
+        if pictures is None:
+            pictures = [str(p.relative_to(data)) for p in pictures_under(data)]
+        beside = [name for name in pictures if Path(name).stem == path.stem]
         for number, line in enumerate(lines[1:]):
+            if named is not None and named >= len(line):
+                raise MemegenError(f"{path}: row {number + 2} names no picture")
             if named is not None:
                 name = line[named]
-            elif side_by_side:
-                name = side_by_side[0]  # of several faces in one picture, the first
+            elif beside:
+                name = beside[0]  # of several faces in one picture, the first
             elif len(lines) - 1 == len(pictures):
                 name = pictures[number]
             else:

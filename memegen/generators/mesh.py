@@ -137,17 +137,34 @@ class MeshRenderer:
         return on_all_cores(made, rows) if self._device.type == "cpu" else map(made, rows)
 
     def move(self, targets: Array, detail: Detail | None = None) -> Moved:
-        """A few (T, K) expressions 0..1 to moved frames."""
+        """A few (T, K) expressions 0..1 to moved frames, stage by stage."""
         motion = self._scene.motion
-        moved = self._scene.pixels(motion.move(targets, detail))
+        moved = self.move_landmarks(targets, detail)
+        flow = self.flow_of(moved)
+        images = self.warp(targets, flow)
+        self.draw_interiors(images, moved, targets)
+        return Moved(images, moved, flow, motion.anatomy.reaching(motion.source, targets))
+
+    def move_landmarks(self, targets: Array, detail: Detail | None = None) -> Array:
+        """(T, K) expressions to landmarks (T, 478, 3) in pixels of the scene's picture."""
+        return self._scene.pixels(self._scene.motion.move(targets, detail))
+
+    def flow_of(self, moved: Array) -> Tensor:
+        """Landmarks (T, 478, 3) in pixels to the dense flow (T, 2, H, W) that moves the picture."""
         with torch.inference_mode():
-            flow = self._flow(moved, self._texture(moved))
+            return self._flow(moved, self._texture(moved))
+
+    def warp(self, targets: Array, flow: Tensor) -> Array:
+        """The picture, creased as `targets` ask, moved by a flow: (T, H, W, 3 or 4)."""
+        with torch.inference_mode():
             warped = warp(self._creases.apply(targets), flow)
-        images = warped.permute(0, 2, 3, 1).cpu().contiguous().numpy()
+        return warped.permute(0, 2, 3, 1).cpu().contiguous().numpy()
+
+    def draw_interiors(self, images: Array, moved: Array, targets: Array) -> None:
+        """Draw eyes and mouth into moved pictures, in place."""
         jaws = self._jaw(targets)
         for frame, target in enumerate(targets):
             self._interior(images[frame][..., :3], moved[frame], target, jaws[frame])
-        return Moved(images, moved, flow, motion.anatomy.reaching(motion.source, targets))
 
     def _texture(self, moved: Array) -> Array:
         """(T, 468, 2) where each vertex takes its pixels from.

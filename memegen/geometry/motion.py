@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -41,6 +42,7 @@ BROW_REACH = 0.12  # IOD around a brow that goes along when it is held
 LID_FOLLOWS = 0.3  # of an iris's way up or down, beyond the lids' motion in the basis
 WHITE_SHOWN, MOST_WIDENING = 0.02, 0.06  # IOD above the iris at AU5 = 5, and at most for that
 BROW_ROOM = 0.55  # share of the skin's height between lid and brow that a raised lid leaves
+SEEN_GAP = 0.015  # IOD between the lips of a photo, from which its mouth is open
 CLOSED_LINE = 0.12  # where lids meet, from the lower lid (0) to the upper (1)
 
 
@@ -102,7 +104,8 @@ class FaceMotion:
         face = self.pose.to_face(self.landmarks)
         targets = self.anatomy.reaching(self.source, targets)
         # A photo whose expression is asked for must not move at all: nothing below adds to zero.
-        shift = self.anatomy.displacement(targets) - self.anatomy.displacement(self.source)
+        moved = self.anatomy.displacement(targets)
+        shift = moved - self._at_source
         if detail is not None:
             shift = shift + detail.weight[:, None] * detail.shift
         if self.edge.any():
@@ -114,8 +117,9 @@ class FaceMotion:
         self._hold_brows(points, face)
         self._widen_lids(points, face, targets)
         self._hold_brows(points, face)  # wide eyes under a frown: they meet halfway
-        self._close_lids(points, face, targets)
-        self._meet_lips(points, face, targets, measured=detail is not None)
+        self._close_lids(points, face, targets, moved)
+        lips_moved = None if detail is not None else moved
+        self._meet_lips(points, face, targets, lips_moved)
         return self.pose.to_crop(self._turn_head(points, targets))
 
     def head_affine(self, target: Array, depth: float) -> tuple[Array, Array]:
@@ -133,7 +137,7 @@ class FaceMotion:
     def rest_landmarks(self) -> Array:
         """(468, 3) crop units: the face as it would be at rest, in its own pose."""
         face = self.pose.to_face(self.landmarks[:MESH_POINTS])
-        return self.pose.to_crop(face - self.anatomy.displacement(self.source))
+        return self.pose.to_crop(face - self._at_source)
 
     def _turn_head(self, points: Array, targets: Array) -> Array:
         """Rotate (T, P, 3) face coordinates by the change of head pose, about the neck."""
@@ -194,8 +198,11 @@ class FaceMotion:
             lift = np.clip(least - height, 0, None)  # 0 where nothing is asked of the brow
             points[:, :MESH_POINTS, 1] += lift @ spread.T
 
-    def _close_lids(self, points: Array, face: Array, targets: Array) -> None:
-        """Bring the lids exactly together as the blink channels near BLINK_CLOSED."""
+    def _close_lids(self, points: Array, face: Array, targets: Array, moved: Array) -> None:
+        """Bring the lids exactly together as the blink channels near BLINK_CLOSED.
+
+        moved (T, 468, 3): where the basis moves vertices.
+        """
         driven, source = compose_channels(targets), compose_channels(self.source)
         for side, ring in (("R", EYE_RIGHT), ("L", EYE_LEFT)):
             channel = aus.INDEX["AU45" + side]
@@ -210,7 +217,7 @@ class FaceMotion:
             line = lower + CLOSED_LINE * (upper - lower)
             line[[0, 8]] = face[[ring[0], ring[8]]]
             # Basis motion for what it is open, its own line for what it is closed.
-            target = (1 - closing) * self._open_lids(points, targets, ring) + closing * line
+            target = (1 - closing) * self._open_lids(points, targets, moved, ring) + closing * line
             target = _uncross(target)
             # Lids that the photo itself shows crossed (an eye shut tight) stay as they are.
             own_crossing = _uncross(face[None, list(ring)]) - face[list(ring)]
@@ -218,29 +225,31 @@ class FaceMotion:
             correction = np.where(closing > 0, target - ring_points, parted)
             points[:, :MESH_POINTS] += np.einsum("vr,trc->tvc", self.lid_spread[side], correction)
 
-    def _open_lids(self, points: Array, targets: Array, ring: tuple[int, ...]) -> Array:
+    def _open_lids(
+        self, points: Array, targets: Array, moved: Array, ring: tuple[int, ...]
+    ) -> Array:
         """(T, 16, 3) lids as all action units but the blink move them."""
         awake = targets.copy()
         for name in ("AU45L", "AU45R", "AU46L", "AU46R"):
             column = aus.INDEX[name]
             awake[:, column] = np.minimum(awake[:, column], self.source[column])
-        shift = self.anatomy.displacement(awake) - self.anatomy.displacement(targets)
+        shift = self.anatomy.displacement(awake) - moved
         return points[:, list(ring)] + shift[:, list(ring)]
 
-    def _meet_lips(self, points: Array, face: Array, targets: Array, measured: bool) -> None:
+    def _meet_lips(self, points: Array, face: Array, targets: Array, moved: Array | None) -> None:
         """Open shut lips smoothly; scale an open mouth down with what opens it; never cross lips.
 
-        Lips that move as measured are only kept from crossing.
+        moved (T, 468, 3): where the basis moves vertices. None: lips move as measured on a
+        performer, and are only kept from crossing.
         """
         upper, lower = list(UPPER_LIP_EDGE), list(LOWER_LIP_EDGE)
-        if measured:
+        if moved is None:
             middle = np.asarray((points[:, upper] + points[:, lower]) / 2, np.float32)
             half = np.asarray((points[:, upper] - points[:, lower]) / 2, np.float32)
         else:
             middle, half = self.lips.moved(points, face, targets)
-            own_gap, gaps = self._opening(self.source[None])[0], self._opening(targets)
-            if own_gap > 0.015:
-                keep = np.clip(gaps / own_gap, 0, 1)[:, None, None]
+            if self._own_gap > SEEN_GAP:
+                keep = np.clip(_opening(moved) / self._own_gap, 0, 1)[:, None, None]
                 kept = (face[upper] - face[lower]) / 2 * keep
                 half = np.where(keep < 1, kept, half)
         crossed = (half[..., 1] < 0) & (face[upper, 1] >= face[lower, 1])
@@ -249,10 +258,20 @@ class FaceMotion:
         bottom = np.einsum("vr,trc->tvc", self.lip_spread[1], middle - half - points[:, lower])
         points[:, :MESH_POINTS] += top + bottom
 
-    def _opening(self, vectors: Array) -> Array:
-        """(T,) how far (IOD) the basis parts the middle of the lips from rest."""
-        shift = self.anatomy.displacement(vectors)
-        return np.maximum(shift[:, 13, 1] - shift[:, 14, 1], 0)  # type: ignore[no-any-return]
+    @cached_property
+    def _at_source(self) -> Array:
+        """(468, 3) IOD: where the photo's own expression moves vertices from rest."""
+        return self.anatomy.displacement(self.source)
+
+    @cached_property
+    def _own_gap(self) -> float:
+        """IOD by which the photo's own expression parts the lips."""
+        return float(_opening(self.anatomy.displacement(self.source[None]))[0])
+
+
+def _opening(moved: Array) -> Array:
+    """(T,) how far (IOD) displacements (T, 468, 3) part the middle of the lips from rest."""
+    return np.maximum(moved[:, 13, 1] - moved[:, 14, 1], 0)  # type: ignore[no-any-return]
 
 
 def _above_lids(points: Array, brow: tuple[int, ...], ring: tuple[int, ...]) -> Array:
