@@ -22,7 +22,7 @@ CALM = 0.08  # share of the seen frames, the nearest, that may belong to the ref
 # How much more than perception reads is asked for: it is trained on noisy labels, so it says less
 # of strong expressions than there is, and some of what is asked is lost on the way to the picture.
 # Lips that part show more than was asked for: the dark between them counts as part of the gap.
-# Set by `memegen evaluate --photos --clips --judge mediapipe`.
+# Set by `memegen evaluate transfer PHOTOS CLIPS --landmarker FILE`.
 STRENGTH = {
     "AU1": 1.45, "AU2": 1.45, "AU4": 1.5, "AU12": 1.08, "AU18": 1.6, "AU22": 1.4, "AU25": 0.85,
     "AU26": 1.1, "AU45": 1.15,

@@ -39,8 +39,8 @@ LEAST_GAIN = 0.7  # whatever the estimator says
 # The largest gains, whatever the estimator says. Beyond, brows press on lids and a forehead grows
 # (looked at, each action unit at 5 on faces 400 px wide that nothing was tuned on), or what real
 # people do is overshot: of two photos of one person, the first driven by the second's action units
-# (`memegen evaluate DATA --judge mediapipe`), the changes seen have a slope on the real ones of
-# about 1 with these.
+# (`memegen evaluate pairs DATA --landmarker FILE`), the changes seen have a slope on the real ones
+# of about 1 with these.
 MOST_GAIN = {
     1: 2.5, 2: 2.0, 4: 2.4, 5: 1.6, 6: 1.2, 9: 1.9, 10: 1.1, 12: 1.15, 15: 2.1, 17: 1.8, 20: 1.0,
     25: 1.15, 26: 1.3,
