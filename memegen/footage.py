@@ -56,7 +56,7 @@ class Footage:
     """
 
     points: Array  # (T, 478, 3) landmarks, smoothed; depth in the same scale
-    units: Array  # (T, K) its own expression 0..1, smoothed; head tilt as in the picture
+    units: Array  # (T, K) its own expression 0..1, smoothed; head roll as in the picture
     strength: Array  # (T,) 0 frames that are passed through .. 1 those that are changed fully
     fps: float
     size: tuple[int, int]  # width and height of the frames
@@ -85,7 +85,7 @@ class Footage:
 def placed(points: Array, units: Array) -> tuple[Alignment, Array, Array]:
     """The crop that lies on landmarks (478, 3) in pixels, and both in its units.
 
-    The head's tilt in units (K,) is the picture's, in those returned it is the crop's.
+    The head's roll in units (K,) is the picture's, in those returned it is the crop's.
     """
     alignment = align(five_points(points))
     flat = alignment.to_crop(points[:, :2])
@@ -94,7 +94,7 @@ def placed(points: Array, units: Array) -> tuple[Alignment, Array, Array]:
 
 
 def in_crop(units: Array, alignment: Alignment) -> Array:
-    """Channels (K,) whose head tilt is the picture's, with that of the crop."""
+    """Channels (K,) whose head roll is the picture's, with that of the crop."""
     roll = np.degrees(np.arctan2(alignment.matrix[1, 0], alignment.matrix[0, 0]))
     found = units.copy()
     head = aus.head_degrees(units) - np.array([0, 0, roll], np.float32)

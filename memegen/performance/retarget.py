@@ -40,7 +40,7 @@ HELD, LET_GO = (
     0.6,
 )  # seconds that a lost face is held, and in which the photo then comes to rest
 PATH_FLOOR = 0.004  # IOD, and log of the scale: noise that a head's place has at least
-TILT_UNIT = 57.3  # degrees: tilts are smoothed as radians, of which an IOD away makes an IOD
+TILT_UNIT = 57.3  # degrees: rolls are smoothed as radians, of which an IOD away makes an IOD
 NOISE_FLOOR = 0.004  # of a channel (of 1), and of a degree's share of a channel
 DETAIL_FLOOR = 0.0015  # IOD of noise that landmarks have at least
 DETAIL_REACH = {"mouth": 0.35, "brows": 0.2}  # IOD over which measured motion fades out

@@ -40,7 +40,7 @@ class TrackedFace:
 
     alignment: Alignment  # the crop that would lie on this face; others serve several frames
     landmarks: Array  # (478, 3) in units of the crop that served this frame
-    units: Array  # (K,) channels; head and gaze in camera axes, tilt included
+    units: Array  # (K,) channels; head and gaze in camera axes, roll included
     confidence: float  # 0..1
     points: Array  # (478, 3) landmarks in pixels of the frame, depth in the same scale
     turns: int  # quarter turns, anticlockwise, after which the face stands upright
@@ -225,7 +225,7 @@ def performance_from(
 def heads_of(points: Array) -> Array:
     """(T, 478, 3) landmarks in pixels to (T, 4) where heads are in their pictures.
 
-    Columns: the face's middle right and down (pixels), the log of pixels an IOD, and the tilt to
+    Columns: the face's middle right and down (pixels), the log of pixels an IOD, and the roll to
     the person's left (degrees).
     """
     anatomy = load_anatomy()
