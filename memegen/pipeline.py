@@ -1,4 +1,4 @@
-"""From a photo to frames: find, understand, move, put the change back. One frame at a time."""
+"""From a photo to frames: find, analyze, render, composite. One frame at a time."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Animator:
     def analyze(
         self, photo: Photo | str | Path, face: str | Choice = _LARGEST
     ) -> list[AnalyzedFace]:
-        """Find and understand the chosen faces of a photo, largest first."""
+        """Find and analyze the chosen faces of a photo, largest first."""
         picture = photo if isinstance(photo, Photo) else read_photo(photo)
         choice = face if isinstance(face, Choice) else parse_choice(face)
         return choose(picture, choice, FaceFinder(self.detector, self.analyzer))
@@ -101,7 +101,7 @@ class Animator:
         end: float | None = None,
         warn: Callable[[str], None] = print,
     ) -> Performance:
-        """Follow one face through a picture, animated picture or video, or read a CSV table.
+        """Track one face through a picture, animated picture or video, or read a CSV table.
 
         face counts from 1, largest first; start and end are seconds; fps the rate of the result
         (the clip's own unless given). `warn` is told what of a damaged file could not be read.
@@ -211,7 +211,7 @@ class Animator:
 
     def prepare_face(self, canvas: Picture, seen: FaceAnalysis, scale: float = 1.0) -> PreparedFace:
         """A seen face of a picture (H, W, 3 or 4), `scale` times the photo that it was seen in."""
-        # A face that lies is painted in the picture turned upright: there up is up.
+        # A face that lies is rendered in the picture turned upright: there up is up.
         alignment = Alignment(seen.alignment.matrix * scale, seen.alignment.offset * scale)
         turns = alignment.turns
         alignment = alignment.turned(turns, canvas.shape[1], canvas.shape[0])
@@ -226,7 +226,7 @@ class Animator:
         motion: FaceMotion,
         shared_appearance: SharedAppearance | None = None,
     ) -> PreparedFace:
-        """A face of a picture (H, W, 3 or 4), ready to be painted.
+        """A face of a picture (H, W, 3 or 4), ready to be rendered.
 
         alignment says where the crop lies whose units the motion's landmarks are in, in the
         picture's pixels; shared_appearance is what several pictures of one person share.
@@ -298,7 +298,7 @@ def _scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
 def render(
     canvas: Picture, faces: list[PreparedFace], track: Track, intensity: float
 ) -> Iterator[Picture]:
-    """Put each actor's change back into the photo (H, W, 3 or 4), frame by frame."""
+    """Composite each face's change into the photo (H, W, 3 or 4), frame by frame."""
     detail = track.detail
     if detail is not None:
         detail = replace(detail, shift=detail.shift * np.float32(intensity))

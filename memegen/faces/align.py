@@ -20,7 +20,7 @@ EYE_TO_MOUTH_SHARE = 0.95
 # What weights files say of the crops that they take.
 CROP = f"eyes ({EYE_CENTRE[0]:.1f}, {EYE_CENTRE[1]:.2f}), IOD {IOD_IN_CROP}"
 _MOUTH_CORNERS = (61, 291)
-TILTED = 60.0  # degrees: heads that are turned farther in the picture lie, others are tilted
+TILTED = 60.0  # degrees: heads that are rolled farther in the picture lie, others are tilted
 _QUARTER = np.array([[0, 1], [-1, 0]], np.float32)  # anticlockwise, y down
 
 
