@@ -143,7 +143,7 @@ def judging(landmarker: Path | None, animator: Animator) -> Iterator[Judge]:
     if landmarker is None:
         yield PerceptionJudge(animator)
         return
-    eye = Landmarker(landmarker, "--judge mediapipe")
+    eye = Landmarker(landmarker, "`landmarker`")
     try:
         yield MediaPipeJudge(eye)
     finally:

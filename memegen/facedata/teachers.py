@@ -50,7 +50,7 @@ class Landmarker:
     `option` is what of the command line asked for it.
     """
 
-    def __init__(self, file: Path, option: str = "--teacher mediapipe") -> None:
+    def __init__(self, file: Path, option: str = "`teacher` mediapipe") -> None:
         try:
             with _without_tensorflow():
                 import mediapipe

@@ -183,7 +183,7 @@ class GeneratorTask(Task[dict[str, Tensor]]):
 
     def train_step(self, step: int, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """One step of the networks, and of the discriminators once they have joined."""
-        s, with_critics = self.settings, step >= self.settings.discriminator_from
+        s, with_discriminators = self.settings, step >= self.settings.discriminator_from
         samples = samples_of(batch, canvases(batch, s.colour), s.unpaired)
         with self._precision():
             generated, passes = generate(self.generator, samples)
@@ -191,13 +191,13 @@ class GeneratorTask(Task[dict[str, Tensor]]):
             parts = self._loss.supervised(samples, generated, views)
             parts |= self._loss.unsupervised(samples, generated, views)
             parts |= self._loss.attention(passes)
-            if with_critics:
+            if with_discriminators:
                 self.discriminators.requires_grad_(False)
                 parts |= self._loss.adversary(views)
                 self.discriminators.requires_grad_(True)
         _descend(self.optimizer, torch.stack(list(parts.values())).sum(), self.generator)
         self.average.update_parameters(self.generator)
-        if with_critics:
+        if with_discriminators:
             with self._precision():
                 discriminators_loss = self._loss.discriminators_loss(views)
             _descend(self.discriminator_optimizer, discriminators_loss, self.discriminators)
