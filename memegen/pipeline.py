@@ -14,6 +14,8 @@ from PIL import Image
 from memegen import models, recipes
 from memegen.arrays import Array, Picture
 from memegen.aus import parse_expression
+from memegen.captions.caption import Caption
+from memegen.captions.frames import drawn
 from memegen.compositing import PreparedFace, paste_back
 from memegen.devices import device_named
 from memegen.errors import UsageError
@@ -56,6 +58,8 @@ class Frames:
     fps: float
     loops: bool
     comment: str
+    captions: tuple[Caption, ...] = ()  # still to be drawn: `captions.frames.drawn`, `write`
+    faces: tuple[Box, ...] = ()  # that captions keep off, in pixels
 
     def __iter__(self) -> Iterator[Picture]:
         return self.pictures
@@ -155,6 +159,8 @@ class Animator:
             track.fps,
             track.loops,
             f"made with memegen, {track.kind} {track.name}",
+            track.captions,
+            tuple(_box_on(s.analysis, scale, small.size) for s in seen),
         )
 
     def animate_clip(
@@ -198,6 +204,8 @@ class Animator:
             clip.fps,
             clip.animated,
             f"made with memegen, {track.kind} {track.name}",
+            track.captions_over(len(footage)),
+            (footage.face_box,),
         )
 
     def prepare_face(self, canvas: Picture, seen: FaceAnalysis, scale: float = 1.0) -> PreparedFace:
@@ -254,6 +262,12 @@ def side_by_side(frames: Frames, clip: Clip, start: float) -> Frames:
         first = next(reading.frames)
     across = max(2, round(first.shape[1] * height / first.shape[0] / 2) * 2)
     return replace(frames, pictures=both(), size=(width + across, height))
+
+
+def _box_on(seen: FaceAnalysis, scale: float, size: tuple[int, int]) -> Box:
+    """Where a seen face is in a picture (width, height), `scale` times what it was seen in."""
+    points = seen.alignment.to_photo(seen.landmarks[:, :2]) * scale
+    return Box.around(points, 0, size[1], size[0])
 
 
 def _track_of(
@@ -320,11 +334,14 @@ def write(
     fmt: str | None = None,
     max_size: str | int | None = None,
     sound: Sound | None = None,
+    warn: Callable[[str], None] = print,
 ) -> Path | None:
     """Write frames to a file whose suffix chooses the format (`media.formats`), or `-`.
 
-    max_size: largest file, bytes or for example "8MB". sound: for videos.
+    Their captions are drawn. max_size: largest file, bytes or for example "8MB". sound: for videos.
+    `warn` is told of characters that no font has.
     """
+    frames = drawn(frames, warn)
     limit = parse_size(max_size) if isinstance(max_size, str) else max_size
     target: Target = target_for(str(path), fmt)
     target = replace(target, max_bytes=limit, comment=frames.comment, sound=sound)

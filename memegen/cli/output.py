@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from memegen.cli.console import progress, result
+from memegen.cli.captions import CaptionOptions
+from memegen.cli.console import progress, result, say
 from memegen.media.formats import output_format
 from memegen.media.sizes import parse_size
 
@@ -25,10 +26,12 @@ class Output:
     max_size: str | None
     loop: bool | None
     mute: bool
+    captions: CaptionOptions = field(default_factory=CaptionOptions)
 
     def check(self) -> None:
         """Raises UsageError now, not after all work, for what cannot be written so."""
         assert self.limit is None or self.limit > 0
+        self.captions.check()
 
     @property
     def limit(self) -> int | None:
@@ -45,8 +48,10 @@ class Output:
 
     def write(self, frames: Frames, path: str, about: str, sound: Sound | None = None) -> None:
         """Write frames under a progress bar, and say where they are."""
+        from memegen.captions.frames import drawn
         from memegen.pipeline import write
 
+        frames = drawn(self.captions.added_to(frames), say)
         with progress(about) as follow:
             followed = replace(frames, pictures=iter(follow(frames, len(frames))))
             kept = None if self.mute else sound
