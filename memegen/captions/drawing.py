@@ -14,7 +14,7 @@ from memegen.arrays import Picture
 from memegen.captions.fonts import CAP_HEIGHT, Face, FontBook, joins_letters
 from memegen.captions.layout import Extent, Layout
 from memegen.captions.style import CaptionStyle, rgb
-from memegen.captions.text import clusters, levels, visual_order
+from memegen.captions.text import clusters, is_emoji, levels, visual_order
 
 MEASURED = 128.0  # pixels of an em at which text is measured
 EMOJI_HEIGHT = 1.12  # of emoji in colours, to that of capitals
@@ -111,9 +111,8 @@ class Typesetter:
         parts = clusters(line)
         ranks = levels(parts, self.rtl)
         drawn: list[tuple[str, Face, int]] = []
-        for part, rank in zip(parts, ranks, strict=True):
-            before = drawn[-1][1] if drawn and part.isspace() and drawn[-1][1].has(part) else None
-            face = before or self.book.face(part)
+        faces = self._faces(parts)
+        for part, face, rank in zip(parts, faces, ranks, strict=True):
             if face is not None:
                 drawn.append((part, face, rank))
         found, order = [], []
@@ -121,6 +120,15 @@ class Typesetter:
             found.append(Run("".join(part for part, _, _ in group), face, rank % 2 == 1))
             order.append(rank)
         return [found[index] for index in visual_order(order)]
+
+    def _faces(self, parts: Sequence[str]) -> list[Face | None]:
+        """The face of each cluster; letters of one word have one face where a font has them all."""
+        found: list[Face | None] = []
+        for kind, group in groupby(parts, key=lambda part: part.isspace() or is_emoji(part)):
+            word = list(group)
+            whole = None if kind else self.book.face_of_word(word)
+            found += [whole or self.book.face(part) for part in word]
+        return found
 
     def extent(self, text: str) -> Extent:
         """How far a text's ink reaches, em; as far as a capital does, at least."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -112,6 +112,7 @@ class FontBook:
         self._first = font_named(name)
         self._find = find or system_fonts.covering
         self._known: dict[str, Face | None] = {}
+        self._words: dict[str, Face | None] = {}
 
     @property
     def missing(self) -> list[str]:
@@ -125,8 +126,16 @@ class FontBook:
             self._known[cluster] = next((f for f in able if _draws(f, cluster)), None)
         return self._known[cluster]
 
+    def face_of_word(self, parts: Sequence[str]) -> Face | None:
+        """The first of the chosen and the shipped faces that has all clusters of a word."""
+        word = "".join(parts)
+        if word not in self._words:
+            faces = _faces_of(iter([self._first, *_shipped()]))
+            self._words[word] = next((face for face in faces if face.has(word)), None)
+        return self._words[word]
+
     def _faces(self, cluster: str) -> Iterator[Face]:
-        shipped = [FontFile(folder() / f"{name}.ttf") for name in SHIPPED]
+        shipped = _shipped()
         codes = frozenset(ord(c) for c in cluster if not is_invisible(c))
         if is_emoji(cluster):
             files: Iterator[FontFile] = iter(self._find(codes, True)[:MOST_TRIED])
@@ -135,6 +144,10 @@ class FontBook:
         else:
             yield from _faces_of(iter([self._first, *shipped]))
         yield from _faces_of(iter(self._find(codes, False)[:MOST_TRIED]))
+
+
+def _shipped() -> list[FontFile]:
+    return [FontFile(folder() / f"{name}.ttf") for name in SHIPPED]
 
 
 def _faces_of(files: Iterator[FontFile]) -> Iterator[Face]:

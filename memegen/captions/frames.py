@@ -93,7 +93,8 @@ def drawn(frames: Frames, warn: Callable[[str], None] = print) -> Frames:
     printer.tell_missing()
     width, height = frames.size
     above, below = (_bar(list(blocks.values()), position) for position in BARS)
-    below += (height + above + below) % 2 if above + below else 0  # videos want even heights
+    odd = (height + above + below) % 2  # videos want even heights, and cut a row off others
+    above, below = above + (odd if above else 0), below + (odd if below and not above else 0)
     tall = (width, above + height + below)
     overlays = {seen: _overlays(found, tall, above, below) for seen, found in blocks.items()}
     bars = _Bars(above, below, *(_bar_colour(captions, position) for position in BARS))
@@ -179,7 +180,11 @@ class _Printer:
         return MARGIN * min(self._size)
 
     def _laid_out(self, caption: Caption, setter: Typesetter, used: float) -> Layout | None:
-        (width, height), style, side = self._size, caption.style, min(self._size)
+        (width, height), style, side = (
+            self._size,
+            caption.style,
+            float(np.sqrt(np.prod(self._size))),
+        )
         extent = setter.extent(caption.text)
 
         def fitted(high: float) -> Layout | None:

@@ -9,7 +9,9 @@ from memegen.captions.text import Piece, clusters, pieces
 from memegen.geometry.box import Box
 
 SMALLEST = 8  # pixels of an em; nobody reads anything smaller
-COMFORTABLE = 0.05  # em, of the picture's shorter side: below, words are divided and lines added
+COMFORTABLE = (
+    0.05  # em, of a square picture of the same area: below, words are divided and lines added
+)
 GAP = 0.14  # em between the lowest ink of a line and the highest of the next
 MARGIN = 0.03  # of the picture's shorter side, between text and edge
 SHARE = 0.36  # of a picture's height that one caption takes at most

@@ -24,7 +24,9 @@ class Parameter:
 
 PARAMETERS: Mapping[str, Parameter] = {
     "font": Parameter("font", "a shipped font, a font of the system, or a file"),
-    "size": Parameter("number", "largest em, of the picture's shorter side", 0.01, 0.5),
+    "size": Parameter(
+        "number", "largest em, of the side of a square of the picture's area", 0.01, 0.5
+    ),
     "lines": Parameter("whole", "most lines, while the text stays legible", 1, 20),
     "case": Parameter("word", "capitals, or as it is written", words=CASES),
     "colour": Parameter("colour", "of the letters"),
@@ -53,7 +55,7 @@ class CaptionStyle:
 
 
 _BAR = CaptionStyle(
-    size=0.1, lines=4, case="as-is", colour="black", outline=0.0, shadow=0.0, shadow_opacity=0.0
+    size=0.08, lines=4, case="as-is", colour="black", outline=0.0, shadow=0.0, shadow_opacity=0.0
 )
 STYLES: Mapping[str, CaptionStyle] = {
     "meme": CaptionStyle(),
