@@ -78,6 +78,8 @@ def animate(
     still: _Still = False,
     relative: _Relative = True,
     mute: _Mute = False,
+    crop: options.Crop = None,
+    platform: options.For = None,
     top: captions.Top = None,
     bottom: captions.Bottom = None,
     caption: captions.Text = None,
@@ -93,7 +95,8 @@ def animate(
 
     recipes.check_ranges(intensity, fps, duration)
     said = CaptionOptions(top, bottom, caption, caption_at, caption_style, font)
-    output = Output(fmt, size, max_size, loop, mute, said)
+    plain = Output(fmt, size, max_size, loop, mute, captions=said)
+    output = Output.on(platform, crop, plain)
     job = _Job(_Played(recipe, au, fps, duration, loop), output, face, intensity, not relative)
     failed = job.run(photos, out, still, (model, device))
     if failed:
@@ -181,7 +184,12 @@ class _Job:
             write_clip(animator, source, self.played.at(source.clip.fps))
             return
         frames = animator.animate(
-            source, track, face=self.face, intensity=self.intensity, size=size
+            source,
+            track,
+            face=self.face,
+            intensity=self.intensity,
+            size=size,
+            crop=self.output.crop or "none",
         )
         about = source.path.name if source.path else "photo"
         self.output.write(frames, path, about)
@@ -201,6 +209,7 @@ class _Job:
         moving = usual_format(photo) if is_clip(photo) else USUAL_ANIMATION
         suffix = (format_of(fmt) if fmt else USUAL_STILL if still else moving).suffix
         name = fitting(Path(photo).stem, self.played.name, suffix)
+        self.output.check(out)
         if out is None:
             return str(Path(photo).parent / name)
         if out != "-" and (Path(out).is_dir() or out.endswith("/")):

@@ -121,6 +121,8 @@ def transfer(
     loop: options.Loop = None,
     compare: _Compare = False,
     mute: _Mute = False,
+    crop: options.Crop = None,
+    platform: options.For = None,
     save_track: _SaveTrack = None,
     save_recipe: _SaveRecipe = None,
     top: captions.Top = None,
@@ -145,7 +147,8 @@ def transfer(
     played.check()
     saved.check()
     said = CaptionOptions(top, bottom, caption, caption_at, caption_style, font)
-    output = Output(fmt, size, max_size, loop, mute, said)
+    plain = Output(fmt, size, max_size, loop, mute, captions=said)
+    output = Output.on(platform, crop, plain)
     job = _Transfer(source, played, asked, saved, output, face, intensity)
     job.run(out, compare, (model, device), verbose)
 
@@ -280,7 +283,7 @@ class _Transfer:
 
     def run(self, out: str | None, compare: bool, model: tuple[str, str], verbose: bool) -> None:
         """Do it; whatever can be refused before networks are loaded is refused."""
-        self.output.check()
+        self.output.check(out)
         clip, onto = self.played.clip(), is_clip(self.source)
         path = out or self._path(usual_format(self.source) if onto else None, clip)
         self._refuse_overwriting(path)
@@ -340,7 +343,14 @@ class _Transfer:
         from memegen.pipeline import side_by_side
 
         side = self.output.side_of(self.output.format_at(path))
-        frames = animator.animate(photo, track, face=self.face, intensity=self.intensity, size=side)
+        frames = animator.animate(
+            photo,
+            track,
+            face=self.face,
+            intensity=self.intensity,
+            size=side,
+            crop=self.output.crop or "none",
+        )
         if compare and clip is not None:
             shown = replace(clip, fps=track.fps / self.played.speed)
             frames = side_by_side(frames, shown, self.played.start)
