@@ -64,6 +64,25 @@ class Frames:
         return self.count
 
 
+@dataclass(frozen=True)
+class PreparedPhoto:
+    """A photo whose faces are ready to be painted, as often as wanted, in several threads too."""
+
+    canvas: Picture  # (H, W, 3 or 4) at the size of the frames
+    faces: list[PreparedFace]
+
+    def play(self, track: Track, intensity: float = 1.0) -> Frames:
+        """Frames in which the faces follow a track; `intensity` scales the change."""
+        return Frames(
+            render(self.canvas, self.faces, track, intensity),
+            len(track),
+            (self.canvas.shape[1], self.canvas.shape[0]),
+            track.fps,
+            track.loops,
+            f"made with memegen, {track.kind} {track.name}",
+        )
+
+
 class Animator:
     """Animates photos. Networks are loaded once and used for every photo.
 
@@ -142,20 +161,27 @@ class Animator:
         """
         recipes.check_ranges(intensity, fps, duration)
         track = _track_of(recipe, au, fps, duration)
+        return self.prepare_photo(photo, face, size).play(track, intensity)
+
+    def prepare_photo(
+        self,
+        photo: Photo | str | Path,
+        face: str | Choice = _LARGEST,
+        size: int | None = None,
+    ) -> PreparedPhoto:
+        """Do everything for a photo that does not depend on what is played; as for `animate`."""
         picture = photo if isinstance(photo, Photo) else read_photo(photo)
-        seen = self.analyze(picture, face)
+        return self.prepare_canvas(picture, self.analyze(picture, face), size)
+
+    def prepare_canvas(
+        self, picture: Photo, seen: list[AnalyzedFace], size: int | None = None
+    ) -> PreparedPhoto:
+        """The same for faces that were found in the photo before, at a longest side of `size`."""
         scale = _scale_to(picture, size)
         small = picture if scale == 1 else picture.resized(*_scaled(picture.size, scale))
         canvas = small.channels()
         faces = [self.prepare_face(canvas, s.analysis, scale) for s in seen]
-        return Frames(
-            render(canvas, faces, track, intensity),
-            len(track),
-            small.size,
-            track.fps,
-            track.loops,
-            f"made with memegen, {track.kind} {track.name}",
-        )
+        return PreparedPhoto(canvas, faces)
 
     def animate_clip(
         self,
