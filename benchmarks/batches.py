@@ -1,4 +1,4 @@
-"""One batch against separate runs: seconds, ratio, memory; and what a batch loses when it is killed.
+"""One batch against separate runs: seconds, ratio, memory; and what is lost when it is killed.
 
     python benchmarks/batches.py FOLDER [--photos 12] [--size 256] [--separate 6] [--kills 10]
 
@@ -25,7 +25,6 @@ from memegen.batch.manifest import NAME
 from memegen.batch.planning import photos_in
 
 RECIPES = ("smile", "wink", "surprise")
-LONGEST = 20.0  # seconds that a batch lives before it is killed, at most
 
 
 def timed(*arguments: str) -> tuple[float, float]:
@@ -40,14 +39,14 @@ def timed(*arguments: str) -> tuple[float, float]:
     return time.perf_counter() - began, usage.ru_maxrss / 1000
 
 
-def killed(arguments: list[str], kills: int) -> int:
-    """Kill a batch so many times and let it end; returns how many times it was killed."""
+def killed(arguments: list[str], kills: int, longest: float) -> int:
+    """Kill a batch, within `longest` seconds each time, then let it end; returns the kills."""
     done = 0
     for _ in range(kills):
         process = subprocess.Popen([sys.executable, "-m", "memegen", "--quiet", *arguments],
                                    stdout=subprocess.DEVNULL)  # fmt: skip
         try:
-            process.wait(random.uniform(1, LONGEST))
+            process.wait(random.uniform(1, longest))
             break  # it was quicker
         except subprocess.TimeoutExpired:
             process.kill()
@@ -75,6 +74,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--separate", type=int, default=6)
     parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--longest", type=float, default=20.0, help="seconds until a kill")
     parser.add_argument("--model", default="anatomical")
     options = parser.parse_args()
     random.seed(0)
@@ -97,7 +97,7 @@ def main() -> None:
                   f"ratio {mean * len(jobs) / seconds:.2f}", flush=True)  # fmt: skip
         if options.kills:
             (place / "resumed").mkdir()
-            times = killed([*batch, f"{place / 'resumed'}/"], options.kills)
+            times = killed([*batch, f"{place / 'resumed'}/"], options.kills, options.longest)
             wrong, again = compare(place / "whole", place / "resumed")
             print(f"killed {times} times: {wrong} outputs wrong, {again} made again though noted")
 

@@ -24,6 +24,8 @@ from memegen.batch.report import write_report
 from memegen.batch.watch import arrivals
 from memegen.errors import UsageError
 from memegen.files import scratch, sweep
+from memegen.media.formats import format_of
+from memegen.media.platforms import platform_named
 
 SMALL = Settings(size=48, fps=5, duration=0.6, model="mesh")
 
@@ -110,6 +112,19 @@ def test_plans_refuse_what_would_overwrite(tmp_path: Path) -> None:
         batch.plan([Request(("a.png",), ("smlie",))])
     twice = Request(("a.jpg", "a.jpg"), ("smile", "smile"))
     assert len(batch.plan([twice, twice])) == 1
+
+
+def test_a_platform_says_format_crop_and_limit(tmp_path: Path) -> None:
+    asked = Settings(platform="discord-emoji")
+    (job,) = batch.plan([Request(("a.jpg",), out=f"{tmp_path}/", settings=asked)])
+    wanted = platform_named("discord-emoji")
+    assert format_of(job.out) is wanted.output and job.settings.crop == wanted.crop
+    assert job.settings.max_size == str(wanted.bytes)
+    assert job.settings.side(wanted.output) == max(wanted.exact or wanted.most)
+    with pytest.raises(UsageError, match="discord-emoji is a"):
+        batch.plan([Request(("a.jpg",), out=f"{tmp_path}/a.mp4", settings=asked)])
+    with pytest.raises(UsageError, match="did you mean 'discord-emoji'"):
+        batch.plan([Request(("a.jpg",), settings=Settings(platform="discord-emjoi"))])
 
 
 def test_jobs_of_a_photo_come_together(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from enum import Enum
 from typing import Any
 
@@ -11,7 +11,8 @@ import yaml
 
 from memegen import models, recipes
 from memegen.errors import UsageError
-from memegen.media.formats import format_of
+from memegen.media.formats import Format, format_of
+from memegen.media.platforms import platform_named
 from memegen.media.sizes import parse_size
 from memegen.nodes import NodeReader
 
@@ -60,6 +61,8 @@ class Settings:
     max_size: str | None = _setting(None, _text)
     loop: bool | None = _setting(None, _flag)
     still: bool = _setting(False, _flag)
+    crop: str | None = _setting(None, _text)
+    platform: str | None = _setting(None, _text)  # `--for`
     format: str | None = _setting(None, _text)
     model: str = _setting(models.DEFAULT, _text)
 
@@ -72,10 +75,39 @@ class Settings:
             parse_size(self.max_size)
         if self.format is not None:
             format_of(self.format)
+        if self.crop is not None:
+            from memegen.crop import checked_crop
+
+            checked_crop(self.crop)
         if self.face not in ("largest", "all"):
             from memegen.faces.choose import parse_choice
 
             parse_choice(self.face)
+
+    def on_platform(self) -> Settings:
+        """The same with what the platform asks for; the settings themselves where none is named.
+
+        Raises UsageError for a platform that is not known, or of another format.
+        """
+        if self.platform is None:
+            return self
+        wanted = platform_named(self.platform)
+        if self.format is not None and format_of(self.format) is not wanted.output:
+            raise UsageError(
+                f"`platform` {self.platform} is a {wanted.output.suffix}, not {self.format}"
+            )
+        limit = min(parse_size(self.max_size) if self.max_size else wanted.bytes, wanted.bytes)
+        crop = self.crop or wanted.crop
+        return replace(self, format=wanted.format, crop=crop, max_size=str(limit))
+
+    def side(self, fmt: Format) -> int | None:
+        """The longest side of frames, in pixels, as `memegen animate` has it; None: the photo's."""
+        if self.size is not None or self.still:
+            return self.size
+        if self.platform is not None:
+            wanted = platform_named(self.platform)
+            return max(wanted.exact or wanted.most or (fmt.default_side,)) or None
+        return fmt.default_side or None
 
 
 KINDS: dict[str, Kind] = {row.name: row.metadata["kind"] for row in fields(Settings)}

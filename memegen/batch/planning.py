@@ -112,7 +112,7 @@ def _checked_recipe(name: str) -> None:
 
 
 def _job(request: Request, photo: str, recipe: str, number: int) -> Job:
-    settings = request.settings
+    settings = request.settings.on_platform()
     played = Played(recipe, request.au, settings.fps, settings.duration, settings.loop)
     pattern, path = template.whole(request.out), Path(photo)
     values: dict[str, str | int] = {
@@ -127,6 +127,8 @@ def _job(request: Request, photo: str, recipe: str, number: int) -> Job:
         "model": Path(settings.model).stem,
     }
     out = template.fill(pattern, values)
+    if settings.platform and format_of(out) is not format_of(str(settings.format)):
+        raise UsageError(f"{out}: {settings.platform} is a {_suffix(settings)}")
     target_for(out, settings.format)
     return Job(photo, recipe, request.au, out, settings)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from memegen.batch.jobs import Job, Outcome, State
 from memegen.errors import MemegenError, UsageError, in_one_line
 from memegen.media.formats import output_format
+from memegen.media.platforms import fitted, platform_named
 from memegen.played import Played
 
 if TYPE_CHECKING:
@@ -77,15 +78,19 @@ class Worker:
         chosen = output_format(job.out, settings.format)
         played = Played(job.recipe, job.au, settings.fps, settings.duration, settings.loop)
         track = played.on_photos(chosen, settings.still)
-        # As `animate` has it: a still is as large as its photo, unless asked.
-        usual = None if settings.still else chosen.default_side or None
-        size = usual if settings.size is None else settings.size
         animator = self._animator(settings.model)
-        prepared = self._photo(job).prepared(animator, settings.model, size)
-        frames = prepared.play(track, settings.intensity)
+        shown = settings.model, settings.side(chosen), settings.crop or "none"
+        frames = self._photo(job).prepared(animator, *shown).play(track, settings.intensity)
         with closing(self._painted(frames.pictures)) as pictures:
             painted = replace(frames, pictures=pictures)
-            write(painted, job.out, fmt=settings.format, max_size=settings.max_size)
+            platform = platform_named(settings.platform) if settings.platform else None
+            write(
+                fitted(painted, platform) if platform else painted,
+                job.out,
+                fmt=settings.format,
+                max_size=settings.max_size,
+                exact=platform is not None and platform.exact is not None,
+            )
 
     def _painted(self, pictures: Iterator[Picture]) -> Generator[Picture, None, None]:
         """The pictures, made while painting is allowed."""
@@ -132,15 +137,18 @@ class _UnderstoodPhoto:
         self._lock = threading.Lock()
         self._stamp: tuple[int, int] | None = None
         self._seen: tuple[Photo, list[AnalyzedFace]] | MemegenError | None = None
-        self._prepared: dict[tuple[str, int | None], PreparedPhoto] = {}
+        self._prepared: dict[tuple[str, int | None, str], PreparedPhoto] = {}
 
-    def prepared(self, animator: Animator, model: str, size: int | None) -> PreparedPhoto:
-        """The photo at a size, ready to be painted."""
+    def prepared(
+        self, animator: Animator, model: str, size: int | None, crop: str
+    ) -> PreparedPhoto:
+        """The photo at a size, or a part of it, ready to be painted."""
         with self._lock, self._painting:
             photo, faces = self._understood(animator)
-            if (model, size) not in self._prepared:
-                self._prepared[model, size] = animator.prepare_canvas(photo, faces, size)
-            return self._prepared[model, size]
+            key = model, size, crop
+            if key not in self._prepared:
+                self._prepared[key] = animator.prepare_canvas(photo, faces, size, crop)
+            return self._prepared[key]
 
     def _understood(self, animator: Animator) -> tuple[Photo, list[AnalyzedFace]]:
         """Photo and faces, or again the error that they gave. One that has changed is read anew."""

@@ -83,6 +83,8 @@ def batch(
     max_size: options.MaxSize = None,
     loop: options.Loop = None,
     still: _Still = None,
+    crop: options.Crop = None,
+    platform: options.For = None,
     fmt: options.Format = None,
     model: _Model = None,
     device: options.Device = "auto",
