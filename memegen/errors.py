@@ -56,3 +56,16 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
         return True
     return any(words in str(error).lower() for words in _NO_MEMORY)
+
+
+def in_one_line(error: Exception, about: str = "") -> str:
+    """What an error says to a user, whatever it is."""
+    where = f"{about}: " if about else ""
+    if is_out_of_memory(error):
+        return f"{where}not enough memory; try a smaller --size, or allow more"
+    if isinstance(error, MemegenError):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"{error.filename or about or 'input or output'}: {error.strerror or error}"
+    name = type(error).__name__
+    return f"{where}unexpected {name}: {error} (--debug shows where; please report it)"

@@ -7,12 +7,15 @@ import errno
 import os
 import secrets
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from memegen.errors import MemegenError, UsageError
 
 PREFIX = ".memegen-"  # of files that are being written
+SETTLED = 2.0  # seconds after which a file that is being written is surely locked
 NAME_BYTES = 255  # that a file's name may have on common file systems
 
 
@@ -46,7 +49,8 @@ def scratch(folder: Path | None, suffix: str = "") -> Iterator[Path]:
             path.touch(exist_ok=False)  # with the permissions that new files get here
         except OSError as error:
             raise UsageError(f"{place}: cannot write ({error.strerror})") from None
-        yield path
+        with _held(path):
+            yield path
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise MemegenError("the disk is full, nothing was written") from None
@@ -54,6 +58,49 @@ def scratch(folder: Path | None, suffix: str = "") -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _held(path: Path) -> Iterator[None]:
+    """Lock a file for the block: the system lets go of it when the process ends, however it ends.
+
+    Where there are no such locks nothing happens.
+    """
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):
+            _lock(stack.enter_context(path.open("rb")))
+        yield
+
+
+def _lock(file: IO[bytes]) -> bool:
+    """Lock an open file unless another process has; returns whether it could be."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def sweep(folder: Path) -> int:
+    """Remove what killed processes left half-written in a folder; returns how many files went.
+
+    Files that a living process writes are locked by it, and stay.
+    """
+    gone = 0
+    for path in folder.glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError):
+            # One that was made just now may not be locked yet.
+            if not path.is_file() or time.time() - path.stat().st_mtime < SETTLED:
+                continue
+            with path.open("rb") as file:
+                if _lock(file):
+                    path.unlink()
+                    gone += 1
+    return gone
 
 
 def check_writable(path: Path, suffix: str | None = None, special: bool = False) -> Path:

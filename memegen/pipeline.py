@@ -69,6 +69,28 @@ class Frames:
         return self.count
 
 
+@dataclass(frozen=True)
+class PreparedPhoto:
+    """A photo whose faces are ready to be painted, as often as wanted, in several threads too."""
+
+    canvas: Picture  # (H, W, 3 or 4) at the size of the frames
+    faces: list[PreparedFace]
+    boxes: tuple[Box, ...]  # where the faces are on the canvas
+
+    def play(self, track: Track, intensity: float = 1.0) -> Frames:
+        """Frames in which the faces follow a track; `intensity` scales the change."""
+        return Frames(
+            render(self.canvas, self.faces, track, intensity),
+            len(track),
+            (self.canvas.shape[1], self.canvas.shape[0]),
+            track.fps,
+            track.loops,
+            f"made with memegen, {track.kind} {track.name}",
+            track.captions,
+            self.boxes,
+        )
+
+
 class Animator:
     """Animates photos. Networks are loaded once and used for every photo.
 
@@ -148,8 +170,28 @@ class Animator:
         """
         recipes.check_ranges(intensity, fps, duration)
         track = _track_of(recipe, au, fps, duration)
+        return self.prepare_photo(photo, face, size, crop).play(track, intensity)
+
+    def prepare_photo(
+        self,
+        photo: Photo | str | Path,
+        face: str | Choice = _LARGEST,
+        size: int | None = None,
+        crop: str = "none",
+    ) -> PreparedPhoto:
+        """Do everything for a photo that does not depend on what is played; as for `animate`."""
         picture = photo if isinstance(photo, Photo) else read_photo(photo)
-        faces_found = [found.analysis for found in self.analyze(picture, face)]
+        return self.prepare_canvas(picture, self.analyze(picture, face), size, crop)
+
+    def prepare_canvas(
+        self,
+        picture: Photo,
+        seen: list[AnalyzedFace],
+        size: int | None = None,
+        crop: str = "none",
+    ) -> PreparedPhoto:
+        """The same for faces that were found in the photo before; size and crop as there."""
+        faces_found = [found.analysis for found in seen]
         box = crop_box(checked_crop(crop), faces_found, picture.size)
         picture = picture.cropped(*box.slices) if crop != "none" else picture
         scale = _scale_to(picture, size)
@@ -157,16 +199,7 @@ class Animator:
         canvas = small.channels()
         moved = [replace(s, alignment=s.alignment.moved(-box.left, -box.top)) for s in faces_found]
         faces = [self.prepare_face(canvas, s, scale) for s in moved]
-        return Frames(
-            render(canvas, faces, track, intensity),
-            len(track),
-            small.size,
-            track.fps,
-            track.loops,
-            f"made with memegen, {track.kind} {track.name}",
-            track.captions,
-            tuple(_box_on(s, scale, small.size) for s in moved),
-        )
+        return PreparedPhoto(canvas, faces, tuple(_box_on(s, scale, small.size) for s in moved))
 
     def animate_clip(
         self,

@@ -27,7 +27,7 @@ picture; default bottom), `style` a name or parameters (`captions.style`).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -46,11 +46,9 @@ from memegen.captions.caption import (
 )
 from memegen.captions.style import PARAMETERS, CaptionStyle, checked, style_named, styled
 from memegen.errors import UsageError, nearest
+from memegen.nodes import NodeReader, compose_yaml
 from memegen.tracks import Track, compose, offset, still
 
-_LOADER = getattr(
-    yaml, "CSafeLoader", yaml.SafeLoader
-)  # libyaml where there is one: ten times faster
 T = TypeVar("T")
 LOOPS = ("once", "loop", "boomerang")
 CLOSING_SECONDS = 0.3  # of the way back that makes a loop seamless
@@ -221,39 +219,30 @@ def check_ranges(intensity: float, fps: float | None, duration: float | None) ->
             raise UsageError(f"{option} {value:g} is outside {low:g}..{high:g}")
 
 
+def parts(names_: str) -> list[str]:
+    """The recipes that are played at once: of `smile+wink`, both; a file's name is one."""
+    return [names_] if Path(names_).exists() else [part.strip() for part in names_.split("+")]
+
+
 def load_track(
     names_: str, fps: float | None = None, duration: float | None = None, once: bool = False
 ) -> Track:
     """The track of one recipe, or of several played at once: `smile+wink`."""
-    whole = Path(names_).exists()
-    parts = [names_] if whole else [part.strip() for part in names_.split("+")]
-    recipes = [load(part) for part in parts]
+    recipes = [load(part) for part in parts(names_)]
     rate = fps or max(recipe.fps for recipe in recipes)
     return compose([recipe.track(rate, duration, once) for recipe in recipes])
 
 
 def parse(text: str, source: str = "recipe") -> Recipe:
     """Read a recipe from YAML text. Raises UsageError that names the line."""
-    try:
-        root = yaml.compose(text, Loader=_LOADER)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 0
-        raise UsageError(f"{source}:{line}: not valid YAML ({error.problem})") from None
-    except yaml.YAMLError as error:
-        raise UsageError(f"{source}: not valid YAML ({error})") from None
+    root = compose_yaml(text, source)
     if root is None:
         raise UsageError(f"{source}: the recipe is empty")
     return _Reader(source).recipe(root)
 
 
-class _Reader:
-    """Walks YAML nodes, which know their lines."""
-
-    def __init__(self, source: str) -> None:
-        self._source = source
-
-    def fail(self, node: yaml.Node, message: str) -> UsageError:
-        return UsageError(f"{self._source}:{node.start_mark.line + 1}: {message}")
+class _Reader(NodeReader):
+    """A recipe from its nodes."""
 
     def recipe(self, root: yaml.Node) -> Recipe:
         known = ("name", "description", "fps", "loop", "relative", "keyframes", "captions")
@@ -261,10 +250,9 @@ class _Reader:
         if "keyframes" not in fields:
             raise self.fail(root, "a recipe needs keyframes")
         relative = self.flag(fields["relative"]) if "relative" in fields else False
-        frames = [self.keyframe(n, relative) for n in self.sequence(fields["keyframes"])]
-        for earlier, later, node in zip(
-            frames, frames[1:], list(self.sequence(fields["keyframes"]))[1:], strict=False
-        ):
+        nodes = self.sequence(fields["keyframes"], "keyframe")
+        frames = [self.keyframe(node, relative) for node in nodes]
+        for earlier, later, node in zip(frames, frames[1:], nodes[1:], strict=False):
             if later.at <= earlier.at + earlier.hold + 1e-9:
                 end = earlier.at + earlier.hold
                 raise self.fail(
@@ -352,61 +340,3 @@ class _Reader:
             except UsageError as error:
                 raise self.fail(key, str(error)) from None
         return aus.by_channel(given)
-
-    def mapping(self, node: yaml.Node, known: tuple[str, ...]) -> dict[str, yaml.Node]:
-        found: dict[str, yaml.Node] = {}
-        for key, value in self.pairs(node):
-            name = self.text(key)
-            if name not in known:
-                raise self.fail(key, f"unknown key '{name}'{nearest(name, known)}")
-            if name in found:
-                raise self.fail(key, f"'{name}' is given twice")
-            found[name] = value
-        return found
-
-    def pairs(self, node: yaml.Node) -> Iterator[tuple[yaml.Node, yaml.Node]]:
-        if not isinstance(node, yaml.MappingNode):
-            raise self.fail(node, "expected 'key: value' pairs")
-        yield from node.value
-
-    def sequence(self, node: yaml.Node, of: str = "keyframe") -> list[yaml.Node]:
-        if not isinstance(node, yaml.SequenceNode) or not node.value:
-            raise self.fail(node, f"expected a list with at least one {of}")
-        return list(node.value)
-
-    def scalar(self, node: yaml.Node) -> object:
-        if not isinstance(node, yaml.ScalarNode):
-            raise self.fail(node, "expected one value")
-        if node.style:  # quoted
-            return node.value
-        try:
-            return yaml.safe_load(node.value)
-        except (yaml.YAMLError, ValueError):
-            return node.value
-
-    def text(self, node: yaml.Node) -> str:
-        if not isinstance(node, yaml.ScalarNode):
-            raise self.fail(node, "expected text")
-        return str(node.value)
-
-    def number(self, node: yaml.Node, low: float, high: float) -> float:
-        value = self.scalar(node)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise self.fail(node, f"'{value}' is not a number")
-        if not math.isfinite(value) or not low <= value <= high:
-            raise self.fail(node, f"{value:g} is outside {low:g}..{high:g}")
-        return float(value)
-
-    def word(self, node: yaml.Node, choices: tuple[str, ...]) -> str:
-        value = self.text(node)
-        if value not in choices:
-            raise self.fail(
-                node, f"'{value}' is none of {', '.join(choices)}{nearest(value, choices)}"
-            )
-        return value
-
-    def flag(self, node: yaml.Node) -> bool:
-        value = self.scalar(node)
-        if not isinstance(value, bool):
-            raise self.fail(node, f"'{value}' is neither true nor false")
-        return value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,9 +18,9 @@ from memegen.cli.output import Output, resolved
 from memegen.errors import UsageError
 from memegen.files import fitting
 from memegen.media.formats import suffixes_said
+from memegen.played import Played
 
 if TYPE_CHECKING:
-    from memegen.media.formats import Format
     from memegen.photo import Photo
     from memegen.pipeline import Animator
     from memegen.tracks import Track
@@ -97,7 +97,7 @@ def animate(
     said = CaptionOptions(top, bottom, caption, caption_at, caption_style, font)
     plain = Output(fmt, size, max_size, loop, mute, captions=said)
     output = Output.on(platform, crop, plain)
-    job = _Job(_Played(recipe, au, fps, duration, loop), output, face, intensity, not relative)
+    job = _Job(Played(recipe, au, fps, duration, loop), output, face, intensity, not relative)
     failed = job.run(photos, out, still, (model, device))
     if failed:
         say(f"{failed} of {len(photos)} photos failed")
@@ -105,44 +105,10 @@ def animate(
 
 
 @dataclass(frozen=True)
-class _Played:
-    """What faces do; the options of the same names."""
-
-    recipe: str
-    au: str | None
-    fps: float | None
-    duration: float | None
-    loop: bool | None
-
-    @property
-    def name(self) -> str:
-        """For files."""
-        return "au" if self.au is not None else Path(self.recipe).stem.replace("+", "-")
-
-    def at(self, fps: float | None) -> Track:
-        """The track at a frame rate, or at its own."""
-        from memegen import recipes
-        from memegen.aus import parse_expression
-
-        once = self.loop is False
-        if self.au is not None:
-            return recipes.of_expression(parse_expression(self.au)).track(fps, self.duration, once)
-        return recipes.load_track(self.recipe, fps, self.duration, once)
-
-    def on_photos(self, chosen: Format, still: bool) -> Track:
-        """What photos play, at a frame rate that their format can say."""
-        track = self.at(self.fps)
-        exact = chosen.representable_fps(track.fps)
-        track = track if exact == track.fps else self.at(exact)
-        track = replace(track, loops=True) if self.loop else track
-        return track.frame(track.strongest()) if still or not chosen.animated else track
-
-
-@dataclass(frozen=True)
 class _Job:
     """What is done to every photo and clip."""
 
-    played: _Played
+    played: Played
     output: Output
     face: str
     intensity: float

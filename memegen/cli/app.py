@@ -15,7 +15,18 @@ from typing import Annotated, NoReturn
 import typer
 
 from memegen import __version__
-from memegen.cli import animate, doctor, evaluate, inspect, label, recipes, train, transfer, weights
+from memegen.cli import (
+    animate,
+    batch,
+    doctor,
+    evaluate,
+    inspect,
+    label,
+    recipes,
+    train,
+    transfer,
+    weights,
+)
 from memegen.cli.console import fail, in_one_line, open_streams, settle_streams, verbosity
 from memegen.errors import MemegenError, is_out_of_memory
 
@@ -33,6 +44,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("animate")(animate.animate)
+app.command("batch")(batch.batch)
 app.command("transfer")(transfer.transfer)
 app.command("aus")(inspect.aus)
 app.command("faces")(inspect.faces)

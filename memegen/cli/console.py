@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, TypeVar
 
-from memegen.errors import MemegenError, is_out_of_memory
+from memegen.errors import in_one_line as in_one_line
 
 if TYPE_CHECKING:
     from memegen.photo import Photo
@@ -95,19 +95,6 @@ def photo_at(path: str) -> Photo:
 def fail(text: str) -> None:
     """One line about an error, on standard error, whatever its cause wrote."""
     _print_to(sys.stderr, f"memegen: {' '.join(as_options(text).split())}")
-
-
-def in_one_line(error: Exception, about: str = "") -> str:
-    """What an error says to a user, whatever it is."""
-    where = f"{about}: " if about else ""
-    if is_out_of_memory(error):
-        return f"{where}not enough memory; try a smaller --size, or allow more"
-    if isinstance(error, MemegenError):
-        return str(error)
-    if isinstance(error, OSError):
-        return f"{error.filename or about or 'input or output'}: {error.strerror or error}"
-    name = type(error).__name__
-    return f"{where}unexpected {name}: {error} (--debug shows where; please report it)"
 
 
 def result(text: str) -> None:

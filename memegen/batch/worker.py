@@ -1,0 +1,182 @@
+"""What does jobs: networks once, photos once for all their recipes, any number of threads."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Generator, Iterator
+from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from memegen.batch.jobs import Job, Outcome, State
+from memegen.errors import MemegenError, UsageError, in_one_line
+from memegen.media.formats import output_format
+from memegen.media.platforms import fitted, platform_named
+from memegen.played import Played
+
+if TYPE_CHECKING:
+    from memegen.arrays import Picture
+    from memegen.perception.find import AnalyzedFace
+    from memegen.photo import Photo
+    from memegen.pipeline import Animator, PreparedPhoto
+
+
+class Stopped(Exception):  # noqa: N818 (no error: it was asked for)
+    """The batch is to end now."""
+
+
+class Worker:
+    """Does jobs, in the threads that call it.
+
+    `painting` is entered for whatever takes a core (a semaphore limits how many do), and left while
+    an encoder finishes; `keep` is for how many photos what was understood of them is kept.
+    """
+
+    def __init__(
+        self,
+        device: str = "auto",
+        painting: AbstractContextManager[object] | None = None,
+        keep: int = 2,
+    ) -> None:
+        self._device, self._keep = device, keep
+        self._painting = painting or nullcontext()
+        self._lock = threading.Lock()
+        self._animators: dict[str, Animator] = {}
+        self._photos: OrderedDict[tuple[str, str], _UnderstoodPhoto] = OrderedDict()
+        self._stopping = threading.Event()
+
+    def do(self, job: Job) -> Outcome:
+        """Make one output. Whatever goes wrong is in the outcome; after `stop`, raises Stopped."""
+        began = time.perf_counter()
+        try:
+            self._make(job)
+            size = Path(job.out).stat().st_size
+        except Stopped:
+            raise
+        except Exception as error:  # whatever one job does, the others get their turn
+            code = error.exit_code if isinstance(error, MemegenError) else 1
+            seconds = time.perf_counter() - began
+            said = in_one_line(error, job.photo)
+            return Outcome(job, State.FAILED, seconds, error=said, exit_code=code)
+        return Outcome(job, State.DONE, time.perf_counter() - began, size)
+
+    def stop(self) -> None:
+        """Let all jobs end at their next frame, until `resume`."""
+        self._stopping.set()
+
+    def resume(self) -> None:
+        """Take jobs again."""
+        self._stopping.clear()
+
+    def _make(self, job: Job) -> None:
+        from memegen.pipeline import write
+
+        settings = job.settings
+        chosen = output_format(job.out, settings.format)
+        played = Played(job.recipe, job.au, settings.fps, settings.duration, settings.loop)
+        track = played.on_photos(chosen, settings.still)
+        animator = self._animator(settings.model)
+        shown = settings.model, settings.side(chosen), settings.crop or "none"
+        frames = self._photo(job).prepared(animator, *shown).play(track, settings.intensity)
+        with closing(self._painted(frames.pictures)) as pictures:
+            painted = replace(frames, pictures=pictures)
+            platform = platform_named(settings.platform) if settings.platform else None
+            write(
+                fitted(painted, platform) if platform else painted,
+                job.out,
+                fmt=settings.format,
+                max_size=settings.max_size,
+                exact=platform is not None and platform.exact is not None,
+            )
+
+    def _painted(self, pictures: Iterator[Picture]) -> Generator[Picture, None, None]:
+        """The pictures, made while painting is allowed."""
+        with self._painting:
+            for picture in pictures:
+                if self._stopping.is_set():
+                    raise Stopped
+                yield picture
+
+    def _photo(self, job: Job) -> _UnderstoodPhoto:
+        """What is known of a job's photo; whoever asks first finds it out."""
+        key = job.photo, job.settings.face
+        with self._lock:
+            if key not in self._photos:
+                self._photos[key] = _UnderstoodPhoto(*key, self._painting)
+                while len(self._photos) > self._keep:
+                    self._photos.popitem(last=False)
+            self._photos.move_to_end(key)
+            return self._photos[key]
+
+    def _animator(self, model: str) -> Animator:
+        """The animator of a model; whoever asks first loads its networks."""
+        with self._lock:
+            if model not in self._animators:
+                self._animators[model] = self._loaded(model)
+            return self._animators[model]
+
+    def _loaded(self, model: str) -> Animator:
+        from memegen.pipeline import Animator
+
+        animator = Animator(model, self._device)
+        for other in self._animators.values():  # how faces are found does not depend on the model
+            animator.detector, animator.analyzer = other.detector, other.analyzer
+            break
+        assert animator.analyzer  # loaded now, by one thread
+        return animator
+
+
+class _UnderstoodPhoto:
+    """A photo and its faces: read, found and understood at most once, whoever asks."""
+
+    def __init__(self, path: str, face: str, painting: AbstractContextManager[object]) -> None:
+        self._path, self._face, self._painting = path, face, painting
+        self._lock = threading.Lock()
+        self._stamp: tuple[int, int] | None = None
+        self._seen: tuple[Photo, list[AnalyzedFace]] | MemegenError | None = None
+        self._prepared: dict[tuple[str, int | None, str], PreparedPhoto] = {}
+
+    def prepared(
+        self, animator: Animator, model: str, size: int | None, crop: str
+    ) -> PreparedPhoto:
+        """The photo at a size, or a part of it, ready to be painted."""
+        with self._lock, self._painting:
+            photo, faces = self._understood(animator)
+            key = model, size, crop
+            if key not in self._prepared:
+                self._prepared[key] = animator.prepare_canvas(photo, faces, size, crop)
+            return self._prepared[key]
+
+    def _understood(self, animator: Animator) -> tuple[Photo, list[AnalyzedFace]]:
+        """Photo and faces, or again the error that they gave. One that has changed is read anew."""
+        stamp = _stamp(Path(self._path))
+        if self._seen is None or stamp != self._stamp:
+            self._stamp, self._prepared = stamp, {}
+            try:
+                self._seen = _understand(animator, self._path, self._face)
+            except MemegenError as error:
+                self._seen = error
+        if isinstance(self._seen, MemegenError):
+            raise self._seen
+        return self._seen
+
+
+def _understand(animator: Animator, path: str, face: str) -> tuple[Photo, list[AnalyzedFace]]:
+    from memegen.photo import picture_kind, read_photo
+
+    if Path(path).is_file() and Path(path).stat().st_size and picture_kind(Path(path)) != "still":
+        raise UsageError(f"{path}: moves; a batch animates photos, for clips use memegen animate")
+    photo = read_photo(path)
+    return photo, animator.analyze(photo, face)
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """What is different of a file that was written anew."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size

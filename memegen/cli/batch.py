@@ -1,0 +1,257 @@
+"""`memegen batch`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from memegen import models
+from memegen.cli import options
+from memegen.cli.console import fail, result, say, verbosity
+from memegen.errors import UsageError
+
+if TYPE_CHECKING:
+    from memegen.batch import Engine, Job, Outcome, Request
+
+SOME_FAILED = 6
+STDIN = "-"
+
+_Sources = Annotated[
+    list[str],
+    typer.Argument(
+        help="A file of jobs (.yaml), folders, photos, or - for a list of photos from standard "
+        "input, one a line.",
+        metavar="SOURCE...",
+    ),
+]
+_Recipes = Annotated[
+    str | None,
+    typer.Option("--recipe", "-r", help="Recipes, several by commas; smile unless given."),
+]
+_Au = Annotated[
+    str | None, typer.Option("--au", help='An expression instead of recipes: "AU12=4,AU6=2".')
+]
+_Out = Annotated[
+    str | None,
+    typer.Option(
+        "--out",
+        "-o",
+        help="Folder, or a template such as out/{stem}_{recipe}.{ext}; fields: stem, suffix, "
+        "folder, parent, recipe, ext, number, size, model. Beside the photos unless given.",
+    ),
+]
+_Duration = Annotated[float | None, typer.Option("--duration", help="Seconds of one cycle.")]
+_Still = Annotated[bool | None, typer.Option("--still", help="One picture of each recipe.")]
+_Intensity = Annotated[float | None, typer.Option("--intensity", help="Scales the change, 0..3.")]
+_Face = Annotated[
+    str | None, typer.Option("--face", help="largest, all, a number from 1, or a box x,y,w,h.")
+]
+_Model = Annotated[
+    str | None, typer.Option("--model", help=f"Model, {models.DEFAULT} unless given.")
+]
+_Workers = Annotated[
+    int | None, typer.Option("--workers", min=1, max=256, help="Photos at a time; all cores.")
+]
+_Report = Annotated[
+    Path | None, typer.Option("--report", help="Write a contact sheet, one HTML file.")
+]
+_Watch = Annotated[
+    bool, typer.Option("--watch", help="Go on with new photos of the folder until Ctrl-C.")
+]
+_Json = Annotated[bool, typer.Option("--json", help="One JSON object a job.")]
+_Again = Annotated[bool, typer.Option("--force", help="Make what is up to date anew, too.")]
+
+
+def batch(
+    sources: _Sources,
+    recipe: _Recipes = None,
+    au: _Au = None,
+    out: _Out = None,
+    face: _Face = None,
+    intensity: _Intensity = None,
+    fps: options.Fps = None,
+    duration: _Duration = None,
+    size: options.Size = None,
+    max_size: options.MaxSize = None,
+    loop: options.Loop = None,
+    still: _Still = None,
+    crop: options.Crop = None,
+    platform: options.For = None,
+    fmt: options.Format = None,
+    model: _Model = None,
+    device: options.Device = "auto",
+    workers: _Workers = None,
+    report: _Report = None,
+    watch: _Watch = False,
+    as_json: _Json = False,
+    force: _Again = False,
+) -> None:
+    """Animate many photos by many recipes; what is up to date already is not made again."""
+    from memegen.batch import Settings
+
+    named = {"format": fmt, **locals()}
+    over = {row.name: named[row.name] for row in fields(Settings) if named[row.name] is not None}
+    if au is not None and recipe is not None:
+        raise UsageError("give --recipe or --au, not both")
+    chosen: dict[str, Any] = {"recipes": _names(recipe), "au": au, "out": out}
+    over |= {name: value for name, value in chosen.items() if value is not None}
+    if report is not None:
+        from memegen.files import check_writable
+
+        check_writable(report, ".html")
+    run = _Run(_Engine(workers, device), as_json, force, report)
+    if watch:
+        run.watch(sources, over)
+    else:
+        run.once(sources, over)
+    run.end()
+
+
+def _names(recipe: str | None) -> list[str] | None:
+    if recipe is None:
+        return None
+    names = [name.strip() for name in recipe.split(",") if name.strip()]
+    if not names:
+        raise UsageError("--recipe: name at least one")
+    return names
+
+
+class _Engine:
+    """The local engine, made when there is work: it loads torch."""
+
+    def __init__(self, workers: int | None, device: str) -> None:
+        self._workers, self._device = workers, device
+        self._made: Engine | None = None
+
+    def run(self, jobs: Any) -> Any:
+        if self._made is None:
+            from memegen.batch import LocalEngine
+
+            self._made = LocalEngine(self._workers, self._device)
+        return self._made.run(jobs)
+
+
+class _Run:
+    """A batch, and what is told of it."""
+
+    def __init__(self, engine: Engine, as_json: bool, again: bool, report: Path | None) -> None:
+        self._engine, self._as_json, self._again, self._report = engine, as_json, again, report
+        self._outcomes: dict[str, Outcome] = {}  # by output: with --watch one may come again
+        self._began = time.monotonic()
+
+    def once(self, sources: list[str], over: dict[str, Any]) -> None:
+        """Everything that sources name."""
+        from memegen.batch import plan
+
+        self._do(plan(_requests(sources, over)))
+
+    def watch(self, sources: list[str], over: dict[str, Any]) -> None:
+        """A folder's photos, and those that come, until Ctrl-C."""
+        from memegen.batch import plan
+        from memegen.batch.watch import arrivals
+
+        if len(sources) != 1 or not Path(sources[0]).is_dir():
+            raise UsageError("--watch: name one folder")
+        plan([_request(["photo"], over)])  # mistakes are told before anything comes
+        say(f"watching {sources[0]}, Ctrl-C ends it")
+        number = 1
+        with contextlib.suppress(KeyboardInterrupt):
+            for photos in arrivals(sources[0]):
+                jobs: list[Job] = []
+                if photos:
+                    try:
+                        jobs = plan([_request(photos, over)], number)
+                    except UsageError as error:  # say so, and wait for the next
+                        fail(str(error))
+                number += len(jobs)
+                self._do(jobs)
+
+    def end(self) -> None:
+        """The report, the summary, the exit code."""
+        from memegen.batch.report import summary, write_report
+
+        outcomes = list(self._outcomes.values())
+        if self._report is not None:
+            write_report(self._report, outcomes)
+            say(f"report: {self._report}")
+        say(f"{summary(outcomes)} in {time.monotonic() - self._began:.0f} s")
+        if any(outcome.exit_code for outcome in outcomes):
+            raise typer.Exit(SOME_FAILED)
+
+    def _do(self, jobs: Sequence[Job]) -> None:
+        from memegen import batch
+
+        if not jobs:
+            return
+        with (
+            _bar(len(jobs)) as advance,
+            contextlib.closing(batch.run(jobs, self._engine, self._again)) as outcomes,
+        ):
+            for outcome in outcomes:
+                self._outcomes[outcome.job.out] = outcome
+                self._tell(outcome)
+                advance()
+
+    def _tell(self, outcome: Outcome) -> None:
+        if outcome.state is outcome.state.FAILED:
+            fail(outcome.error)
+        if self._as_json:
+            result(json.dumps(outcome.as_json()))
+        elif outcome.state is outcome.state.DONE:
+            result(outcome.job.out)
+
+
+def _requests(sources: list[str], over: dict[str, Any]) -> list[Request]:
+    from memegen.batch.jobs_file import SUFFIXES, read_jobs
+    from memegen.batch.planning import photos_listed, photos_of
+
+    requests, photos = [], []
+    for source in sources:
+        if source == STDIN:
+            if sys.stdin is None:
+                raise UsageError("-: standard input is closed")
+            photos += photos_listed(sys.stdin)
+        elif source.lower().endswith(SUFFIXES):
+            requests += read_jobs(Path(source), over)
+        else:
+            photos += photos_of(source)
+    if photos:
+        requests.append(_request(photos, over))
+    if not requests:
+        raise UsageError("there are no photos in the list")
+    return requests
+
+
+def _request(photos: list[str], over: dict[str, Any]) -> Request:
+    from memegen.batch import Request, Settings
+
+    settings = {row.name: over[row.name] for row in fields(Settings) if row.name in over}
+    recipes = tuple(over.get("recipes", ("smile",)))
+    return Request(tuple(photos), recipes, over.get("au"), over.get("out"), Settings(**settings))
+
+
+@contextlib.contextmanager
+def _bar(count: int) -> Iterator[Callable[[], None]]:
+    """One bar for all jobs, with the time that is left; nothing where nobody watches."""
+    if verbosity.quiet or not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeRemainingColumn as Left
+
+    columns = TextColumn("batch"), BarColumn(), MofNCompleteColumn(), Left(), TextColumn("left")
+    console = Console(stderr=True)
+    # Results that go to a file must not be drawn above the bar instead.
+    shared = sys.stdout is not None and sys.stdout.isatty()
+    with Progress(*columns, console=console, transient=True, redirect_stdout=shared) as bar:
+        task = bar.add_task("batch", total=count)
+        yield lambda: bar.advance(task)
