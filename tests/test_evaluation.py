@@ -118,6 +118,7 @@ def test_perception_of_a_run_is_measured(
     )
 
 
+@pytest.mark.slow
 def test_reach_of_several_models_is_one_report(
     tmp_path: Path, anatomy: Anatomy, face: np.ndarray, run_cli: RunCli
 ) -> None:
@@ -173,6 +174,7 @@ def test_photos_are_no_clips(tmp_path: Path, photo: Photo, run_cli: RunCli) -> N
     )
 
 
+@pytest.mark.slow
 def test_clips_and_photos_without_a_face_do_not_stop_the_others(
     tmp_path: Path, photo: Photo, run_cli: RunCli
 ) -> None:

@@ -309,6 +309,7 @@ def video(pictures: list[Picture], tmp_path_factory: pytest.TempPathFactory) -> 
     return with_sound(folder / "silent.mp4", folder / "clip.mp4")
 
 
+@pytest.mark.slow
 def test_commands_take_clips(video: Path, clip: Path, run_cli: RunCli) -> None:
     made = run_cli("animate", str(video), "--au", "AU26=4", "--model", "mesh").out
     out = video.with_name("clip_au.mp4")

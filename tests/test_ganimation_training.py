@@ -156,6 +156,7 @@ def test_both_networks_learn_and_the_rate_falls(data: Path) -> None:
     assert run.optimizer.param_groups[0]["lr"] == pytest.approx(1.5e-3)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_ten_times_ends_where_an_unbroken_one_does(
     tmp_path: Path, data: Path
 ) -> None:
@@ -240,6 +241,7 @@ ganimation.train(SETTINGS, Run(Path({data!r}), Path({out!r}), torch.device("cpu"
 
 
 @pytest.mark.skipif(importlib.util.find_spec("lightning_fabric") is None, reason="needs Fabric")
+@pytest.mark.slow
 def test_two_processes_learn_what_one_does(tmp_path: Path, data: Path) -> None:
     alone = train(data, tmp_path / "alone")
     script = tmp_path / "shared.py"

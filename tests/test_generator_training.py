@@ -206,6 +206,7 @@ def test_training_writes_weights_log_and_sheets(tmp_path: Path, data: Path) -> N
     assert not list(out.glob("*.part"))
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_where_an_unbroken_one_does(
     tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -227,6 +228,7 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(
     assert same_weights(whole, again)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_ten_times_ends_where_an_unbroken_one_does(
     tmp_path: Path, data: Path
 ) -> None:

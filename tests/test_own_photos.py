@@ -93,6 +93,7 @@ def test_labels_are_made_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert len(label(folder).faces) == FACES
 
 
+@pytest.mark.slow
 def test_several_processes_find_the_same(folder: Path, tmp_path: Path) -> None:
     alone, shared = label(folder), label(folder, tmp_path / "fresh", workers=2)
     assert alone.bad == shared.bad
@@ -142,6 +143,7 @@ def test_photos_are_split_by_what_they_are(folder: Path) -> None:
     assert len(left_out) == 4
 
 
+@pytest.mark.slow
 def test_fine_tuning_keeps_the_best(folder: Path, tmp_path: Path) -> None:
     from safetensors import safe_open
 

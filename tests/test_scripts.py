@@ -98,6 +98,7 @@ def test_too_little_memory_is_said_as_such(
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="signals of Unix")
+@pytest.mark.slow
 def test_signals_leave_nothing(tmp_path: Path) -> None:
     """Neither files nor children; the exit code says which signal it was."""
     asked = {}
@@ -226,6 +227,7 @@ def test_workers_start_where_there_is_no_nice(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+@pytest.mark.slow
 def test_a_slice_of_the_fuzz_run() -> None:
     """The whole of it: `make fuzz`."""
     done = subprocess.run(
