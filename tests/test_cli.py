@@ -174,7 +174,7 @@ def test_animate_many_reports_each(copy: Path, tmp_path: Path, run_cli: RunCli) 
     out = tmp_path / "out"
     out.mkdir()
     said = run_cli("animate", str(blank), str(copy), "--au", "AU12=0", "--still", "-f", "png",
-                   "-o", str(out), "--size", "128", "--model", "mesh", code=6).err  # fmt: skip
+                   "-o", str(out), "--size", "128", "--model", "mesh", code=6, notes=True).err  # fmt: skip
     assert [p.name for p in out.iterdir()] == ["photo_au.png"]
     assert "blank.png: no face found" in said
 

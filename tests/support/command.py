@@ -27,7 +27,7 @@ def run(
 ) -> Printed:
     """Run `memegen ARGS`, which must end with `code`, without a traceback.
 
-    What goes wrong is told in one line, the only one of standard error unless there are `notes`.
+    What goes wrong is told in one line, the only one of standard error unless `notes` are beside.
     """
     capsys.readouterr()
     with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as left:
@@ -38,6 +38,6 @@ def run(
     assert "Traceback" not in printed.err
     if code:
         lines = printed.err.strip().splitlines()
-        assert lines and lines[-1].startswith("memegen: "), printed.err
+        assert any(line.startswith("memegen: ") for line in lines), printed.err
         assert notes or len(lines) == 1, printed.err
     return printed
