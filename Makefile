@@ -3,6 +3,7 @@
 # make quick  the same without the tests that take more than some 10 s
 # make fuzz   3,000 damaged files and odd requests: no traceback, no hang, nothing half-written
 # make gallery, make bench   pictures of every recipe; speed of every stage
+# make docs   the pages in build/site; dead links are errors
 
 VENV ?= .venv
 PYTHON ?= python3
@@ -13,7 +14,7 @@ RUN = $(VENV)/bin/python -m
 export OMP_WAIT_POLICY ?= PASSIVE
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: demo test quick fuzz gallery bench clean
+.PHONY: demo test quick fuzz gallery bench docs clean
 
 demo: $(STAMP)
 	mkdir -p demo
@@ -42,6 +43,13 @@ gallery: $(STAMP)
 bench: $(STAMP)
 	$(VENV)/bin/python benchmarks/speed.py --cold
 	$(VENV)/bin/python benchmarks/generators.py
+
+docs: $(STAMP)-docs
+	NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build --strict
+
+$(STAMP)-docs: $(STAMP)
+	$(RUN) pip install --quiet -c constraints.txt -e ".[docs]"
+	touch $@
 
 $(STAMP):
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)

@@ -2,10 +2,10 @@
 
     python benchmarks/ganimation.py DATA [--rounds 3] [--device cpu]
 
-A round is five steps of the critic and one of the generator on batches of 25 at 128 px. The plain
-loop is the one of textbooks: float32, contiguous tensors, one process that reads its pictures
-itself, one pass of the critic for real and one for painted photos, Adam as it comes. Both see the
-same batches, in processes of their own that work in turn.
+A round is five steps of the discriminator and one of the generator on batches of 25 at 128 px. The
+plain loop is the one of textbooks: float32, contiguous tensors, one process that reads its pictures
+itself, one pass of the discriminator for real and one for generated photos, Adam as it comes. Both
+see the same batches, in processes of their own that work in turn.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How far real people go: the numbers of memegen/evaluation/readings.py.
+"""How far real people go: the numbers of memegen/evaluation/landmark_aus.py.
 
 python benchmarks/reading_scale.py SHARDS
 

@@ -236,7 +236,7 @@ def from_openface(intensities: Array) -> Array:
 
 
 def head_degrees(vectors: Array) -> Array:
-    """(..., K) channels to (..., 3) degrees: turn left (the person's), chin up, tilt left."""
+    """(..., K) channels to (..., 3) degrees: yaw to the person's left, pitch up, roll left."""
     return _signed(vectors, OPPOSITES[:3])
 
 

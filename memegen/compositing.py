@@ -1,4 +1,4 @@
-"""Putting what was painted for a face back into its picture."""
+"""Compositing: paste what was rendered for a face back into its picture."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from memegen.tracks import HeadTransform
 
 @dataclass(frozen=True)
 class PreparedFace:
-    """One face ready to be painted: where, how, and what it looks like at rest."""
+    """One face ready to be rendered: where, how, and what it looks like at rest."""
 
     box: Box
     inside: Picture  # (h, w, channels) 255 where pixels may change, 0 where they must not
@@ -39,9 +39,9 @@ class PreparedFace:
 def paste_back(
     frame: Picture, face: PreparedFace, picture: Array, before: Picture | None = None
 ) -> None:
-    """Put what was painted for an actor, (h, w, C) 0..255, into its frame (H, W, C), in place.
+    """Paste what was rendered for a face, (h, w, C) 0..255, into its frame (H, W, C), in place.
 
-    `before`: the frame without any change, where near faces are painted one after the other; the
+    `before`: the frame without any change, where near faces are pasted one after the other; the
     later must not undo the earlier one's change.
     """
     view = frame[face.box.slices]

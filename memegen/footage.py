@@ -1,6 +1,6 @@
 """A clip as the source: the expression of a face changed in every frame, all else kept.
 
-Two passes: the first follows the face and keeps where it was, the second paints. Neither ever
+Two passes: the first tracks the face and keeps where it was, the second renders. Neither ever
 holds more than a few frames.
 """
 
@@ -34,7 +34,7 @@ from memegen.tracks import Detail, HeadTrajectory, Track, in_range
 LANDMARK_FLOOR = 0.0015  # IOD of noise that landmarks have at least
 UNITS_FLOOR = 0.004  # of a channel (of 1), likewise
 EASE = 0.32  # seconds over which a change comes in where a face appears, and goes where it is lost
-# Degrees that a head is turned or nodded: up to the first it is changed fully, from the second not
+# Degrees of yaw or pitch of a head: up to the first it is changed fully, from the second not
 # at all. Landmarks of faces turned farther are guesses.
 TURNED = (30.0, 42.0)
 HABIT = 1.0  # seconds, standard deviation: what a face shows for so long is its expression
@@ -52,11 +52,11 @@ STILL = 1e-4  # change of a channel (of 1) below which a frame is passed through
 class Footage:
     """One face over the T frames of a clip, in pixels of its frames turned upright.
 
-    Frames without the face hold what bridges them.
+    Frames without the face hold values interpolated from those around them.
     """
 
     points: Array  # (T, 478, 3) landmarks, smoothed; depth in the same scale
-    units: Array  # (T, K) its own expression 0..1, smoothed; head tilt as in the picture
+    units: Array  # (T, K) its own expression 0..1, smoothed; head roll as in the picture
     strength: Array  # (T,) 0 frames that are passed through .. 1 those that are changed fully
     fps: float
     size: tuple[int, int]  # width and height of the frames
@@ -85,7 +85,7 @@ class Footage:
 def placed(points: Array, units: Array) -> tuple[Alignment, Array, Array]:
     """The crop that lies on landmarks (478, 3) in pixels, and both in its units.
 
-    The head's tilt in units (K,) is the picture's, in those returned it is the crop's.
+    The head's roll in units (K,) is the picture's, in those returned it is the crop's.
     """
     alignment = align(five_points(points))
     flat = alignment.to_crop(points[:, :2])
@@ -94,7 +94,7 @@ def placed(points: Array, units: Array) -> tuple[Alignment, Array, Array]:
 
 
 def in_crop(units: Array, alignment: Alignment) -> Array:
-    """Channels (K,) whose head tilt is the picture's, with that of the crop."""
+    """Channels (K,) whose head roll is the picture's, with that of the crop."""
     roll = np.degrees(np.arctan2(alignment.matrix[1, 0], alignment.matrix[0, 0]))
     found = units.copy()
     head = aus.head_degrees(units) - np.array([0, 0, roll], np.float32)
@@ -134,7 +134,7 @@ def strengths(seen: Mask, turned: Array, fps: float) -> Array:
 def track_clip(
     tracker: FaceTracker, clip: Clip, side: int, warn: Callable[[str], None] = print
 ) -> Footage:
-    """Follow a face through a clip whose frames are read with a longest side of `side` pixels.
+    """Track a face through a clip whose frames are read with a longest side of `side` pixels.
 
     `warn` is told what of a damaged file could not be read. Raises NoFaceError if there is none.
     """
@@ -169,7 +169,7 @@ def track_clip(
 
 
 def _smoothed(points: Array, units: Array, seen: Mask, fps: float) -> tuple[Array, Array]:
-    """Points (T, 478, 3) in pixels and channels (T, K), bridged and without their noise."""
+    """Points (T, 478, 3) in pixels and channels (T, K), gaps interpolated, noise smoothed away."""
     eyes = points[:, LEFT_IRIS.start, :2] - points[:, RIGHT_IRIS.start, :2]
     iod = np.float32(np.median(np.linalg.norm(eyes[seen], axis=1)))
     flat = interpolate_gaps(points.reshape(len(points), -1) / iod, seen)
@@ -179,11 +179,11 @@ def _smoothed(points: Array, units: Array, seen: Mask, fps: float) -> tuple[Arra
 
 
 class _Best:
-    """The frames that show a person best, kept while a clip is followed."""
+    """The frames that show a person best, kept while a clip is tracked."""
 
     def __init__(self, fps: float) -> None:
         self._apart = round(BEST_APART * fps)
-        self._waiting: list[Picture] = []  # read, and not yet judged: at most as many as a batch
+        self._waiting: list[Picture] = []  # read, and not yet analyzed: at most as many as a batch
         self._kept: list[tuple[float, int, Picture, TrackedFace]] = []
         self._frame = 0
 
@@ -192,7 +192,7 @@ class _Best:
         self._waiting.append(picture)
 
     def consider(self, seen: TrackedFace | None) -> None:
-        """What was seen in the earliest frame that was not judged yet."""
+        """What was seen in the earliest frame that was not considered yet."""
         picture, frame = self._waiting.pop(0), self._frame
         self._frame += 1
         if seen is None:
@@ -288,7 +288,7 @@ def render_clip(
     side: int,
     prepare: Callable[[Picture, Alignment, FaceMotion, SharedAppearance], PreparedFace],
 ) -> Iterator[Picture]:
-    """The clip's frames, read again as they were followed, with the plan carried out.
+    """The clip's frames, read again as they were tracked, with the plan carried out.
 
     Frames of which nothing is asked are passed through as they are.
     """
@@ -315,6 +315,6 @@ def render_clip(
             warp_head(view, face.middle, face.iod, left)
         return frame
 
-    # As many as were followed: a damaged file may read differently the second time.
+    # As many as were tracked: a damaged file may read differently the second time.
     with closing(read_clip(clip, side=side)) as reading:
         yield from on_all_cores(made, zip(range(len(footage)), reading.frames, strict=False))

@@ -49,6 +49,11 @@ class Photo:
         """(H, W, 3), or (H, W, 4) with alpha."""
         return self.rgb if self.alpha is None else np.dstack([self.rgb, self.alpha])
 
+    def cropped(self, rows: slice, columns: slice) -> Photo:
+        """A part of the photo."""
+        alpha = None if self.alpha is None else self.alpha[rows, columns]
+        return Photo(np.ascontiguousarray(self.rgb[rows, columns]), alpha, self.path, self.note)
+
     def resized(self, width: int, height: int) -> Photo:
         """The photo at another size (Lanczos)."""
         if (width, height) == self.size:

@@ -1,4 +1,4 @@
-"""From a photo to frames: find, understand, move, put the change back. One frame at a time."""
+"""From a photo to frames: find, analyze, render, composite. One frame at a time."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from memegen import models, recipes
 from memegen.arrays import Array, Picture
 from memegen.aus import parse_expression
 from memegen.compositing import PreparedFace, paste_back
+from memegen.crop import checked_crop, crop_box
 from memegen.devices import device_named
 from memegen.errors import UsageError
 from memegen.faces.align import Alignment
@@ -85,7 +86,7 @@ class Animator:
     def analyze(
         self, photo: Photo | str | Path, face: str | Choice = _LARGEST
     ) -> list[AnalyzedFace]:
-        """Find and understand the chosen faces of a photo, largest first."""
+        """Find and analyze the chosen faces of a photo, largest first."""
         picture = photo if isinstance(photo, Photo) else read_photo(photo)
         choice = face if isinstance(face, Choice) else parse_choice(face)
         return choose(picture, choice, FaceFinder(self.detector, self.analyzer))
@@ -100,7 +101,7 @@ class Animator:
         end: float | None = None,
         warn: Callable[[str], None] = print,
     ) -> Performance:
-        """Follow one face through a picture, animated picture or video, or read a CSV table.
+        """Track one face through a picture, animated picture or video, or read a CSV table.
 
         face counts from 1, largest first; start and end are seconds; fps the rate of the result
         (the clip's own unless given). `warn` is told what of a damaged file could not be read.
@@ -131,23 +132,31 @@ class Animator:
         fps: float | None = None,
         duration: float | None = None,
         size: int | None = None,
+        crop: str = "none",
     ) -> Frames:
         """Frames of a photo that plays a recipe.
 
         recipe: a name (`smile`, `smile+wink`), a YAML file, a Recipe or a Track. au: an expression
         instead (`"AU12=4,AU6=2"` or a mapping), gone to and back. intensity scales the change,
         duration is seconds of one cycle (a Track has its own rate and length), size the longest
-        side in pixels (never enlarged).
+        side in pixels (never enlarged), crop what is shown: none, square, head or face.
         Raises the errors of `memegen.errors`.
         """
         recipes.check_ranges(intensity, fps, duration)
         track = _track_of(recipe, au, fps, duration)
         picture = photo if isinstance(photo, Photo) else read_photo(photo)
-        seen = self.analyze(picture, face)
+        faces_found = [found.analysis for found in self.analyze(picture, face)]
+        box = crop_box(checked_crop(crop), faces_found, picture.size)
+        picture = picture.cropped(*box.slices) if crop != "none" else picture
         scale = _scale_to(picture, size)
         small = picture if scale == 1 else picture.resized(*_scaled(picture.size, scale))
         canvas = small.channels()
-        faces = [self.prepare_face(canvas, s.analysis, scale) for s in seen]
+        faces = [
+            self.prepare_face(
+                canvas, replace(s, alignment=s.alignment.moved(-box.left, -box.top)), scale
+            )
+            for s in faces_found
+        ]
         return Frames(
             render(canvas, faces, track, intensity),
             len(track),
@@ -202,7 +211,7 @@ class Animator:
 
     def prepare_face(self, canvas: Picture, seen: FaceAnalysis, scale: float = 1.0) -> PreparedFace:
         """A seen face of a picture (H, W, 3 or 4), `scale` times the photo that it was seen in."""
-        # A face that lies is painted in the picture turned upright: there up is up.
+        # A face that lies is rendered in the picture turned upright: there up is up.
         alignment = Alignment(seen.alignment.matrix * scale, seen.alignment.offset * scale)
         turns = alignment.turns
         alignment = alignment.turned(turns, canvas.shape[1], canvas.shape[0])
@@ -217,7 +226,7 @@ class Animator:
         motion: FaceMotion,
         shared_appearance: SharedAppearance | None = None,
     ) -> PreparedFace:
-        """A face of a picture (H, W, 3 or 4), ready to be painted.
+        """A face of a picture (H, W, 3 or 4), ready to be rendered.
 
         alignment says where the crop lies whose units the motion's landmarks are in, in the
         picture's pixels; shared_appearance is what several pictures of one person share.
@@ -289,7 +298,7 @@ def _scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
 def render(
     canvas: Picture, faces: list[PreparedFace], track: Track, intensity: float
 ) -> Iterator[Picture]:
-    """Put each actor's change back into the photo (H, W, 3 or 4), frame by frame."""
+    """Composite each face's change into the photo (H, W, 3 or 4), frame by frame."""
     detail = track.detail
     if detail is not None:
         detail = replace(detail, shift=detail.shift * np.float32(intensity))
@@ -320,12 +329,14 @@ def write(
     fmt: str | None = None,
     max_size: str | int | None = None,
     sound: Sound | None = None,
+    exact: bool = False,
 ) -> Path | None:
     """Write frames to a file whose suffix chooses the format (`media.formats`), or `-`.
 
-    max_size: largest file, bytes or for example "8MB". sound: for videos.
+    max_size: largest file, bytes or for example "8MB"; exact: it leaves width and height alone.
+    sound: for videos.
     """
     limit = parse_size(max_size) if isinstance(max_size, str) else max_size
     target: Target = target_for(str(path), fmt)
-    target = replace(target, max_bytes=limit, comment=frames.comment, sound=sound)
+    target = replace(target, max_bytes=limit, comment=frames.comment, sound=sound, exact=exact)
     return write_target(frames, frames.fps, frames.loops, target)

@@ -10,7 +10,7 @@ import torch
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-MOST_WORKERS = 8  # threads that paint frames: beyond, Python's lock and memory are the limit
+MOST_WORKERS = 8  # threads that render frames: beyond, Python's lock and memory are the limit
 
 
 def prefetch(

@@ -69,7 +69,7 @@ class HeadTrajectory:
 
 @dataclass(frozen=True)
 class Track:
-    """T frames of K channels, affine in the photo's own expression: `keep * own + add`.
+    """T frames of K channels, affine in the photo's own expression: `keep * source + add`.
 
     A channel that a recipe does not name has keep 1 and add 0, and stays the photo's; one that it
     sets to v has keep 0 and add v; one that it moves by v has keep 1 and add v. Blending frames
@@ -157,7 +157,7 @@ class Track:
 
 
 def in_range(asked: Array, source: Array) -> Array:
-    """Channels (..., K) asked of a face whose own are (..., K), within what can be asked of it.
+    """Channels (..., K) asked of a face that shows `source` (..., K), within what can be asked.
 
     0..1; what the face itself exceeds is kept. A head that is turned already may turn by as much
     again as one that is not: how far it then goes is for geometry to say.

@@ -31,7 +31,7 @@ class Weights:
     """The contents of one weights file."""
 
     path: Path
-    architecture: str  # registry name of the network, for example "perception"
+    architecture: str  # name of the network in `models.MODELS`, for example "perception"
     config: dict[str, Any]  # sizes of the network
     metadata: dict[str, str]  # everything else the file says about itself
     tensors: dict[str, torch.Tensor]
@@ -102,7 +102,7 @@ class About:
     """What a weights file says of itself, without its numbers."""
 
     path: Path
-    architecture: str  # registry name of the network; "none" where the file does not say
+    architecture: str  # name of the network in `models.MODELS`; "none" where the file does not say
     bytes: int
     shapes: dict[str, tuple[int, ...]]  # of its tensors
     types: tuple[str, ...]  # of numbers, as safetensors calls them: F16, F32

@@ -189,6 +189,8 @@ def test_what_phones_take_is_read_upright(tmp_path: Path, name: str) -> None:
 
 
 def test_tiles_are_one_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not hasattr(pillow_heif.options, "GRID_TILE_SIZE"):
+        pytest.skip("this pillow-heif writes no tiles")
     monkeypatch.setattr(pillow_heif.options, "GRID_TILE_SIZE", 64)
     two_colours(200, 180).save(tmp_path / "a.heic", quality=95)
     assert b"grid" in (tmp_path / "a.heic").read_bytes()

@@ -6,7 +6,7 @@ has set stays.
 
 import os
 
-# Frames are painted on all cores, one thread each: a second thread inside every small product of
+# Frames are rendered on all cores, one thread each: a second thread inside every small product of
 # matrices only waits for the first. And a thread that waits sleeps: one that spins takes the core
 # from whatever runs beside (a second `memegen`, `make -j`, a server).
 _THREADS = {"OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}

@@ -77,6 +77,8 @@ def animate(
     still: _Still = False,
     relative: _Relative = True,
     mute: _Mute = False,
+    crop: options.Crop = None,
+    platform: options.For = None,
     fmt: options.Format = None,
     model: options.Model = models.DEFAULT,
     device: options.Device = "auto",
@@ -85,7 +87,7 @@ def animate(
     from memegen import recipes
 
     recipes.check_ranges(intensity, fps, duration)
-    output = Output(fmt, size, max_size, loop, mute)
+    output = Output.on(platform, crop, Output(fmt, size, max_size, loop, mute))
     job = _Job(_Played(recipe, au, fps, duration, loop), output, face, intensity, not relative)
     failed = job.run(photos, out, still, (model, device))
     if failed:
@@ -173,7 +175,12 @@ class _Job:
             write_clip(animator, source, self.played.at(source.clip.fps))
             return
         frames = animator.animate(
-            source, track, face=self.face, intensity=self.intensity, size=size
+            source,
+            track,
+            face=self.face,
+            intensity=self.intensity,
+            size=size,
+            crop=self.output.crop or "none",
         )
         about = source.path.name if source.path else "photo"
         self.output.write(frames, path, about)
@@ -193,6 +200,7 @@ class _Job:
         moving = usual_format(photo) if is_clip(photo) else USUAL_ANIMATION
         suffix = (format_of(fmt) if fmt else USUAL_STILL if still else moving).suffix
         name = fitting(Path(photo).stem, self.played.name, suffix)
+        self.output.check(out)
         if out is None:
             return str(Path(photo).parent / name)
         if out != "-" and (Path(out).is_dir() or out.endswith("/")):

@@ -95,7 +95,7 @@ def _tidily() -> Iterator[_Ending]:
 
 
 def main() -> NoReturn:
-    """Run the command line; exits with the codes of DESIGN section 5."""
+    """Run the command line; exits with the codes that `memegen.errors` and docs/usage.md list."""
     open_streams()
     with _tidily() as ending:
         try:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from memegen.faces.detect import Face
     from memegen.perception.find import AnalyzedFace
 
-ANALYSIS_MODEL = "mesh"  # nothing is painted here, so no generator need be loaded
+ANALYSIS_MODEL = "mesh"  # nothing is rendered here, so no generator need be loaded
 
 
 def aus(

@@ -6,9 +6,19 @@ from typing import Annotated
 
 import typer
 
+Crop = Annotated[
+    str | None, typer.Option("--crop", help="What of a photo is shown: none, square, head or face.")
+]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
 Face = Annotated[
     str, typer.Option("--face", help="largest, all, a number from 1, or a box x,y,w,h.")
+]
+For = Annotated[
+    str | None,
+    typer.Option(
+        "--for",
+        help="Make it as a platform wants it: discord-sticker, whatsapp-sticker, tweet, ...",
+    ),
 ]
 Format = Annotated[
     str | None, typer.Option("--format", "-f", help="Output format if no suffix says it.")

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from memegen.cli.console import progress, result
-from memegen.media.formats import output_format
+from memegen.errors import UsageError
+from memegen.media.formats import format_of, output_format
+from memegen.media.platforms import Platform, fitted, platform_named
 from memegen.media.sizes import parse_size
 
 if TYPE_CHECKING:
@@ -25,15 +27,42 @@ class Output:
     max_size: str | None
     loop: bool | None
     mute: bool
+    crop: str | None = None
+    platform: Platform | None = None
 
-    def check(self) -> None:
+    @classmethod
+    def on(cls, platform: str | None, crop: str | None, output: Output) -> Output:
+        """The same for a platform, which has a format, a size and a limit of its own.
+
+        Raises UsageError where `--for` or `--crop` is unknown, or --format another one.
+        """
+        from memegen.crop import checked_crop
+
+        if crop is not None:
+            checked_crop(crop)
+        if platform is None:
+            return replace(output, crop=crop)
+        wanted = platform_named(platform)
+        if output.fmt is not None and format_of(output.fmt) is not wanted.output:
+            raise UsageError(f"--for {platform} is a {wanted.output.suffix}, not {output.fmt}")
+        return replace(output, crop=crop or wanted.crop, platform=wanted, fmt=wanted.format)
+
+    def check(self, path: str | None = None) -> None:
         """Raises UsageError now, not after all work, for what cannot be written so."""
         assert self.limit is None or self.limit > 0
+        if self.platform is None or path is None or path == "-" or not Path(path).suffix:
+            return
+        if format_of(path) is not self.platform.output:
+            suffix = self.platform.output.suffix
+            raise UsageError(f"{path}: --for {self.platform.name} is a {suffix}")
 
     @property
     def limit(self) -> int | None:
         """The most bytes. Raises UsageError."""
-        return parse_size(self.max_size) if self.max_size else None
+        asked = parse_size(self.max_size) if self.max_size else None
+        if self.platform is None:
+            return asked
+        return min(asked or self.platform.bytes, self.platform.bytes)
 
     def format_at(self, path: str) -> Format:
         """The format of what is written to a path. Raises UsageError."""
@@ -41,16 +70,28 @@ class Output:
 
     def side_of(self, fmt: Format) -> int | None:
         """The longest side in pixels; None is the photo's own."""
-        return self.size if self.size is not None else fmt.default_side or None
+        if self.size is not None:
+            return self.size
+        if self.platform is not None:
+            return max(self.platform.exact or self.platform.most or (fmt.default_side,)) or None
+        return fmt.default_side or None
 
     def write(self, frames: Frames, path: str, about: str, sound: Sound | None = None) -> None:
         """Write frames under a progress bar, and say where they are."""
         from memegen.pipeline import write
 
+        frames = fitted(frames, self.platform) if self.platform else frames
         with progress(about) as follow:
             followed = replace(frames, pictures=iter(follow(frames, len(frames))))
             kept = None if self.mute else sound
-            written = write(followed, path, fmt=self.fmt, max_size=self.limit, sound=kept)
+            written = write(
+                followed,
+                path,
+                fmt=self.fmt,
+                max_size=self.limit,
+                sound=kept,
+                exact=self.platform is not None and self.platform.exact is not None,
+            )
         if written is not None:
             result(str(written))
 

@@ -120,6 +120,8 @@ def transfer(
     loop: options.Loop = None,
     compare: _Compare = False,
     mute: _Mute = False,
+    crop: options.Crop = None,
+    platform: options.For = None,
     save_track: _SaveTrack = None,
     save_recipe: _SaveRecipe = None,
     fmt: options.Format = None,
@@ -137,7 +139,7 @@ def transfer(
     asked.check()
     played.check()
     saved.check()
-    output = Output(fmt, size, max_size, loop, mute)
+    output = Output.on(platform, crop, Output(fmt, size, max_size, loop, mute))
     job = _Transfer(source, played, asked, saved, output, face, intensity)
     job.run(out, compare, (model, device), verbose)
 
@@ -272,7 +274,7 @@ class _Transfer:
 
     def run(self, out: str | None, compare: bool, model: tuple[str, str], verbose: bool) -> None:
         """Do it; whatever can be refused before networks are loaded is refused."""
-        self.output.check()
+        self.output.check(out)
         clip, onto = self.played.clip(), is_clip(self.source)
         path = out or self._path(usual_format(self.source) if onto else None, clip)
         self._refuse_overwriting(path)
@@ -332,7 +334,14 @@ class _Transfer:
         from memegen.pipeline import side_by_side
 
         side = self.output.side_of(self.output.format_at(path))
-        frames = animator.animate(photo, track, face=self.face, intensity=self.intensity, size=side)
+        frames = animator.animate(
+            photo,
+            track,
+            face=self.face,
+            intensity=self.intensity,
+            size=side,
+            crop=self.output.crop or "none",
+        )
         if compare and clip is not None:
             shown = replace(clip, fps=track.fps / self.played.speed)
             frames = side_by_side(frames, shown, self.played.start)

@@ -97,7 +97,7 @@ def import_(
         int | None, typer.Option("--size", help="Side of its crop in pixels, if it is unusual.")
     ] = None,
 ) -> None:
-    """Turn a GANimation checkpoint into weights for --model; generators and critics."""
+    """Turn a GANimation checkpoint into weights for --model; generators and discriminators."""
     from memegen import weights
     from memegen.generators.checkpoints import convert, read_checkpoint
 

@@ -44,7 +44,7 @@ def evaluate(model: str, data: Path, landmarker: Path, faces: int = FACES) -> Re
     """
     start = time.perf_counter()
     asked, seen = [], []
-    with closing(Landmarker(landmarker, "--judge mediapipe")) as eye:
+    with closing(Landmarker(landmarker, "`landmarker`")) as eye:
         for subject, changes in _looked(eye, Animator(model), _photos(data, faces)):
             asked.append(_asked(subject))
             seen.append(changes)

@@ -51,7 +51,8 @@ class DrivingClip:
     def reference(self, options: RetargetOptions, source: Array) -> Array:
         """(T,) weights, sum 1, of the frames that a photo's changes are counted from.
 
-        Those of the driving where the judge sees a face; all it sees if it sees none of them.
+        Those of `reference_weights` where the judge sees a face; all it sees if it sees none of
+        them.
         `source` (K,): the photo's expression.
         """
         weights = (

@@ -122,7 +122,7 @@ def evaluate(data: Path, models: list[str], count: int, sheet: Path | None = Non
 
     Per region: L1 (levels of 255), PSNR (decibels), SSIM; per window a perceptual distance; for
     the whole face the action units (0..5), landmarks (IOD) and identity that are seen in the
-    painted picture against those seen in the real one; mean attention, time and size. Figures of
+    generated picture against those seen in the real one; mean attention, time and size. Figures of
     one kind of pairs come with their standard error.
     `data` holds shards or photos, of which the part is used that training leaves out (all photos
     where they are too few to train on); people of the rest make the ruler of identity, where any

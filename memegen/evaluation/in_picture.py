@@ -141,7 +141,7 @@ def _driven(
     judge: Judge,
     options: RetargetOptions,
 ) -> tuple[dict[str, float], Estimates]:
-    """Figures of the frames `rows`, and what is seen of all that are `reenactment`."""
+    """Figures of the frames `rows`, and what is seen of all that are rendered."""
     photo = read_photo(acted.frames[0])
     source = animator.analyze(photo)[0].analysis.action_units
     kept: dict[int, Picture] = {}
@@ -156,7 +156,7 @@ def _driven(
 def _keeping(
     pictures: Iterable[Picture], numbers: Integers, target: set[int], kept: dict[int, Picture]
 ) -> Iterator[Picture]:
-    """The pictures; those whose numbers are wanted are put into `kept`."""
+    """The pictures; those of the `target` numbers are put into `kept`."""
     for number, picture in zip(numbers.tolist(), pictures, strict=True):
         if number in target:
             kept[number] = picture

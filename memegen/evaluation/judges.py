@@ -1,6 +1,6 @@
 """Who looks at driven faces: MediaPipe, which shares nothing with the program, or our perception.
 
-A judge watches pictures and says of each where the landmarks are, how strong action units are, and
+A judge looks at pictures and says of each where the landmarks are, how strong action units are, and
 how the head is turned. What it says of a performer and of a photo that this performer drives can
 be compared.
 """
@@ -68,7 +68,7 @@ class Estimates:
         return Estimates(self.landmarks[rows], self.intensities[rows], self.angles[rows])
 
     def mean(self, weights: Array) -> Estimate:
-        """The mean of the looks with a weight (F,); weights sum up to 1."""
+        """The mean of the estimates with a weight (F,); weights sum up to 1."""
         known = weights > 0
         weight = weights[known]
         return Estimate(
@@ -143,7 +143,7 @@ def judging(landmarker: Path | None, animator: Animator) -> Iterator[Judge]:
     if landmarker is None:
         yield PerceptionJudge(animator)
         return
-    eye = Landmarker(landmarker, "--judge mediapipe")
+    eye = Landmarker(landmarker, "`landmarker`")
     try:
         yield MediaPipeJudge(eye)
     finally:

@@ -1,4 +1,4 @@
-"""How far a painted picture is from the real one, over a region."""
+"""How far a generated picture is from the real one, over a region."""
 
 from __future__ import annotations
 

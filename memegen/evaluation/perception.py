@@ -60,7 +60,7 @@ def _predict(analyzer: FaceAnalyzer, crops: Picture) -> tuple[Array, Array, Arra
 
 
 def _looked(analyzer: FaceAnalyzer, crops: Picture) -> tuple[Array, Array]:
-    """Landmarks and channels as photos get them: several looks at each crop, averaged."""
+    """Landmarks and channels as photos get them: several views of each crop, averaged."""
     side = crops.shape[1]
     whole = Alignment(np.eye(2, dtype=np.float32) * side, np.zeros(2, np.float32))
     seen = [analyzer.predict(crop, whole) for crop in crops]

@@ -173,7 +173,7 @@ def _judge(landmarker: Path | None, analyzer: FaceAnalyzer) -> Iterator[Look]:
     if landmarker is None:
         yield by_perception
         return
-    with closing(Landmarker(landmarker, "--judge mediapipe")) as eye:
+    with closing(Landmarker(landmarker, "`landmarker`")) as eye:
 
         def by_mediapipe(picture: Picture) -> Face | None:
             found = eye.find(picture)

@@ -19,7 +19,7 @@ from memegen.geometry.shape import angles_of
 from memegen.photo import Photo
 
 SOURCES = ("celeba", "hires")
-MOST_TURN = 15.0  # degrees from frontal, turned or nodded
+MOST_TURN = 15.0  # degrees from frontal, yaw or pitch
 LABORATORY_SHARE = 1 / 3
 A_PERSON = 3  # pairs at most
 LEAST_SIDE = 288  # pixels; smaller crops are animated enlarged, and compared reduced again

@@ -53,7 +53,7 @@ class FaceDataset:
         return np.asarray(self.labels.is_val == val)
 
     def frontal(self, max_angle: float) -> Mask:
-        """(N,) whose head turns and nods less than `max_angle` degrees about the median."""
+        """(N,) whose yaw and pitch are less than `max_angle` degrees about the median."""
         angle = angles_of(self.labels.rotation)[:, :2]
         return np.asarray((np.abs(angle - np.median(angle, 0)) < max_angle).all(1))
 

@@ -74,7 +74,7 @@ class Labelled:
 class Labeller:
     """Finds and understands the largest face of a photo. Networks are loaded on first use.
 
-    landmarker: MediaPipe's file, where its opinion is wanted instead of perception's.
+    landmarker: MediaPipe's file, where its opinion counts instead of perception's.
     """
 
     def __init__(self, device: str = "cpu", landmarker: Path | None = None) -> None:
@@ -141,7 +141,7 @@ def label(
 
     cache: where results are kept, `default_cache()` unless given. workers: processes; as many as
     are of use unless given. follow: told how many of how many files are done. landmarker:
-    MediaPipe's file, where its opinion is wanted instead of perception's.
+    MediaPipe's file, where its opinion counts instead of perception's.
     Raises UsageError if there is nothing to label, MemegenError if no face was found at all.
     """
     if not source.exists():

@@ -49,7 +49,7 @@ class RatedPictures:
         found = self.files[row]
         try:
             with Image.open(io.BytesIO(found) if isinstance(found, bytes) else found) as image:
-                image.draft("RGB", (size, size))  # JPEGs are decoded near the size that is wanted
+                image.draft("RGB", (size, size))  # JPEGs are decoded near the size asked for
                 rgb = image.convert("RGB")
         except (OSError, ValueError, SyntaxError) as error:
             raise MemegenError(f"{self.names[row]}: cannot be read ({error})") from None

@@ -50,7 +50,7 @@ class Landmarker:
     `option` is what of the command line asked for it.
     """
 
-    def __init__(self, file: Path, option: str = "--teacher mediapipe") -> None:
+    def __init__(self, file: Path, option: str = "`teacher` mediapipe") -> None:
         try:
             with _without_tensorflow():
                 import mediapipe
@@ -101,7 +101,7 @@ class MediaPipeTeacher:
     def label(self, crop: Picture, source: Array) -> tuple[Array, Array]:
         """Landmarks (478, 3) in crop units and channels (K,) of an aligned crop.
 
-        own: (K,) what perception says; it stays where MediaPipe's scores are dead.
+        source: (K,) what perception says; it stays where MediaPipe's scores are dead.
         Raises MemegenError if MediaPipe sees no face.
         """
         found = self._landmarker.find(crop)

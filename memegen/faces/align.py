@@ -20,7 +20,7 @@ EYE_TO_MOUTH_SHARE = 0.95
 # What weights files say of the crops that they take.
 CROP = f"eyes ({EYE_CENTRE[0]:.1f}, {EYE_CENTRE[1]:.2f}), IOD {IOD_IN_CROP}"
 _MOUTH_CORNERS = (61, 291)
-TILTED = 60.0  # degrees: heads that are turned farther in the picture lie, others are tilted
+TILTED = 60.0  # degrees: heads that are rolled farther in the picture lie, others are tilted
 _QUARTER = np.array([[0, 1], [-1, 0]], np.float32)  # anticlockwise, y down
 
 
@@ -58,6 +58,10 @@ class Alignment:
         """The same in `np.rot90(photo, turns)`; width and height are those of the photo."""
         turn, shift = quarter_turn(turns, width, height)
         return Alignment(turn @ self.matrix, turn @ self.offset + shift)
+
+    def moved(self, x: float, y: float) -> Alignment:
+        """The same crop in a photo whose origin lies `x`, `y` pixels back."""
+        return Alignment(self.matrix, self.offset + np.array([x, y], np.float32))
 
     def to_photo(self, points: Array) -> Array:
         """(..., 2) crop units to photo pixels."""

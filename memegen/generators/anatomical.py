@@ -55,11 +55,11 @@ class AnatomicalGenerator:
 
 @dataclass(frozen=True)
 class WindowPass:
-    """One window of a few frames: what its network saw and what it painted."""
+    """One window of a few frames: the input and the output of its network."""
 
     window: Window
     affine: Tensor  # (T, 2, 3) window units to pixels
-    seen: Tensor  # (T, 3, S, S) the moved picture, 0..1, at the resolution of what is painted
+    seen: Tensor  # (T, 3, S, S) the moved picture, 0..1, at the resolution of the output
     output: WindowOutput
 
 
@@ -102,7 +102,7 @@ class AnatomicalRenderer:
         return moved.images
 
     def run_networks(self, moved: Moved) -> tuple[Tensor, list[WindowPass]]:
-        """The moved pictures (T, 3, H, W), 0..255, and what every network paints into them.
+        """The moved pictures (T, 3, H, W), 0..255, and every network's output for them.
 
         The pictures share their memory with `moved`.
         """
@@ -154,7 +154,7 @@ def composite(
 ) -> Tensor:
     """All windows' changes put into (T, 3, H, W) moved pictures in 0..peak.
 
-    `in_place` saves copies, where no gradient is wanted.
+    `in_place` saves copies, where no gradient is needed.
     """
     for window_pass in passes:
         box, part = compose_low(

@@ -26,9 +26,8 @@ class Scene:
     picture: Picture  # (H, W, 3 or 4) part of the photo, at its own resolution
     to_pixels: Array  # (2, 3) affine from crop units to pixels of `picture`
     motion: FaceMotion
-    shared_appearance: SharedAppearance | None = (
-        None  # what all frames of a clip share; None: told by the picture
-    )
+    # What all frames of a clip share; None: told by the picture.
+    shared_appearance: SharedAppearance | None = None
 
     @classmethod
     def of(cls, canvas: Picture, alignment: Alignment, motion: FaceMotion) -> tuple[Box, Scene]:
@@ -59,7 +58,7 @@ class Scene:
 
 
 class Renderer(Protocol):
-    """Paints one scene."""
+    """Renders one scene."""
 
     def outline(self) -> Array:
         """(N, 2) polygon in pixels: nothing outside it ever changes."""
@@ -74,7 +73,7 @@ class Renderer(Protocol):
 
 
 class Generator(Protocol):
-    """Prepares painters; holds what does not depend on the photo."""
+    """Prepares renderers; holds what does not depend on the photo."""
 
     name: str
 

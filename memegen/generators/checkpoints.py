@@ -1,9 +1,9 @@
 """GANimation checkpoints of the three public codes, turned into ours.
 
-Generators and critics have the same layers everywhere and are told apart by the names of their
-heads: `img_reg` and `attetion_reg` (so spelt); `im_reg` and `im_att`, with running statistics and
-`debug*` duplicates of the trunk; `color_top` and `au_top`, with convolution biases and norms
-without gain. Critics end in `conv1` and `conv2`, or in `dis_top` and `aus_top`.
+Generators and discriminators have the same layers everywhere and are told apart by the names of
+their heads: `img_reg` and `attetion_reg` (so spelt); `im_reg` and `im_att`, with running
+statistics and `debug*` duplicates of the trunk; `color_top` and `au_top`, with convolution biases
+and norms without gain. Discriminators end in `conv1` and `conv2`, or in `dis_top` and `aus_top`.
 """
 
 from __future__ import annotations

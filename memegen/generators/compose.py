@@ -1,4 +1,4 @@
-"""The composition: what the networks painted, put onto the moved picture at its own resolution.
+"""The composition: the networks' output, put onto the moved picture at its own resolution.
 
 At the network's resolution this is GANimation's formula over a moved picture,
 `out = A * warp(moved, residual) + (1 - A) * C`. At the picture's resolution the same change is
@@ -7,9 +7,9 @@ does not let go of it altogether:
 
     out = A * moved + (1 - A) * C  +  A (1 - A) * D
 
-On skin (A near 1) all detail is kept; where a mouth is painted (A near 0) none is: `compose`, for a
-network that paints what no picture shows. Where detail is drawn better than networks paint it,
-`compose_low` keeps D whole.
+On skin (A near 1) all detail is kept; where the network makes a mouth (A near 0) none is:
+`compose`, for a network that makes what no picture shows. Where graphics draw detail better than
+networks do, `compose_low` keeps D whole.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def compose_low(
     """Light and colour changed, all detail kept: `out = moved + (1 - A) * (C - smooth(moved))`.
 
     `moved` is the picture sampled through the residual flow. Arguments and result as for
-    `compose`; seen and painted are small: what they cannot show cannot be painted over.
+    `compose`; `seen` and `rendered` are small: what they cannot show cannot be covered.
     """
     box = window_box(affine.detach().cpu().numpy(), *image.shape[2:])
     added = (1 - rendered.attention) * (rendered.colour - shift(seen, rendered.residual))

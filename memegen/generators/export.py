@@ -98,7 +98,7 @@ def anatomical_networks(network: GeneratorNet) -> list[Exported]:
         "moved": "the moved picture, sampled at its own place plus residual (window units)",
         "photo": "RGB 0..1 and the drawn outlines of the mouth's window, of the photo",
         "frame": "the same of the moved picture, and the mesh flow in window units",
-        "units": f"change, then wanted; each {_CHANNELS}, 0..1",
+        "units": f"change, then target; each {_CHANNELS}, 0..1",
     }
     outputs = ("attention", "colour", "residual")
     return [Exported("mouth", OneWindow(net), inputs, outputs, about)]
@@ -112,7 +112,7 @@ def perception_networks(network: PerceptionNet) -> list[Exported]:
         "crops": "RGB 0..1; eyes at (0.5, 0.40), their distance 0.27 of the side",
         "landmarks": "MediaPipe's 478 points in crop units",
         "units": f"{_CHANNELS}, 0..1",
-        "angles": "turn, nod, tilt in degrees, toward the person's left, up, left",
+        "angles": "yaw, pitch, roll in degrees, toward the person's left, up, left",
     }
     return [Exported("", Seen(network), inputs, ("landmarks", "units", "angles"), about)]
 

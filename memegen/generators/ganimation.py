@@ -1,6 +1,6 @@
 """GANimation as it was published (Pumarola et al., ECCV 2018, arXiv 1807.09251).
 
-One network sees the photo's crop with the wanted action units tiled behind it, and returns
+One network sees the photo's crop with the target action units tiled behind it, and returns
 attention A and colour C: `out = A * photo + (1 - A) * C`. It knows neither head nor gaze.
 """
 
@@ -23,15 +23,15 @@ from memegen.generators.network import WindowOutput
 from memegen.generators.windows import FACE, fade, place, sample_window, to_pixels
 from memegen.tracks import Detail
 
-DISCRIMINATOR_LAYERS = 6  # halvings of the critic, down to 2 px at 128 and 4 px at 256
+DISCRIMINATOR_LAYERS = 6  # halvings of the discriminator, down to 2 px at 128 and 4 px at 256
 UNITS = "OpenFace's 17"  # order of the action units, as weights files name it
-_TOGETHER = 4  # frames painted at once
+_TOGETHER = 4  # frames rendered at once
 _PEAK = 255.0
 
 
 @dataclass(frozen=True)
 class GanimationConfig:
-    """Sizes of generator and critic; stored in the weights file."""
+    """Sizes of generator and discriminator; stored in the weights file."""
 
     size: int = 128  # side of the crop in pixels
     units: int = 17  # action units, each 0..1
@@ -114,7 +114,7 @@ class PatchConv2d(nn.Conv2d):
 
 
 class GanimationDiscriminator(nn.Module):
-    """Judges patches of a photo, and reads its action units."""
+    """Rates patches of a photo as real or generated, and reads its action units."""
 
     def __init__(self, config: GanimationConfig | None = None) -> None:
         super().__init__()
@@ -161,7 +161,7 @@ class GanimationGenerator:
 
 
 class GanimationRenderer:
-    """One scene: the crop is painted at the network's size, the change put into the photo."""
+    """One scene: the crop is rendered at the network's size, the change put into the photo."""
 
     def __init__(self, scene: Scene, network: GanimationNet) -> None:
         self._scene, self._network = scene, network

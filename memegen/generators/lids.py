@@ -1,7 +1,7 @@
 """The upper lid of a closing eye: skin that the photo folds away, its crease and its lashes.
 
 An open eye hides most of its upper lid, and the strip that it shows is too narrow to stretch
-over the eyeball. So the shut eye is painted once per photo, where the lids meet: skin continued
+over the eyeball. So the shut eye is drawn once per photo, where the lids meet: skin continued
 from around the eye, with the photo's own grain, bulging over the eyeball, and lashes in the colour
 of the photo's own. Frames only place it: it slides out of the fold with the lid's edge.
 """
@@ -24,7 +24,7 @@ from memegen.geometry.sampling import sample
 from memegen.geometry.topology import EYE_CORNERS, UPPER_LID
 
 # Lengths in IOD.
-REACH = 0.22  # of the painted patch around the eye's opening
+REACH = 0.22  # of the drawn patch around the eye's opening
 LASH_ROOM = 0.030  # beyond the upper lid's edge that lashes and liner cover
 RIM_ROOM = 0.020  # beyond the lower lid's edge that the wet rim covers
 STRAY = 0.10  # from the opening, where dark pixels are lashes or a fold rather than skin
@@ -33,7 +33,7 @@ GRAIN = 0.014  # finest detail of skin, carried over from below the eye
 GRAIN_FROM, GRAIN_TO = 0.10, 0.20  # below the lower lid, where that detail is taken
 GRAIN_BESIDE = 0.04  # to the left and right over which detail that is a line is left out
 HAIR_BESIDE = 0.02  # to the left and right that a lash is compared with
-BLEND = 0.015  # over which painted skin and the photo's own blend
+BLEND = 0.015  # over which drawn skin and the photo's own blend
 CREASE_WIDTH = 0.012
 TOP_FADE = (0.025, 0.04)  # below and above the crease, over which lid and skin blend
 BOTTOM_FADE = (0.010, 0.030)  # below the lower lid's edge
@@ -55,7 +55,7 @@ LAP_SHADE = 0.22  # and below them, where it laps over the lower lid
 CREASE_SHADE = (0.05, 0.16)  # least and most darkening of the crease
 SKIN_IN_LASHES = 0.2  # share of skin in the colour of lashes: they are thinner than pixels
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-APPEARS = (0.06, 0.38)  # lowering between which the painted lid replaces the stretched one
+APPEARS = (0.06, 0.38)  # lowering between which the drawn lid replaces the stretched one
 
 
 def _blurred(patch: Array, radius: float) -> Array:
@@ -89,7 +89,7 @@ class LidLayer:
 
     @cached_property
     def _shut(self) -> tuple[Array, Array]:
-        """The lid as it lies when shut, painted when a frame first lowers it.
+        """The lid as it lies when shut, drawn when a frame first lowers it.
 
         Colour, opacity of the skin and of the lashes (h, w, 5), and the lashes' colour (3,).
         """
@@ -187,7 +187,7 @@ class LidLayer:
         return np.asarray(1 + profile * (inside * bulge - depth * line - lap), np.float32)
 
     def _cover(self, along: Array, above: Array) -> Array:
-        """(h, w) opacity of the painted lid, as it lies when shut."""
+        """(h, w) opacity of the drawn lid, as it lies when shut."""
         iod = self._iod
         _, lower, crease = self._rest.heights(along)
         top = 1 - smoothstep(-TOP_FADE[0] * iod, TOP_FADE[1] * iod, above - crease)
@@ -210,7 +210,7 @@ class LidLayer:
         return np.minimum(1, 2.5 * soften(hair.astype(np.float32), BLEND * iod))
 
     def _frame(self, patch: Array, known: Array, along: Array, above: Array) -> Array:
-        """(h, w) opacity of a frame of glasses that crosses the lid; it must not be painted over.
+        """(h, w) opacity of a frame of glasses that crosses the lid; it must not be drawn over.
 
         A frame is nearly black, thick beside lashes, and longer than the eye.
         """
@@ -260,7 +260,7 @@ class LidLayer:
         """Lay the lid over image (H, W, 3) in place.
 
         ring (16, 2) and lid (7, 2) are the moved points in pixels; `head` is the affine of the
-        head's turn, which the lid's painted pixels follow.
+        head's turn, which the lid's drawn pixels follow.
         """
         matrix, offset = head
         inverse = np.linalg.inv(matrix)

@@ -72,7 +72,7 @@ class MeshGenerator:
 
 
 class MeshRenderer:
-    """One scene, ready to be painted with any expression."""
+    """One scene, ready to be rendered with any expression."""
 
     def __init__(self, scene: Scene, device: torch.device, eyes: bool = True) -> None:
         self._scene, self._device = scene, device

@@ -324,7 +324,7 @@ class MouthLayer:
         for level, weight in ((step, 1 - fraction), (step + 1, fraction)):
             if weight < 1e-3:
                 continue
-            # Each is moved so that its incisors are where those of the wanted drop would be.
+            # Each is moved so that its incisors are where those of the target drop would be.
             move = jaw_shift(self.model, drop) - jaw_shift(self.model, level * JAW_STEP)
             shift = self._frame.projection[:2] @ (move + sideways)
             drawn = self._part(level * JAW_STEP, x - shift[0], y - shift[1])

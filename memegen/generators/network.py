@@ -2,8 +2,8 @@
 
 GANimation's idea (Pumarola et al., ECCV 2018): attention says where a picture stays, colour says
 what it becomes elsewhere. Here the picture is already moved and drawn, and a residual flow mends
-what that missed. All three come at a quarter of the window's resolution: detail is drawn, not
-painted.
+what that missed. All three come at a quarter of the window's resolution: detail comes
+from the graphics, not from the network.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from memegen import aus
 from memegen.generators.windows import fade
 
 RESIDUAL_REACH = 0.06  # half widths of a window that the residual flow moves a pixel at most
-COARSE = 4  # pixels of the window in one of what is painted
+COARSE = 4  # pixels of the window in one of the output
 FLOW = 2  # channels of the mesh flow, in window units
 
 
@@ -47,7 +47,7 @@ class GeneratorConfig:
 
 
 class WindowOutput(NamedTuple):
-    """What a network wants of T windows; S is the side of what it paints."""
+    """A network's output for T windows; S is the side of that output."""
 
     attention: Tensor  # (T, 1, S, S) share of the moved picture that stays, 1 at the rim
     colour: Tensor  # (T, 3, S, S) 0..1, not clipped
@@ -115,7 +115,7 @@ class WindowNet(nn.Module):
         return middle, self.photo[2](middle)
 
     def forward(self, frame: Tensor, units: Tensor, photo: tuple[Tensor, Tensor]) -> WindowOutput:
-        """Paint T windows.
+        """The output for T windows.
 
         frame (T, 3 + masks + 2, S, S): moved picture 0..1, outlines, mesh flow in window units;
         units (T, 2 K): change of the action units from the photo, and what they become; photo:
@@ -139,7 +139,7 @@ class WindowNet(nn.Module):
 
 
 def smoothed(window: Tensor) -> Tensor:
-    """(T, C, S, S) windows at the resolution of what is painted."""
+    """(T, C, S, S) windows at the resolution of the output."""
     return F.avg_pool2d(window, COARSE)
 
 

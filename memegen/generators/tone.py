@@ -1,4 +1,4 @@
-"""Black-and-white and tinted photos: what is painted into them has no other colours than they have.
+"""Black-and-white and tinted photos: what is rendered into them has no colours but theirs.
 
 Networks learnt from colour photos, and the drawn mouth is red: without this, a grey face yawns red.
 """
@@ -66,11 +66,11 @@ def _off(pixels: Array, chroma: Array) -> Array:
 
 @dataclass(frozen=True)
 class GreyscaleRenderer:
-    """A painter whose changes keep the photo's tone."""
+    """A renderer whose changes keep the photo's tone."""
 
     renderer: Renderer
     tone: Tone
-    photo: Picture  # (H, W, 3 or 4) what it paints on
+    photo: Picture  # (H, W, 3 or 4) what it renders on
 
     def outline(self) -> Array:
         """See Renderer.outline."""

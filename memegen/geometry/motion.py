@@ -29,7 +29,7 @@ from memegen.geometry.topology import (
 from memegen.tracks import Detail
 
 HEAD_PIVOT = np.array([0, -0.45, -1.25], np.float32)  # IOD: between the ears, where a neck turns
-# Degrees that a head turns, nods and tilts from the photo's pose: exactly, and at most. Beyond, the
+# Degrees of yaw, pitch and roll from the photo's pose: exactly, and at most. Beyond, the
 # photo would have to show what it does not: the other side of a face, or the wall behind it. A head
 # that is turned already has less to turn back, by this share of its turn.
 EXACT_TURN, MOST_TURN, LEAST_TURN, BACK = 12.0, 20.0, 5.0, 0.7

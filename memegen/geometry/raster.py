@@ -15,7 +15,7 @@ def rasterize(points: Tensor, depth: Tensor, triangles: Tensor, height: int, wid
     larger nearer, triangles (F, 3). Returns (T, height, width) triangle numbers, -1 where none.
 
     Every triangle is cut into its rows' spans of pixels, all in one flat list; of the triangles
-    that hold a pixel, the one drawn last by a painter (far triangles first) wins.
+    that hold a pixel, the nearest wins (the painter's algorithm: far triangles first).
     """
     frames, faces = len(points), len(triangles)
     corner = points[:, triangles]  # (T, F, 3, 2)

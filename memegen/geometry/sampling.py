@@ -1,7 +1,7 @@
 """Images read at fractional pixels: the one place where pictures are interpolated.
 
 Pixel i, j has its centre at (j + 0.5, i + 0.5). On the CPU OpenCV does the work, three times as
-fast as torch; elsewhere, and where gradients are wanted, torch does. Both round alike.
+fast as torch; elsewhere, and where gradients are needed, torch does. Both round alike.
 """
 
 from __future__ import annotations

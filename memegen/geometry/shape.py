@@ -69,7 +69,7 @@ def fit_pose(landmarks: Array, canonical: Array, weights: Array) -> Pose:
 
 
 def angles_of(rotation: Array) -> Array:
-    """(..., 3, 3) to (..., 3) degrees: turn to the person's left, chin up, tilt to the left.
+    """(..., 3, 3) to (..., 3) degrees: yaw to the person's left, pitch up, roll to the left.
 
     The inverse of `rotation_of`.
     """
@@ -80,7 +80,7 @@ def angles_of(rotation: Array) -> Array:
 
 
 def rotation_of(angles: Array) -> Array:
-    """(..., 3) degrees (turn left, chin up, tilt left) to `Ry(turn) Rx(-up) Rz(-tilt)`."""
+    """(..., 3) degrees (yaw left, pitch up, roll left) to `Ry(yaw) Rx(-pitch) Rz(-roll)`."""
     yaw, pitch, roll = np.moveaxis(np.radians(angles), -1, 0)
     zero, one = np.zeros_like(yaw), np.ones_like(yaw)
 

@@ -11,7 +11,7 @@ import contextlib
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -30,12 +30,16 @@ from memegen.media.formats import (
     Quality,
     StillFormat,
     Stream,
+    at_one_size,
+    between,
     output_format,
 )
 from memegen.media.graph import as_file, source
 
 # Bytes that a comment takes beside its text, at most: an XMP description's.
 COMMENT_FRAME = 400
+ENOUGH = 0.9  # of a size limit: a file as large as that makes good use of it
+REFINEMENTS = 3  # qualities tried between two rungs of a ladder
 # Widths of stills, of the whole, to come down to for a size limit.
 STILL_SCALES = (1.0, 0.8, 0.64, 0.5, 0.4, 0.3, 0.2, 0.1)
 
@@ -49,6 +53,7 @@ class Target:
     max_bytes: int | None = None
     comment: str = "made with memegen"
     sound: Sound | None = None  # kept by formats that can
+    exact: bool = False  # whether a size limit leaves width and height alone
 
 
 def ffmpeg() -> str:
@@ -147,16 +152,52 @@ def _animation(
         return
     with scratch(partial.parent, ".nut") as kept:
         _run(lossless(stream, kept), ready)
-        size, again = 0, source(as_file(kept))
-        for quality in ladder:
+        again = source(as_file(kept))
+
+        def size_at(quality: Quality) -> int:
             _run(encode(fmt, stream, quality, again, partial, comment, sound), None)
-            size = partial.stat().st_size + 2 * len(comment) + COMMENT_FRAME
-            if size <= target.max_bytes:
-                return
-    raise MemegenError(
-        f"the smallest version is {size / 1000:.0f} kB, more than `max_size`; "
-        "shorten it with `duration` or `fps`"
-    )
+            return partial.stat().st_size + 2 * len(comment) + COMMENT_FRAME
+
+        best_within(at_one_size(ladder) if target.exact else ladder, size_at, target.max_bytes)
+
+
+def best_within(ladder: list[Quality], size_at: Callable[[Quality], int], limit: int) -> Quality:
+    """Write at the best quality that a limit in bytes allows; returns it.
+
+    ladder: ever smaller qualities; size_at: writes at one and says its bytes. It is called last
+    for the quality that is returned. Halves the ladder, then the way between its rungs until the
+    file is within ENOUGH of the limit. Raises MemegenError if not even the last fits.
+    """
+    if size_at(ladder[0]) <= limit:
+        return ladder[0]
+    low, high, written = 0, len(ladder) - 1, ladder[0]  # `low` is too large
+    size = size_at(ladder[high])
+    if size > limit:
+        raise MemegenError(
+            f"the smallest version is {size / 1000:.0f} kB, more than `max_size`; "
+            "shorten it with `duration` or `fps`"
+        )
+    best, written = ladder[high], ladder[high]
+    while high - low > 1:
+        middle = (low + high) // 2
+        written, found = ladder[middle], size_at(ladder[middle])
+        if found <= limit:
+            high, best, size = middle, written, found
+        else:
+            low = middle
+    worse = ladder[low]
+    for _ in range(REFINEMENTS):
+        middle_quality = between(worse, best)
+        if size >= ENOUGH * limit or middle_quality is None:
+            break
+        written, found = middle_quality, size_at(middle_quality)
+        if found <= limit:
+            best, size = written, found
+        else:
+            worse = written
+    if written != best:
+        size_at(best)
+    return best
 
 
 def _run(arguments: list[str], frames: Iterator[Picture] | None) -> None:

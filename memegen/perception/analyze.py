@@ -20,7 +20,8 @@ from memegen.perception.network import PerceptionNet
 
 REALIGNMENTS = 2  # times the crop is laid anew on the landmarks found in it
 OVERSAMPLE = 2  # pixels read per pixel of the network's crop and side
-# Slightly different looks at one face, averaged: rotation (degrees), scale, shift x, y (crops).
+# Test-time augmentation, slightly different views of one face, averaged: rotation (degrees), scale,
+# shift x, y (crops).
 TTA_VIEWS = (
     (0.0, 1.0, 0.0, 0.0),
     (4.0, 1.0, 0.012, 0.0),
@@ -37,12 +38,12 @@ class FaceAnalysis:
     alignment: Alignment  # where the crop lies in the photo
     landmarks: Array  # (478, 3) crop units
     action_units: Array  # (K,) channels 0..1, head and gaze included, see aus.MOST
-    angles: Array  # (3,) degrees in the crop: turn to the person's left, chin up, tilt left
-    spread: float  # IOD, root mean square: landmarks of single looks about their mean
+    angles: Array  # (3,) degrees in the crop: yaw to the person's left, pitch up, roll left
+    spread: float  # IOD, root mean square: landmarks of single views about their mean
 
 
 class FaceAnalyzer:
-    """The perception network with its weights, ready to look at photos."""
+    """The perception network with its weights, ready to analyze photos."""
 
     def __init__(self, name: str = "perception", device: str = "cpu") -> None:
         self.network: PerceptionNet = weights.load_network(name, "perception")[0]
@@ -80,9 +81,9 @@ class FaceAnalyzer:
     def predict(
         self, rgb: Picture, alignment: Alignment, views: tuple[tuple[float, ...], ...] = TTA_VIEWS
     ) -> tuple[Array, Array, Array]:
-        """Landmarks (478, 3), channels (K,), angles (3,) as the mean over several looks.
+        """Landmarks (478, 3), channels (K,), angles (3,) as the mean over several views.
 
-        Several looks see the mirrored face too; a single one does not.
+        Several views are averaged with their mirror images; a single one is not.
         """
         points, units, angles = self._predict_views(rgb, alignment, views)
         return points.mean((0, 1)), units.mean(0), angles.mean(0)
@@ -90,7 +91,7 @@ class FaceAnalyzer:
     def _predict_views(
         self, rgb: Picture, alignment: Alignment, views: tuple[tuple[float, ...], ...]
     ) -> tuple[Array, Array, Array]:
-        """Landmarks (1 or 2, L, 478, 3) as seen and mirrored, channels (L, K), angles (L, 3)."""
+        """Landmarks (1 or 2, V, 478, 3) as seen and mirrored, channels (V, K), angles (V, 3)."""
         size = self.network.config.size
         frames = [_viewed(alignment, view) for view in views]
         crops = torch.cat([read_crop(rgb, frame, size) for frame in frames])
@@ -102,14 +103,14 @@ class FaceAnalyzer:
             points[:, index, :, 2] *= view[1]
         rotations = rotation_of(angles)
         for index, view in enumerate(views):
-            # A look turned by `look[0]` sees the head tilted by as much; undo it.
+            # A view turned by `view[0]` sees the head rolled by as much; undo it.
             rotations[index] = rotation_of(np.array([0, 0, view[0]], np.float32)) @ rotations[index]
         return points, units, angles_of(rotations)
 
     def analyze_crops(self, pictures: NDArray[Any]) -> tuple[Array, Array]:
         """(T, S, S, 3 or 4) aligned crops, 0..255, to landmarks (T, 478, 3) and channels (T, K).
 
-        From one look each, head and gaze included.
+        From one view each, head and gaze included.
         """
         size = (self.network.config.size,) * 2
         crops = torch.from_numpy(pictures[..., :3].astype(np.float32)).permute(0, 3, 1, 2) / 255

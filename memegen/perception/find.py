@@ -1,8 +1,8 @@
-"""Faces that are faces: what the detector finds, judged at four turns by what perception sees.
+"""Faces that are faces: what the detector finds, checked at four turns by what perception sees.
 
 MTCNN finds faces in textiles and paws, and lays the mouth of a face that is upside down on its
 forehead, all with high confidence. Perception always answers with a face, but only of a face that
-stands upright in its crop does it say the same from every look, and what the detector's last
+stands upright in its crop does it say the same of every view, and what the detector's last
 network says of that crop.
 """
 
@@ -71,9 +71,9 @@ class FaceFinder:
         )
 
     def disagreement(self, rgb: Picture, seen: FaceAnalysis) -> float:
-        """How much speaks against a face, in IOD: that looks differ, and networks.
+        """How much speaks against a face, in IOD: that views differ, and networks.
 
-        The root mean square of what single looks, mirrored ones too, differ from their mean in
+        The root mean square of what single views, mirrored ones too, differ from their mean in
         landmarks, and a share of what the detector's five points in the aligned crop differ from
         perception's.
         """

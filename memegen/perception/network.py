@@ -31,7 +31,7 @@ class PerceptionOutput(NamedTuple):
 
     landmarks: Tensor  # (B, 478, 3) crop units
     action_units: Tensor  # (B, K) 0..1, not clipped
-    angles: Tensor  # (B, 3) degrees: turn to the person's left, chin up, tilt left
+    angles: Tensor  # (B, 3) degrees: yaw to the person's left, pitch up, roll to the left
 
 
 class Residual(nn.Module):
@@ -93,7 +93,7 @@ class PerceptionNet(nn.Module):
         self.components.copy_(components[: self.config.components])
 
     def forward(self, crops: Tensor) -> PerceptionOutput:
-        """(B, 3, S, S) crops, 0..1 -> Perceived."""
+        """(B, 3, S, S) crops, 0..1 -> PerceptionOutput."""
         x = self.features(crops * 2 - 1)
         x = self.hidden(self.squeeze(x).flatten(1)).float()
         with torch.autocast(crops.device.type, enabled=False):

@@ -1,1 +1,1 @@
-"""Performances: faces followed through pictures and videos, as tables and as tracks."""
+"""Performances: faces tracked through pictures and videos, as tables and as tracks."""

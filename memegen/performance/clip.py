@@ -1,4 +1,4 @@
-"""ClipReader clips: any picture, animated picture or video, as upright frames at a steady rate."""
+"""Reading clips: any picture, animated picture or video, as upright frames at a steady rate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a performance to a track: whose face is calm when, what of it to take, and how much."""
+"""Retargeting: from a performance to a track, what of it to take and how much."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CALM = 0.08  # share of the seen frames, the nearest, that may belong to the ref
 # How much more than perception reads is asked for: it is trained on noisy labels, so it says less
 # of strong expressions than there is, and some of what is asked is lost on the way to the picture.
 # Lips that part show more than was asked for: the dark between them counts as part of the gap.
-# Set by `memegen evaluate --photos --clips --judge mediapipe`.
+# Set by `memegen evaluate transfer PHOTOS CLIPS --landmarker FILE`.
 STRENGTH = {
     "AU1": 1.45, "AU2": 1.45, "AU4": 1.5, "AU12": 1.08, "AU18": 1.6, "AU22": 1.4, "AU25": 0.85,
     "AU26": 1.1, "AU45": 1.15,
@@ -40,7 +40,7 @@ HELD, LET_GO = (
     0.6,
 )  # seconds that a lost face is held, and in which the photo then comes to rest
 PATH_FLOOR = 0.004  # IOD, and log of the scale: noise that a head's place has at least
-TILT_UNIT = 57.3  # degrees: tilts are smoothed as radians, of which an IOD away makes an IOD
+TILT_UNIT = 57.3  # degrees: rolls are smoothed as radians, of which an IOD away makes an IOD
 NOISE_FLOOR = 0.004  # of a channel (of 1), and of a degree's share of a channel
 DETAIL_FLOOR = 0.0015  # IOD of noise that landmarks have at least
 DETAIL_REACH = {"mouth": 0.35, "brows": 0.2}  # IOD over which measured motion fades out

@@ -1,4 +1,4 @@
-"""Time: bridging what was not seen, and smoothing that keeps blinks and speech.
+"""Time: interpolating what was not seen, and smoothing that keeps blinks and speech.
 
 A face that holds still must hold still in its track, and a blink lasts three frames. A filter that
 looks at time alone cannot have both; a bilateral one (Tomasi and Manduchi 1998, here over time)

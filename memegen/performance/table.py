@@ -143,7 +143,7 @@ def _decimals(names: list[str], rows: list[list[str]]) -> int:
 
 
 def _heads(table: dict[str, Array], seen: Mask) -> Array | None:
-    """(T, 4) where heads are, as `follow.heads_of` says it, if the table does."""
+    """(T, 4) where heads are, as `track.heads_of` says it, if the table does."""
     if any(name not in table for name in _HEAD) or not (table["head_iod"] > 0).all():
         return None
     heads = np.stack([table[name] for name in _HEAD], 1)

@@ -1,4 +1,4 @@
-"""Following one face through frames: detect seldom, then keep to its landmarks.
+"""Tracking one face through frames: detect seldom, then keep to its landmarks.
 
 A crop that is laid anew on every frame trembles, and so does everything read from it. Here the crop
 stays where it is until the face has really left its middle; a face that holds still is then read
@@ -27,7 +27,7 @@ from memegen.perception.find import FaceFinder
 
 TOGETHER = 8  # frames that are read with one crop and looked at as one batch
 SEEK_EVERY = 5  # frames between searches while there is no face
-CONFIDENT = 0.5  # what the detector's last network must say of a followed face
+CONFIDENT = 0.5  # what the detector's last network must say of a tracked face
 DRIFT_SHIFT, DRIFT_SCALE, DRIFT_TURN = 0.02, 0.04, 2.5  # crops, share, degrees: lay the crop anew
 LOST_SHIFT, LOST_SCALE, LOST_TURN = 0.14, 0.3, 20.0  # what no face does between two frames
 CUT = 0.16  # mean difference of small pictures (of 1) that only a cut makes
@@ -40,7 +40,7 @@ class TrackedFace:
 
     alignment: Alignment  # the crop that would lie on this face; others serve several frames
     landmarks: Array  # (478, 3) in units of the crop that served this frame
-    units: Array  # (K,) channels; head and gaze in camera axes, tilt included
+    units: Array  # (K,) channels; head and gaze in camera axes, roll included
     confidence: float  # 0..1
     points: Array  # (478, 3) landmarks in pixels of the frame, depth in the same scale
     turns: int  # quarter turns, anticlockwise, after which the face stands upright
@@ -48,7 +48,7 @@ class TrackedFace:
 
 @dataclass(frozen=True)
 class Performance:
-    """One face over T frames; rows that were not seen hold what bridged them."""
+    """One face over T frames; rows that were not seen are interpolated."""
 
     fps: float
     units: Array  # (T, K) channels 0..1; of head and gaze as far as they turn, see aus.MOST
@@ -90,7 +90,7 @@ class Performance:
 
 
 class FaceTracker:
-    """Follows the chosen face: `which` counts from 1, largest first, where it is first seen.
+    """Tracks the chosen face: `which` counts from 1, largest first, where it is first seen.
 
     All frames are turned upright as the first in which it is found.
     """
@@ -198,7 +198,7 @@ def _thumb(frame: Picture) -> Array:
 def performance_from(
     found: Iterable[TrackedFace | None], fps: float, name: str, which: int = 1
 ) -> Performance:
-    """Gather what was seen; frames in between are bridged. Raises NoFaceError if none was.
+    """Gather what was seen; frames in between are interpolated. Raises NoFaceError if none was.
 
     `which` face was looked for is only told in that error.
     """
@@ -225,7 +225,7 @@ def performance_from(
 def heads_of(points: Array) -> Array:
     """(T, 478, 3) landmarks in pixels to (T, 4) where heads are in their pictures.
 
-    Columns: the face's middle right and down (pixels), the log of pixels an IOD, and the tilt to
+    Columns: the face's middle right and down (pixels), the log of pixels an IOD, and the roll to
     the person's left (degrees).
     """
     anatomy = load_anatomy()

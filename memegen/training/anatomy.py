@@ -48,7 +48,7 @@ class AnatomyTraining:
 
     ridge: float = setting(20.0, "strength of the prior, in pairs", above=0.0)
     max_angle: float = setting(
-        15.0, "degrees of head turn and nod about the average, beyond: no pair", above=0.0
+        15.0, "degrees of yaw and pitch about the average, beyond: no pair", above=0.0
     )
     interacting: tuple[str, ...] = (  # channels whose products are learnt too
         "AU12L", "AU12R", "AU26", "AU25", "AU10L", "AU10R", "AU18", "AU17", "AU23",

@@ -70,7 +70,7 @@ class AppearanceTraining:
         0.30, "IOD: shading broader than this is the lamp's, not the muscles'", above=0.0
     )
     ridge: float = setting(10.0, "in pairs; twice as much on products", above=0.0)
-    max_angle: float = setting(18.0, "degrees of head turn and nod about the average", above=0.0)
+    max_angle: float = setting(18.0, "degrees of yaw and pitch about the average", above=0.0)
     person: float = setting(1.0, "weight of pairs of one person in everyday photos", least=0.0)
     laboratory: float = setting(
         6.0, "of pairs in grey laboratory pictures: even light, strong expressions", least=0.0

@@ -1,4 +1,4 @@
-"""Gains of the anatomy: `memegen train reach DATA`.
+"""Gains of the anatomy: `memegen train gains DATA`.
 
 Faces of the training split whose mouths are shut are asked for every action unit and looked at
 again, by MediaPipe's landmarker where it is given (an estimator that shares nothing with the
@@ -39,8 +39,8 @@ LEAST_GAIN = 0.7  # whatever the estimator says
 # The largest gains, whatever the estimator says. Beyond, brows press on lids and a forehead grows
 # (looked at, each action unit at 5 on faces 400 px wide that nothing was tuned on), or what real
 # people do is overshot: of two photos of one person, the first driven by the second's action units
-# (`memegen evaluate DATA --judge mediapipe`), the changes seen have a slope on the real ones of
-# about 1 with these.
+# (`memegen evaluate pairs DATA --landmarker FILE`), the changes seen have a slope on the real ones
+# of about 1 with these.
 MOST_GAIN = {
     1: 2.5, 2: 2.0, 4: 2.4, 5: 1.6, 6: 1.2, 9: 1.9, 10: 1.1, 12: 1.15, 15: 2.1, 17: 1.8, 20: 1.0,
     25: 1.15, 26: 1.3,
@@ -56,7 +56,7 @@ UNSEEN_GAIN = {
 }  # fmt: skip
 TARGETS = (1, 2, 4, 6, 9, 12, 15, 17, 20, 25, 26, 45)  # what is reported
 SHUT = {"jawOpen": 0.06, "mouthLowerDownLeft": 0.12, "mouthSmileLeft": 0.3, "eyeBlinkLeft": 0.4}
-FRONTAL = 12.0  # degrees of turn and nod about the average, at most
+FRONTAL = 12.0  # degrees of yaw and pitch about the average, at most
 
 
 @dataclass(frozen=True)
@@ -241,7 +241,9 @@ class AuGainsTraining:
     """Every setting of the measurement."""
 
     steps: int = setting(60, "faces that are measured", least=1)
-    judge: str = setting("", "MediaPipe's face_landmarker.task, to measure with; else our own eyes")
+    judge: str = setting(
+        "", "MediaPipe's face_landmarker.task, to measure with; else our perception"
+    )
 
 
 def train(settings: AuGainsTraining, run: Run) -> Path:

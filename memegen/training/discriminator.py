@@ -1,4 +1,4 @@
-"""Critics: small networks that learn to tell painted mouths, eyes and faces from real ones."""
+"""Discriminators: small networks that learn to tell generated mouths from real ones."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 
 class PatchDiscriminator(nn.Module):
-    """Judges every patch of a window, given the outlines drawn in it (Isola et al. 2017).
+    """Rates every patch of a window, given the outlines drawn in it (Isola et al. 2017).
 
     It sees the outlines, so it asks for teeth exactly where the mesh opens the mouth. Spectral
     and instance normalisation together, as in Park et al. 2019: the one keeps it smooth, the
@@ -40,11 +40,11 @@ class PatchDiscriminator(nn.Module):
 
 
 def discriminator_loss(real: Tensor, generated: Tensor) -> Tensor:
-    """Hinge loss of a critic (Lim and Ye 2017)."""
+    """Hinge loss of a discriminator (Lim and Ye 2017)."""
     return F.relu(1 - real).mean() + F.relu(1 + generated).mean()
 
 
 def feature_distance(real: list[Tensor], generated: list[Tensor]) -> Tensor:
-    """Mean absolute difference of a critic's features (Wang et al. 2018), real ones held."""
+    """Mean absolute difference of its features (Wang et al. 2018), real ones held."""
     parts = [F.l1_loss(p.float(), r.detach().float()) for r, p in zip(real, generated, strict=True)]
     return torch.stack(parts).mean()

@@ -53,12 +53,12 @@ class ObjectiveWeights:
     attention: float  # attention, each of both passes
     attention_squared: bool  # by its square, else by itself
     total_variation: float  # total variation of a mask, summed over its pixels
-    cycle: float = 10.0  # absolute error of the photo that was painted there and back
+    cycle: float = 10.0  # absolute error of the photo after there and back again
     penalty: float = 10.0  # gradient penalty
 
 
 # The paper and its public codes disagree. Published code divides the mean error of its units by
-# the batch once more (4000 / 25 = 160, which the others write), and sums roughness over the batch.
+# the batch once more (4000 / 25 = 160, which the others write), and sums total variation over it.
 SOURCES = {
     "paper": ObjectiveWeights(4000.0, 0.1, True, 1e-4),  # arXiv 1807.09251, section 5
     "authors": ObjectiveWeights(160.0, 0.1, False, 1e-5 * 25),  # albertpumarola/GANimation
@@ -75,7 +75,7 @@ def _network_of(size: int) -> GanimationConfig:
 
 @dataclass(frozen=True)
 class GanimationTraining(LoopSettings):
-    """Every setting of a run. A step is a batch: the critic learns from each."""
+    """Every setting of a run. A step is a batch: the discriminator learns from each."""
 
     steps: int | None = setting(None, "optimiser steps; as many as `epochs` take", least=1)
     epochs: int = setting(30, "times through the data", least=1)
@@ -216,7 +216,7 @@ class GanimationTask(Task[Batch]):
             set_rate(optimizer, self.settings.lr * fall)
 
     def train_step(self, step: int, batch: Batch) -> dict[str, Tensor]:
-        """One step of the critic, and every few steps one of the generator."""
+        """One step of the discriminator, and every few steps one of the generator."""
         return self.learn(batch, (step + 1) % self.settings.generator_every == 0)
 
     def refuse_collapse(self, step: int, figures: Mapping[str, float]) -> None:
@@ -234,7 +234,7 @@ class GanimationTask(Task[Batch]):
         return "  ".join(f"{name} {figures[name]:.3f}" for name in names if name in figures)
 
     def learn(self, batch: Batch, both: bool) -> dict[str, Tensor]:
-        """One step of the critic, and one of the generator if both are to learn."""
+        """One step of the discriminator, and one of the generator if both are to learn."""
         with self._precision(), torch.set_grad_enabled(both):
             network = self.generator if both else self.network
             attention, colour = network(batch.photo, batch.target)
@@ -243,7 +243,7 @@ class GanimationTask(Task[Batch]):
         return found | (self.learn_generator(batch, generated, attention) if both else {})
 
     def learn_discriminator(self, batch: Batch, generated: Tensor) -> dict[str, Tensor]:
-        """One step of the critic: real above painted, its slope near 1, units of real photos."""
+        """One step of the discriminator: real above generated, slope near 1, units of the real."""
         w = self.settings.objective
         with self._precision():  # both in one pass: the weights are the larger part of the work
             verdicts, read = self.discriminator(torch.cat([batch.photo, generated]))
@@ -262,7 +262,7 @@ class GanimationTask(Task[Batch]):
         }
 
     def learn_generator(self, batch: Batch, generated: Tensor, there: Tensor) -> dict[str, Tensor]:
-        """One step of the generator: what it painted (and its attention) judged, and back again."""
+        """One step of the generator: its picture (and attention) rated, and back again."""
         w, discriminator = self.settings.objective, bare(self.discriminator).requires_grad_(False)
         with self._precision():
             back, colour = self.generator(generated, batch.source)
@@ -302,7 +302,7 @@ def refuse_collapse(history: Mapping[str, float], step: int) -> None:
         return
     if attention > COLLAPSED:
         what = "the photo is returned as it is"
-        helps = "`source` authors makes keeping it cost, a lower `lr` lets the critic come along"
+        helps = "`source` authors makes keeping it cost, a lower `lr` lets the discriminator follow"
     else:
         what = "nothing of the photo is kept"
         helps = "`source` replicate lets it be kept for nothing, a lower `lr` helps too"

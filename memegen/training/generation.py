@@ -1,4 +1,4 @@
-"""Batches of draws as the networks see them: windows read, painted, and put back on the canvas."""
+"""Batches as the networks see them: windows sampled, rendered, and composited on the canvas."""
 
 from __future__ import annotations
 

@@ -50,9 +50,9 @@ class GeneratorTraining(LoopSettings):
     patience: int = setting(6, "looks without a better one that end the run", least=1)
     warmup: int = setting(100, "steps of the warm-up", least=1)
     discriminator_lr: float = setting(
-        4e-4, "learning rate of the critics, on that schedule", above=0.0
+        4e-4, "learning rate of the discriminators, on that schedule", above=0.0
     )
-    discriminator_from: int = setting(500, "step at which the critics join", least=0)
+    discriminator_from: int = setting(500, "step at which the discriminators join", least=0)
     half: bool = setting(True, "bfloat16 where it is safe and fast")
     ema: float = setting(0.998, "decay of the averaged weights that are shipped", least=0.0)
     frozen_norms: bool = setting(False, "batch statistics stay as many people taught them")
@@ -66,8 +66,8 @@ class GeneratorTraining(LoopSettings):
     def for_photos(cls) -> GeneratorTraining:
         """For tens of photos of one person, from the shipped weights: short and careful.
 
-        No critics: they learn too slowly to be of use here, and one person's teeth are no riddle
-        that only a critic keeps sharp.
+        No discriminators: they learn too slowly to be of use here, and one person's teeth are no
+        riddle that only a discriminator keeps sharp.
         """
         return cls(
             steps=400, lr=3e-4, warmup=20, discriminator_from=1_000_000, ema=0.98, save_minutes=1.0,
@@ -96,7 +96,7 @@ def train(settings: GeneratorTraining, run: Run) -> Path:
 
 
 class GeneratorTask(Task[dict[str, Tensor]]):
-    """Networks and critics, what they learn from, and a step of learning."""
+    """Networks and discriminators, what they learn from, and a step of learning."""
 
     name = "anatomical"
     au_order = " ".join(aus.CHANNELS)
@@ -174,7 +174,7 @@ class GeneratorTask(Task[dict[str, Tensor]]):
             yield self._pool.batch(self.settings.batch)
 
     def set_learning_rates(self, step: int) -> None:
-        """Linear warm-up, then a cosine to zero; the critics begin later, without a warm-up."""
+        """Linear warm-up, then a cosine to zero; the discriminators begin later, without one."""
         s = self.settings
         set_rate(self.optimizer, s.lr * warm_cosine(step, self.steps, s.warmup))
         set_rate(
@@ -182,8 +182,8 @@ class GeneratorTask(Task[dict[str, Tensor]]):
         )
 
     def train_step(self, step: int, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """One step of the networks, and of the critics once they have joined."""
-        s, with_critics = self.settings, step >= self.settings.discriminator_from
+        """One step of the networks, and of the discriminators once they have joined."""
+        s, with_discriminators = self.settings, step >= self.settings.discriminator_from
         samples = samples_of(batch, canvases(batch, s.colour), s.unpaired)
         with self._precision():
             generated, passes = generate(self.generator, samples)
@@ -191,13 +191,13 @@ class GeneratorTask(Task[dict[str, Tensor]]):
             parts = self._loss.supervised(samples, generated, views)
             parts |= self._loss.unsupervised(samples, generated, views)
             parts |= self._loss.attention(passes)
-            if with_critics:
+            if with_discriminators:
                 self.discriminators.requires_grad_(False)
                 parts |= self._loss.adversary(views)
                 self.discriminators.requires_grad_(True)
         _descend(self.optimizer, torch.stack(list(parts.values())).sum(), self.generator)
         self.average.update_parameters(self.generator)
-        if with_critics:
+        if with_discriminators:
             with self._precision():
                 discriminators_loss = self._loss.discriminators_loss(views)
             _descend(self.discriminator_optimizer, discriminators_loss, self.discriminators)

@@ -1,4 +1,4 @@
-"""From painted samples to one loss: what is known of pairs, what is asked of the unpaired."""
+"""From generated samples to one loss: of pairs, and of samples without a target."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class LossWeights:
     """How much each part of the loss counts."""
 
     whole: float = 1.0  # reconstruction of the whole crop
-    window: float = 1.0  # reconstruction of each window, at the resolution of what is painted
+    window: float = 1.0  # reconstruction of each window, at the resolution of the output
     fine: float = 0.15  # share of the same at full resolution, where only the flow can tell
     inside: float = 6.0  # how much more pixels inside the lips count there
     perceptual: float = 0.1  # distance in perception's first layers
-    discriminator: float = 0.04  # each critic's verdict
-    features: float = 0.3  # distance in the critics' features
+    discriminator: float = 0.04  # each discriminator's verdict
+    features: float = 0.3  # distance in the discriminators' features
     skin: float = 1.0  # colour of unpaired skin outside the lips
     still: float = 0.5  # any change of theirs: outside the lips, and of the whole
     sparse: float = 0.01  # mean square of what attention changes
@@ -38,14 +38,14 @@ class LossWeights:
 
 
 class Discriminators(nn.Module):
-    """One critic for each kind of window."""
+    """One discriminator for each kind of window."""
 
     def __init__(self) -> None:
         super().__init__()
         self.mouth = PatchDiscriminator(2)
 
     def of(self, window: Window) -> PatchDiscriminator:
-        """The critic of a window."""
+        """The discriminator of a window."""
         return {"mouth": self.mouth}[window.name]
 
 
@@ -76,10 +76,10 @@ def views_of(samples: Samples, passes: list[WindowPass], generated: Tensor) -> l
 
 
 def discriminated(view: View) -> Tensor:
-    """Rows of a view that critics look at: all pairs, and unpaired mouths that are to be open.
+    """Rows of a view that discriminators see: all pairs, and unpaired mouths that are to be open.
 
     Pairs ask for the expressions that their targets show. Among the unpaired are more shut mouths
-    than among real ones, and critics that see those soon ask for teeth on shut lips.
+    than among real ones, and discriminators that see those soon ask for teeth on shut lips.
     """
     seen = torch.arange(len(view.generated), device=view.generated.device) < len(view.target)
     seen |= view.outlines[:, 0].mean((1, 2)) > OPEN
@@ -88,7 +88,7 @@ def discriminated(view: View) -> Tensor:
 
 @dataclass(frozen=True)
 class GeneratorLoss:
-    """Everything that turns painted samples into losses; each part is already weighted."""
+    """Everything that turns generated samples into losses; each part is already weighted."""
 
     perception: PerceptionNet
     discriminators: Discriminators
@@ -136,7 +136,7 @@ class GeneratorLoss:
         return {"attention": change, "residual": w.residual * terms.residual}
 
     def adversary(self, views: list[View]) -> dict[str, Tensor]:
-        """What the critics say of painted windows, and how far pairs are from their targets."""
+        """What discriminators say of generated windows; distance of pairs from their targets."""
         verdicts, distances = [], []
         for view in views:
             discriminator, p = self.discriminators.of(view.window), len(view.target)
@@ -154,7 +154,7 @@ class GeneratorLoss:
         }
 
     def discriminators_loss(self, views: list[View]) -> Tensor:
-        """The critics' own loss: real windows of the targets against painted ones."""
+        """The discriminators' own loss: real windows of the targets against generated ones."""
         found = []
         for view in views:
             discriminator, p = self.discriminators.of(view.window), len(view.target)

@@ -1,4 +1,4 @@
-"""What a painted face should be, in numbers. Canvases and windows are (T, 3, S, S) in 0..1."""
+"""Losses of a generated face. Canvases and windows are (T, 3, S, S) in 0..1."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def reconstruction(generated: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """Absolute error of pixels and of their differences to neighbours, colour held tighter.
 
     weight (T, 1, S, S). Differences keep edges sharp; colour error counts twice, because a
-    critic alone leaves coloured fringes.
+    discriminator alone leaves coloured fringes.
     """
     difference = generated - target
     luma = (difference * difference.new_tensor(LUMA)[:, None, None]).sum(1, keepdim=True)

@@ -1,4 +1,4 @@
-"""What a run says of itself while it goes on: JSON lines, and TensorBoard where it is wanted."""
+"""What a run says of itself while it goes on: JSON lines, and TensorBoard where it is asked for."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class MetricsLogger(AbstractContextManager["MetricsLogger"]):
 
     out: folder of the run; None writes nothing, for all but the first of several processes.
     start: the step that a run goes on from; what a killed one said of later steps is dropped.
-    Raises UsageError if TensorBoard is wanted and not installed.
+    Raises UsageError if TensorBoard is asked for and not installed.
     """
 
     def __init__(self, out: Path | None, start: int = 0, tensorboard: bool = False) -> None:

@@ -117,7 +117,7 @@ def fit(mouths: list[OpenMouth], bare: MouthModel, settings: MouthTraining) -> M
     for map_ in (
         tone,
         tone_skin,
-    ):  # the fit is of teeth as they look, wanted is their colour unshaded
+    ):  # the fit is of teeth as they look; the result is their colour unshaded
         map_[0, 0] -= np.log(source * shown)
     flesh = []
     for deep, throat in ((TONGUE_DEPTH, False), (1.0, True)):

@@ -30,7 +30,7 @@ class MouthTraining:
     """Which crops, and how firm the regression is."""
 
     source: str = setting("hires", "shard family")
-    max_angle: float = setting(14.0, "degrees of turn and nod about the median", above=0.0)
+    max_angle: float = setting(14.0, "degrees of yaw and pitch about the median", above=0.0)
     least_gap: float = setting(0.05, "IOD between the lips", above=0.0)
     smile: float = setting(0.1, "IOD: lips nearer than this hide most teeth", above=0.0)
     wide: float = setting(0.35, "IOD: from here a mouth is wide open", above=0.0)

@@ -3,8 +3,8 @@
 A real crop X shows expression y. The mesh moves it to another expression y' (X'), and from there
 back to y (W). The network sees photo X' and moved picture W, and is to make X of it: teeth, lids
 and creases are learnt from real ones. X' is also what inference makes of a real photo, so the same
-draw gives an unpaired sample: photo X, moved picture X', no target but what critics and perception
-say.
+draw gives an unpaired sample: photo X, moved picture X', no target but what discriminators and
+perception say.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ class Processes(Protocol):
     def setup(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[Any, Any]:
         """The network and its optimiser, so that gradients are averaged over all processes.
 
-        Call `bare(network)` where gradients of the network itself are not wanted.
+        Call `bare(network)` where gradients of the network itself are not needed.
         """
 
     def backward(self, loss: Tensor) -> None:

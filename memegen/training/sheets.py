@@ -1,4 +1,4 @@
-"""Sample sheets: what the generator paints while it learns, as one picture."""
+"""Sample sheets: what the generator makes while it learns, as one picture."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ Critic = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 def gradient_penalty(discriminator: Critic, real: Tensor, generated: Tensor, mix: Tensor) -> Tensor:
-    """How far the critic's slope is from 1 between real and painted (Gulrajani et al. 2017).
+    """How far the critic's slope is from 1 between real and generated (Gulrajani et al. 2017).
 
     mix: (B, 1, 1, 1) share of the real photo, uniform in 0..1. Always in float32: squared slopes
     leave the range in which bfloat16 is of use.
@@ -41,5 +41,5 @@ def attention_penalty(attention: Tensor, squared: bool) -> Tensor:
 
 
 def au_error(read: Tensor, target: Tensor) -> Tensor:
-    """Mean squared error of the action units that the critic reads."""
+    """Mean squared error of the action units that the discriminator reads."""
     return (read - target).square().mean()

@@ -9,10 +9,19 @@ from pathlib import Path
 
 from memegen.errors import UsageError, nearest
 from memegen.media.formats.apng import Apng
-from memegen.media.formats.base import AnimatedFormat, Format, Quality, StillFormat, Stream
+from memegen.media.formats.base import (
+    AnimatedFormat,
+    Format,
+    Quality,
+    StillFormat,
+    Stream,
+    at_one_size,
+    between,
+)
 from memegen.media.formats.gif import Gif
 from memegen.media.formats.jpeg import Jpeg
 from memegen.media.formats.mp4 import Mp4
+from memegen.media.formats.webm import Webm
 from memegen.media.formats.webp import Webp
 
 __all__ = [
@@ -25,12 +34,14 @@ __all__ = [
     "Quality",
     "StillFormat",
     "Stream",
+    "at_one_size",
+    "between",
     "format_of",
     "output_format",
     "suffixes_said",
 ]
 
-FORMATS: tuple[Format, ...] = (Gif(), Mp4(), Webp(), Apng(), Jpeg())
+FORMATS: tuple[Format, ...] = (Gif(), Mp4(), Webp(), Apng(), Webm(), Jpeg())
 
 
 def format_of(path: str | Path) -> Format:

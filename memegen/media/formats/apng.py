@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,14 @@ if TYPE_CHECKING:
 HEADER = 8 + 25  # bytes of a file's signature and of its first chunk, IHDR
 
 
-class Apng(AnimatedFormat[Quality], StillFormat):
+@dataclass(frozen=True)
+class ApngQuality(Quality):
+    """What a moving PNG can trade."""
+
+    colours: int = 0  # of a palette; 0: every colour as it is
+
+
+class Apng(AnimatedFormat[ApngQuality], StillFormat):
     """PNG, moving or still."""
 
     name = "apng"
@@ -36,18 +44,30 @@ class Apng(AnimatedFormat[Quality], StillFormat):
         """A `.png` is one picture to most people."""
         return True
 
-    def ladder(self) -> list[Quality]:
-        """Half the frames, then narrower."""
-        return then_narrower([Quality(), Quality(keep_every=2)])
+    def ladder(self) -> list[ApngQuality]:
+        """A palette, of fewer and fewer colours, then half the frames, then narrower."""
+        fewer = [ApngQuality(colours=colours) for colours in (0, 256, 128, 64)]
+        return then_narrower([*fewer, replace(fewer[-1], keep_every=2)])
 
     def encode(
-        self, pictures: FilterStream, stream: Stream, quality: Quality
+        self, pictures: FilterStream, stream: Stream, quality: ApngQuality
     ) -> tuple[FilterStream, Options]:
-        """Every frame with the filter that suits each of its rows."""
-        pixels = "rgba" if stream.alpha else "rgb24"
+        """Every frame with the filter that suits each of its rows; a palette wants none."""
         plays = 0 if stream.loops else 1
-        options: Options = {"c:v": "apng", "pred": "mixed", "plays": plays, "format": "apng"}
-        return quality.reduced(pictures).filter("format", pix_fmts=pixels), options
+        options: Options = {"c:v": "apng", "plays": plays, "format": "apng"}
+        if not quality.colours:
+            pixels = "rgba" if stream.alpha else "rgb24"
+            shown = quality.reduced(pictures).filter("format", pix_fmts=pixels)
+            return shown, options | {"pred": "mixed"}
+        shown, counted = quality.reduced(pictures).split()
+        palette = counted.filter(
+            "palettegen", max_colors=quality.colours, reserve_transparent=int(stream.alpha),
+            stats_mode="full",
+        )  # fmt: skip
+        coloured = shown.filter_with(
+            palette, "paletteuse", dither="bayer", bayer_scale=4, diff_mode="rectangle"
+        )
+        return coloured, options | {"pred": "none"}
 
     def save(self, image: Image, path: Path, quality: int, comment: str) -> None:
         """One picture; its comment comes with `add_comment`."""

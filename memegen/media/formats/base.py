@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
@@ -118,6 +118,27 @@ class StillFormat(Format):
     @abstractmethod
     def save(self, image: Image, path: Path, quality: int, comment: str) -> None:
         """Write one picture; `quality` is one of `still_qualities`."""
+
+
+FEWER = (2, 3, 4, 6, 8, 12, 16)  # every so many frames are kept, where widths must stay
+
+
+def at_one_size(qualities: list[QualityT]) -> list[QualityT]:
+    """Those of qualities that leave the width alone, then ever fewer frames."""
+    kept = [quality for quality in qualities if quality.scale == 1]
+    last = kept[-1]
+    return kept + [replace(last, keep_every=n) for n in FEWER if n > last.keep_every]
+
+
+def between(better: QualityT, worse: QualityT) -> QualityT | None:
+    """The quality half way between two that differ in one number; None if there is none."""
+    differ = [f.name for f in fields(better) if getattr(better, f.name) != getattr(worse, f.name)]
+    if len(differ) != 1:
+        return None
+    high, low = getattr(better, differ[0]), getattr(worse, differ[0])
+    middle = (high + low) / 2
+    middle = type(high)(round(middle) if isinstance(high, int) else middle)
+    return None if middle in (high, low) else replace(better, **{differ[0]: middle})
 
 
 def then_narrower(qualities: list[QualityT]) -> list[QualityT]:
