@@ -12,8 +12,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from conftest import SAMPLE
 from PIL import Image
+from support.paths import SAMPLE
 
 from memegen import batch
 from memegen.batch import manifest, template

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SAMPLE
 from PIL import Image, features
+from support.paths import SAMPLE
 
 from memegen import recipes
 from memegen.captions import STYLES, Caption
