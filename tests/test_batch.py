@@ -366,7 +366,18 @@ def test_killed_and_gone_on(folder: Path, tmp_path: Path) -> None:
     """SIGKILL when some outputs are there: the rest is made, nothing that was noted again."""
     out = tmp_path / "out"
     command = [sys.executable, "-m", "memegen", "batch", str(folder), "--model", "mesh"]
-    command += ["-r", "smile,wink,nod,pout", "--size", "64", "--workers", "1", "-o", f"{out}/"]
+    command += [
+        "-r",
+        "smile,wink,nod,pout",
+        "--size",
+        "64",
+        "--fps",
+        "8",
+        "--workers",
+        "1",
+        "-o",
+        f"{out}/",
+    ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert process.stdout is not None and process.stdout.readline()  # one is done
     process.send_signal(signal.SIGKILL)
