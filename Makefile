@@ -1,5 +1,6 @@
 # make demo   set up a virtual environment and animate the sample photo
 # make test   set up and run every check: formatting, types, tests
+# make quick  the same without the tests that take more than some 10 s
 # make fuzz   3,000 damaged files and odd requests: no traceback, no hang, nothing half-written
 # make gallery, make bench   pictures of every recipe; speed of every stage
 # make docs   the pages in build/site; dead links are errors
@@ -13,7 +14,7 @@ RUN = $(VENV)/bin/python -m
 export OMP_WAIT_POLICY ?= PASSIVE
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: demo test fuzz gallery bench docs clean
+.PHONY: demo test quick fuzz gallery bench docs clean
 
 demo: $(STAMP)
 	mkdir -p demo
@@ -25,6 +26,12 @@ test: $(STAMP)
 	$(RUN) ruff check .
 	$(RUN) mypy
 	$(RUN) pytest
+
+quick: $(STAMP)
+	$(RUN) ruff format --check .
+	$(RUN) ruff check .
+	$(RUN) mypy
+	$(RUN) pytest -m "not slow"
 
 fuzz: $(STAMP)
 	$(VENV)/bin/python tests/fuzz.py

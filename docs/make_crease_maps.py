@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw
 
 from memegen import aus
 from memegen.geometry.appearance import load_appearance
+from memegen.tracks import still
 
 SHOWN = ("AU1", "AU2", "AU4", "AU6", "AU7", "AU9", "AU10", "AU12",
          "AU14", "AU15", "AU17", "AU18", "AU20", "AU23", "AU25", "AU26")  # fmt: skip
@@ -24,7 +25,7 @@ LABEL = 14  # pixels of the line that names a map
 def cell(name: str) -> Image.Image:
     """One action unit at full intensity, grey where nothing changes."""
     nothing = np.zeros(len(aus.CHANNELS), np.float32)
-    change = load_appearance().changes(nothing, aus.to_vector({name: 5})[None])[0]
+    change = load_appearance().changes(nothing, still({name: 5})[1][None])[0]
     grey = np.clip(128 + CONTRAST * change, 0, 255).astype(np.uint8)
     picture = Image.new("L", (grey.shape[1], grey.shape[0] + LABEL), 255)
     picture.paste(Image.fromarray(grey), (0, LABEL))

@@ -215,14 +215,6 @@ def _once(given: dict[str, float], name: str, value: float) -> None:
     given[name] = value
 
 
-def to_vector(expression: Mapping[str, float]) -> Array:
-    """Expression (names, 0..5) to a channel vector (K,), 0..1; channels not named are 0."""
-    vector = np.zeros(len(CHANNELS), np.float32)
-    for channel, value in by_channel(expression).items():
-        vector[INDEX[channel]] = value / MAX_INTENSITY
-    return vector
-
-
 def to_expression(vector: Array) -> Expression:
     """Channel vector (K,), 0..1, to an expression 0..5 by channel name."""
     return {c: float(v) * MAX_INTENSITY for c, v in zip(CHANNELS, vector, strict=True)}

@@ -22,6 +22,7 @@ from memegen.faces.align import Alignment, align, five_points
 from memegen.generators import Scene
 from memegen.generators.shared_appearance import SharedAppearance
 from memegen.geometry.anatomy import load_anatomy
+from memegen.geometry.box import Box
 from memegen.geometry.head import warp_head
 from memegen.geometry.motion import FaceMotion
 from memegen.geometry.shape import LEFT_IRIS, RIGHT_IRIS
@@ -65,6 +66,19 @@ class Footage:
 
     def __len__(self) -> int:
         return len(self.units)
+
+    @property
+    def face_box(self) -> Box:
+        """Where the face is in most of the frames in which it is seen, in their pixels."""
+        seen = self.strength > 0
+        points = self.points[seen if seen.any() else slice(None)][:, :, :2]
+        low, high = np.percentile(points.min(1), 10, 0), np.percentile(points.max(1), 90, 0)
+        width, height = self.size
+        corners = np.stack([low, high])
+        for turned in range(self.turns):  # back from one quarter turn to the one before
+            across = width if (self.turns - turned) % 2 else height
+            corners = np.stack([across - corners[:, 1], corners[:, 0]], 1)
+        return Box.around(corners, 0, height, width)
 
     @cached_property
     def usual_expression(self) -> Array:

@@ -14,6 +14,8 @@ from PIL import Image
 from memegen import models, recipes
 from memegen.arrays import Array, Picture
 from memegen.aus import parse_expression
+from memegen.captions.caption import Caption
+from memegen.captions.frames import drawn
 from memegen.compositing import PreparedFace, paste_back
 from memegen.crop import checked_crop, crop_box
 from memegen.devices import device_named
@@ -57,6 +59,8 @@ class Frames:
     fps: float
     loops: bool
     comment: str
+    captions: tuple[Caption, ...] = ()  # still to be drawn: `captions.frames.drawn`, `write`
+    faces: tuple[Box, ...] = ()  # that captions keep off, in pixels
 
     def __iter__(self) -> Iterator[Picture]:
         return self.pictures
@@ -71,6 +75,7 @@ class PreparedPhoto:
 
     canvas: Picture  # (H, W, 3 or 4) at the size of the frames
     faces: list[PreparedFace]
+    boxes: tuple[Box, ...]  # where the faces are on the canvas
 
     def play(self, track: Track, intensity: float = 1.0) -> Frames:
         """Frames in which the faces follow a track; `intensity` scales the change."""
@@ -81,6 +86,8 @@ class PreparedPhoto:
             track.fps,
             track.loops,
             f"made with memegen, {track.kind} {track.name}",
+            track.captions,
+            self.boxes,
         )
 
 
@@ -190,13 +197,9 @@ class Animator:
         scale = _scale_to(picture, size)
         small = picture if scale == 1 else picture.resized(*_scaled(picture.size, scale))
         canvas = small.channels()
-        faces = [
-            self.prepare_face(
-                canvas, replace(s, alignment=s.alignment.moved(-box.left, -box.top)), scale
-            )
-            for s in faces_found
-        ]
-        return PreparedPhoto(canvas, faces)
+        moved = [replace(s, alignment=s.alignment.moved(-box.left, -box.top)) for s in faces_found]
+        faces = [self.prepare_face(canvas, s, scale) for s in moved]
+        return PreparedPhoto(canvas, faces, tuple(_box_on(s, scale, small.size) for s in moved))
 
     def animate_clip(
         self,
@@ -239,6 +242,8 @@ class Animator:
             clip.fps,
             clip.animated,
             f"made with memegen, {track.kind} {track.name}",
+            track.captions_over(len(footage)),
+            (footage.face_box,),
         )
 
     def prepare_face(self, canvas: Picture, seen: FaceAnalysis, scale: float = 1.0) -> PreparedFace:
@@ -295,6 +300,12 @@ def side_by_side(frames: Frames, clip: Clip, start: float) -> Frames:
         first = next(reading.frames)
     across = max(2, round(first.shape[1] * height / first.shape[0] / 2) * 2)
     return replace(frames, pictures=both(), size=(width + across, height))
+
+
+def _box_on(seen: FaceAnalysis, scale: float, size: tuple[int, int]) -> Box:
+    """Where a seen face is in a picture (width, height), `scale` times what it was seen in."""
+    points = seen.alignment.to_photo(seen.landmarks[:, :2]) * scale
+    return Box.around(points, 0, size[1], size[0])
 
 
 def _track_of(
@@ -362,12 +373,14 @@ def write(
     max_size: str | int | None = None,
     sound: Sound | None = None,
     exact: bool = False,
+    warn: Callable[[str], None] = print,
 ) -> Path | None:
     """Write frames to a file whose suffix chooses the format (`media.formats`), or `-`.
 
-    max_size: largest file, bytes or for example "8MB"; exact: it leaves width and height alone.
-    sound: for videos.
+    Their captions are drawn. max_size: largest file, bytes or for example "8MB"; exact: it leaves
+    width and height alone. sound: for videos. `warn` is told of characters that no font has.
     """
+    frames = drawn(frames, warn)
     limit = parse_size(max_size) if isinstance(max_size, str) else max_size
     target: Target = target_for(str(path), fmt)
     target = replace(target, max_bytes=limit, comment=frames.comment, sound=sound, exact=exact)

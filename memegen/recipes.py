@@ -14,24 +14,42 @@ best given so, since a photo's head may be turned already. `loop` repeats from t
 last keyframe is not the first again, the way back is added, so that no loop jumps. `hold` stays on
 a keyframe for so many seconds. `ease` shapes the way to its keyframe: linear, in, out, in-out,
 overshoot or step.
+
+    captions:                  # none unless given
+      - {from: 0, to: 0.8, text: when the code, position: top}
+      - {from: 0.8, text: compiles, position: bottom, style: {name: plain, size: 0.12}}
+
+Their times are seconds of a whole cycle, way back included; they stretch with it. `from` is 0 and
+`to` the end unless given, `position` one of top, middle, bottom, above and below (bars beside the
+picture; default bottom), `style` a name or parameters (`captions.style`).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import yaml
 
 from memegen import aus
 from memegen.arrays import Array
+from memegen.captions.caption import (
+    Caption,
+    checked_position,
+    checked_text,
+    usual_style,
+)
+from memegen.captions.style import PARAMETERS, CaptionStyle, checked, style_named, styled
 from memegen.errors import UsageError, nearest
 from memegen.nodes import NodeReader, compose_yaml
 from memegen.tracks import Track, compose, offset, still
 
+T = TypeVar("T")
 LOOPS = ("once", "loop", "boomerang")
 CLOSING_SECONDS = 0.3  # of the way back that makes a loop seamless
 MAX_SECONDS = 600.0
@@ -67,6 +85,14 @@ class Recipe:
     description: str = ""
     fps: float = 25.0
     loop: str = "boomerang"
+    captions: tuple[Caption, ...] = ()  # in seconds of a whole cycle
+
+    @property
+    def cycle(self) -> float:
+        """Seconds until it begins again, or ends; 0 for a single expression."""
+        frames = self._closed() if self.loop == "loop" else self._begun()
+        length = frames[-1].at + frames[-1].hold
+        return length * (2 if self.loop == "boomerang" else 1)
 
     @property
     def length(self) -> float:
@@ -83,8 +109,7 @@ class Recipe:
         rate = fps or self.fps
         frames = self._closed() if self.loop == "loop" else self._begun()
         length = frames[-1].at + frames[-1].hold
-        cycle = length * (2 if self.loop == "boomerang" else 1)
-        stretch = duration / cycle if duration and cycle > 0 else 1.0
+        stretch = duration / self.cycle if duration and self.cycle > 0 else 1.0
         count = max(1, round(length * stretch * rate))
         if self.loop != "loop" and length > 0:
             times = np.arange(count + 1) * (length / count)
@@ -96,7 +121,9 @@ class Recipe:
         if once and self.loop != "once":
             sampled.append(sampled[0])
         keep, add = (np.stack(column).astype(np.float32) for column in zip(*sampled, strict=True))
-        return Track(keep, add, rate, self.loop != "once" and not once, self.name)
+        loops = self.loop != "once" and not once
+        captions = tuple(caption.moved(0, stretch) for caption in self.captions)
+        return Track(keep, add, rate, loops, self.name, captions=captions)
 
     def _begun(self) -> list[Keyframe]:
         """Keyframes from 0 s on: a recipe that begins later begins with the photo itself."""
@@ -218,7 +245,8 @@ class _Reader(NodeReader):
     """A recipe from its nodes."""
 
     def recipe(self, root: yaml.Node) -> Recipe:
-        fields = self.mapping(root, ("name", "description", "fps", "loop", "relative", "keyframes"))
+        known = ("name", "description", "fps", "loop", "relative", "keyframes", "captions")
+        fields = self.mapping(root, known)
         if "keyframes" not in fields:
             raise self.fail(root, "a recipe needs keyframes")
         relative = self.flag(fields["relative"]) if "relative" in fields else False
@@ -235,7 +263,52 @@ class _Reader(NodeReader):
         fps = self.number(fields["fps"], 1, MAX_FPS) if "fps" in fields else 25.0
         name = self.text(fields["name"]) if "name" in fields else Path(self._source).stem
         about = self.text(fields["description"]) if "description" in fields else ""
-        return Recipe(name, tuple(frames), about, fps, loop)
+        plain = Recipe(name, tuple(frames), about, fps, loop)
+        nodes = self.sequence(fields["captions"], "caption") if "captions" in fields else []
+        return replace(plain, captions=tuple(self.caption(n, plain.cycle) for n in nodes))
+
+    def caption(self, node: yaml.Node, cycle: float) -> Caption:
+        fields = self.mapping(node, ("from", "to", "text", "position", "style"))
+        if "text" not in fields:
+            raise self.fail(node, "a caption needs 'text'")
+        text = self.tried(fields["text"], lambda: checked_text(self.text(fields["text"])))
+        if not text:
+            raise self.fail(fields["text"], "a caption needs some text")
+        start = self.number(fields["from"], 0, MAX_SECONDS) if "from" in fields else 0.0
+        end = self.number(fields["to"], 0, MAX_SECONDS) if "to" in fields else None
+        if end is not None and end <= start:
+            raise self.fail(fields["to"], f"a caption ends, at {end:g} s, after it begins")
+        if start > 0 and start >= cycle:
+            raise self.fail(fields["from"], f"the recipe is over at {cycle:g} s")
+        position = "bottom"
+        if "position" in fields:
+            said = self.text(fields["position"])
+            position = self.tried(fields["position"], lambda: checked_position(said))
+        style = usual_style(position)
+        if "style" in fields:
+            style = self.style(fields["style"], style)
+        return Caption(text, position, start, end, style)
+
+    def style(self, node: yaml.Node, usual: CaptionStyle) -> CaptionStyle:
+        """A name, or parameters that change the usual style or the one of their `name`."""
+        if isinstance(node, yaml.ScalarNode):
+            return self.tried(node, lambda: style_named(self.text(node)))
+        fields = self.mapping(node, ("name", *PARAMETERS))
+        if name := fields.pop("name", None):
+            usual = self.style(name, usual)
+        values = {}
+        for key, value in fields.items():
+            words = PARAMETERS[key].kind not in ("number", "whole")
+            given = self.text(value) if words else self.scalar(value)
+            values[key] = self.tried(value, partial(checked, key, given))
+        return styled(usual, values)
+
+    def tried(self, node: yaml.Node, check: Callable[[], T]) -> T:
+        """What a check returns; what it raises names the line."""
+        try:
+            return check()
+        except UsageError as error:
+            raise self.fail(node, str(error)) from None
 
     def keyframe(self, node: yaml.Node, relative: bool) -> Keyframe:
         fields = self.mapping(node, ("at", "ease", "hold", "relative", "expression", "offset"))

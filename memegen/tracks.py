@@ -10,6 +10,7 @@ import numpy as np
 
 from memegen import aus
 from memegen.arrays import Array, Integers
+from memegen.captions.caption import Caption, repeated
 
 _HEAD = np.isin(
     np.arange(len(aus.CHANNELS)),
@@ -84,6 +85,7 @@ class Track:
     kind: str = "recipe"  # what the name names
     detail: Detail | None = None
     head: HeadTrajectory | None = None  # beside what the channels say of its turns
+    captions: tuple[Caption, ...] = ()  # in seconds of the track
 
     def __len__(self) -> int:
         return len(self.keep)
@@ -92,6 +94,12 @@ class Track:
     def duration(self) -> float:
         """Seconds."""
         return len(self) / self.fps
+
+    def captions_over(self, length: int) -> tuple[Caption, ...]:
+        """The captions shown when the track plays for so many frames."""
+        if not self.loops or length <= len(self):
+            return self.captions
+        return repeated(self.captions, self.duration, length / self.fps)
 
     def resolve(self, source: Array, intensity: float = 1.0) -> Array:
         """(T, K) expressions 0..1 of a face whose own expression is `source` (K,).
@@ -120,8 +128,10 @@ class Track:
         keep = self.keep[low] + weight * (self.keep[high] - self.keep[low])
         add = self.add[low] + weight * (self.add[high] - self.add[low])
         head = self.head.between(low, high, weight[:, 0]) if self.head else None
+        detail = self._detail(low, weight)
+        captions = tuple(caption.moved(0, 1 / speed) for caption in self.captions)
         return replace(
-            self, keep=keep, add=add, fps=fps, detail=self._detail(low, weight), head=head
+            self, keep=keep, add=add, fps=fps, detail=detail, head=head, captions=captions
         )
 
     def _detail(self, rows: Integers, weight: Array) -> Detail | None:
@@ -153,7 +163,13 @@ class Track:
 
     def frame(self, index: int) -> Track:
         """One frame as a track of its own."""
-        return replace(self.rows(slice(index, index + 1)), loops=False)
+        at = index / self.fps
+        shown = tuple(
+            replace(caption, start=0.0, end=None)
+            for caption in self.captions
+            if caption.shown_at(at)
+        )
+        return replace(self.rows(slice(index, index + 1)), loops=False, captions=shown)
 
 
 def in_range(asked: Array, source: Array) -> Array:
@@ -207,6 +223,7 @@ def compose(tracks: Sequence[Track]) -> Track:
             below.fps,
             below.loops or above.loops,
             f"{below.name}+{above.name}",
+            captions=below.captions_over(length) + above.captions_over(length),
         )
 
     return reduce(over, tracks)

@@ -1,22 +1,23 @@
-"""What tests share: the sample photo, a drawn face, tiny random networks."""
+"""Fixtures that many tests use."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import torch
+from support.command import Printed, RunCli, run
+from support.faces import canonical_landmarks
+from support.paths import SAMPLE
 
 from memegen import aus
-from memegen.cli import app as cli
 from memegen.geometry.anatomy import Anatomy, load_anatomy
 from memegen.geometry.motion import FaceMotion
-from memegen.geometry.shape import Pose
+from memegen.photo import Photo, read_photo
 
-ROOT = Path(__file__).resolve().parent.parent
-SAMPLE = ROOT / "examples" / "astronaut.png"
+if TYPE_CHECKING:
+    from memegen import Animator
 
 
 @pytest.fixture(autouse=True)
@@ -32,14 +33,7 @@ def anatomy() -> Anatomy:
 @pytest.fixture(scope="session")
 def face(anatomy: Anatomy) -> np.ndarray:
     """(478, 3) landmarks of the canonical face, mouth closed, looking ahead, in crop units."""
-    mesh = anatomy.canonical.copy()
-    iris = []
-    for x in (-0.5, 0.5):
-        centre = np.array([x, 0.0, 0.05], np.float32)
-        rim = np.array([[0.09, 0, 0], [0, 0.09, 0], [-0.09, 0, 0], [0, -0.09, 0]], np.float32)
-        iris += [centre[None], centre + rim]
-    pose = Pose(np.eye(3, dtype=np.float32), np.float32(0.27), np.array([0.5, -0.4, 0], np.float32))
-    return pose.to_crop(np.concatenate([mesh, *iris])).astype(np.float32)
+    return canonical_landmarks(anatomy)
 
 
 @pytest.fixture(scope="session")
@@ -48,32 +42,32 @@ def motion(face: np.ndarray, anatomy: Anatomy) -> FaceMotion:
 
 
 @pytest.fixture(scope="session")
-def photo():  # type: ignore[no-untyped-def]
+def photo() -> Photo:
     """The sample photo."""
-    from memegen.photo import read_photo
-
     return read_photo(SAMPLE)
 
 
 @pytest.fixture(scope="session")
-def animator():  # type: ignore[no-untyped-def]
+def animator() -> Animator:
     """One animator with the shipped weights for the whole session."""
     import memegen
 
     return memegen.Animator(device="cpu")
 
 
-def vector(**intensities: float) -> np.ndarray:
-    """Channel vector of an expression given as AU12=4."""
-    return aus.to_vector(intensities)
+@pytest.fixture(scope="session")
+def mesh() -> Animator:
+    """One animator of the mesh alone for the whole session."""
+    import memegen
+
+    return memegen.Animator("mesh", "cpu")
 
 
 @pytest.fixture
-def run_cli(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
-    def run(*args: str) -> int:
-        monkeypatch.setattr("sys.argv", ["memegen", *args])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        return int(left.value.code or 0)
+def run_cli(capsys: pytest.CaptureFixture[str]) -> RunCli:
+    """`run_cli("animate", photo, code=2)` runs the command; returns what it printed."""
 
-    return run
+    def run_here(*args: str, code: int = 0, notes: bool = False) -> Printed:
+        return run(args, code, notes, capsys)
+
+    return run_here

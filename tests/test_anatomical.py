@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import SAMPLE, vector
+from support.faces import scene_of, vector
+from support.networks import TINY, tiny_file
+from support.paths import SAMPLE
 
 import memegen
 from memegen import aus, weights
@@ -19,7 +21,6 @@ from memegen.generators.compose import compose, compose_low, enlarge, shift
 from memegen.generators.network import (
     GeneratorConfig,
     GeneratorNet,
-    WindowConfig,
     WindowOutput,
     condition_of,
     smoothed,
@@ -44,27 +45,7 @@ from memegen.geometry.topology import LIPS_INNER
 from memegen.perception.analyze import read_crop
 from memegen.photo import read_photo
 
-TINY = GeneratorConfig(
-    mouth=WindowConfig(16, (4, 8, 8), 2, 1),
-    condition=8,
-)
 SIDE = 128
-
-
-def tiny_file(path: Path, loud: float = 0.1) -> Path:
-    """Random weights whose heads do something."""
-    network = GeneratorNet(TINY)
-    torch.nn.init.normal_(network.mouth.head.weight, std=loud)
-    weights.save(path, network.state_dict(), "anatomical", TINY,
-                 au_order=" ".join(aus.CHANNELS))  # fmt: skip
-    return path
-
-
-def scene_of(face: np.ndarray, anatomy: Anatomy, side: int = SIDE) -> Scene:
-    picture = np.random.default_rng(1).integers(0, 255, (side // 8, side // 8, 3), np.uint8)
-    picture = picture.repeat(8, 0).repeat(8, 1)
-    motion = FaceMotion.of(face, np.zeros(len(aus.CHANNELS), np.float32), anatomy)
-    return Scene(picture, np.array([[side, 0, 0], [0, side, 0]], np.float32), motion)
 
 
 def window_over(left: float, top: float, side: float) -> torch.Tensor:

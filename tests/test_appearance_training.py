@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from shards import make_shards
+from support.shards import make_shards
 
 from memegen import aus
 from memegen.errors import MemegenError

@@ -5,34 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SAMPLE
 from PIL import Image
+from support.command import RunCli
+from support.faces import sample_face
+from support.paths import ROOT, SAMPLE
 
 from memegen import aus, weights
-from memegen.cli import app as command
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
-def run(*args: str, capsys: pytest.CaptureFixture[str], code: int = 0) -> tuple[str, str]:
-    """Run the command in this process; returns what it printed to stdout and stderr."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["memegen", *args])
-        patch.setattr(command.signal, "signal", lambda *_: None)
-        with pytest.raises(SystemExit) as left:
-            command.main()
-    said = capsys.readouterr()
-    assert left.value.code == code, said.err
-    assert "Traceback" not in said.err
-    if code:
-        assert len(said.err.strip().splitlines()) == 1, said.err
-        assert said.err.startswith("memegen: ")
-    return said.out, said.err
-
-
-def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("--version", capsys=capsys)[0].startswith("memegen 0.")
-    assert "animate" in run("--help", capsys=capsys)[0]
+def test_version_and_help(run_cli: RunCli) -> None:
+    assert run_cli("--version").out.startswith("memegen 0.")
+    assert "animate" in run_cli("--help").out
 
 
 @pytest.mark.parametrize(
@@ -61,50 +44,45 @@ def test_light_commands_do_not_import_torch(args: list[str]) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_recipes_commands(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_recipes_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_cli: RunCli) -> None:
     monkeypatch.chdir(tmp_path)
-    assert "smile" in run("recipes", "list", capsys=capsys)[0]
-    assert "keyframes:" in run("recipes", "show", "wink", capsys=capsys)[0]
-    assert run("recipes", "new", "mine", capsys=capsys)[0].strip() == "mine.yaml"
-    assert "ok" in run("recipes", "check", "mine.yaml", capsys=capsys)[0]
-    assert "exists already" in run("recipes", "new", "mine", capsys=capsys, code=2)[1]
+    assert "smile" in run_cli("recipes", "list").out
+    assert "keyframes:" in run_cli("recipes", "show", "wink").out
+    assert run_cli("recipes", "new", "mine").out.strip() == "mine.yaml"
+    assert "ok" in run_cli("recipes", "check", "mine.yaml").out
+    assert "exists already" in run_cli("recipes", "new", "mine", code=2).err
     (tmp_path / "mine.yaml").write_text("keyframes:\n  - {at: 0, expression: {AU99: 1}}")
-    assert "mine.yaml:2" in run("recipes", "check", "mine.yaml", capsys=capsys, code=2)[1]
+    assert "mine.yaml:2" in run_cli("recipes", "check", "mine.yaml", code=2).err
 
 
 def test_weights_are_listed_and_described(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_cli: RunCli
 ) -> None:
-    listed = run("weights", "list", capsys=capsys)[0].splitlines()
+    listed = run_cli("weights", "list").out.splitlines()
     assert {line.split()[0] for line in listed} == set(weights.SHIPPED)
-    rows = json.loads(run("weights", "list", "--json", capsys=capsys)[0])
+    rows = json.loads(run_cli("weights", "list", "--json").out)
     assert {row["architecture"] for row in rows} == set(weights.SHIPPED)
-    told = json.loads(run("weights", "info", "mouth", "--json", capsys=capsys)[0])
+    told = json.loads(run_cli("weights", "info", "mouth", "--json").out)
     loaded = weights.load("mouth", "mouth")
     assert told["numbers"] == sum(tensor.numel() for tensor in loaded.tensors.values())
     assert told["tensors"]["vertices"] == list(loaded.tensors["vertices"].shape)
     assert told["bytes"] == loaded.path.stat().st_size and "licence" in told["metadata"]
-    assert "ICT-FaceKit" in run("weights", "info", str(loaded.path), capsys=capsys)[0]
+    assert "ICT-FaceKit" in run_cli("weights", "info", str(loaded.path)).out
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "anatomical.safetensors").write_bytes(
         weights.find("anatomical").read_bytes()
     )
-    assert "anatomical" in run("weights", "info", str(tmp_path / "run"), capsys=capsys)[0]
-    assert "not found" in run("weights", "info", "nix", capsys=capsys, code=4)[1]
-    assert "damaged" in run("weights", "info", str(SAMPLE), capsys=capsys, code=4)[1]
+    assert "anatomical" in run_cli("weights", "info", str(tmp_path / "run")).out
+    assert "not found" in run_cli("weights", "info", "nix", code=4).err
+    assert "damaged" in run_cli("weights", "info", str(SAMPLE), code=4).err
     monkeypatch.setenv("MEMEGEN_WEIGHTS", str(tmp_path))
-    assert "no weights" in run("weights", "list", capsys=capsys, code=4)[1]
+    assert "no weights" in run_cli("weights", "list", code=4).err
 
 
-def test_every_output_makes_its_folder(
-    copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_every_output_makes_its_folder(copy: Path, tmp_path: Path, run_cli: RunCli) -> None:
     photo, new = str(copy), tmp_path / "new"
     moving = tmp_path / "moving.gif"
-    with Image.open(copy) as image:
-        small = image.convert("RGB").crop((110, 0, 390, 280))
+    small = sample_face()
     small.save(moving, save_all=True, append_images=[small.rotate(2)], duration=100)
     model = ["--model", "mesh"]
     for name, args in {
@@ -118,21 +96,20 @@ def test_every_output_makes_its_folder(
         "h.yaml": ["recipes", "new"],
     }.items():  # fmt: skip
         out = new / name[0] / name
-        run(*args, str(out), capsys=capsys)
+        run_cli(*args, str(out))
         assert out.stat().st_size > 0
         others = {"e": {"e.gif"}, "f": {"f.gif"}}.get(name[0], set())
         assert {path.name for path in out.parent.iterdir()} == {name} | others
     many = new / "many"
-    run("animate", photo, str(moving), "--still", "--size", "96", *model, "-o", f"{many}/",
-        capsys=capsys)  # fmt: skip
+    run_cli("animate", photo, str(moving), "--still", "--size", "96", *model, "-o", f"{many}/")  # fmt: skip
     assert len(list(many.iterdir())) == 2
 
 
-def test_aus_list(capsys: pytest.CaptureFixture[str]) -> None:
-    table = run("aus", "--list", capsys=capsys)[0].splitlines()
+def test_aus_list(run_cli: RunCli) -> None:
+    table = run_cli("aus", "--list").out.splitlines()
     assert table[1].startswith("AU1 ")
     assert len(table) == 1 + len(aus.TABLE)
-    assert len(json.loads(run("aus", "--list", "--json", capsys=capsys)[0])) == len(aus.TABLE)
+    assert len(json.loads(run_cli("aus", "--list", "--json").out)) == len(aus.TABLE)
 
 
 @pytest.fixture
@@ -142,41 +119,39 @@ def copy(tmp_path: Path) -> Path:
     return path
 
 
-def test_aus_of_an_animated_picture_are_a_table(
-    copy: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_aus_of_an_animated_picture_are_a_table(copy: Path, run_cli: RunCli) -> None:
     with Image.open(copy) as image:
         small = image.convert("RGB").crop((100, 0, 400, 300))
     moving, table = copy.with_name("moving.gif"), copy.with_name("t.csv")
     other = small.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     small.save(moving, save_all=True, append_images=[other], duration=100)
-    header, *rows = run("aus", str(moving), capsys=capsys)[0].splitlines()
+    header, *rows = run_cli("aus", str(moving)).out.splitlines()
     assert "AU12_r" in header and "pose_Rx" in header
     assert len(rows) == 2
-    run("aus", str(moving), "--csv", str(table), capsys=capsys)
-    assert len(json.loads(run("aus", str(table), "--json", capsys=capsys)[0])) == 2
-    said = run("aus", str(moving), "--face", "all", capsys=capsys, code=2)[1]
+    run_cli("aus", str(moving), "--csv", str(table))
+    assert len(json.loads(run_cli("aus", str(table), "--json").out)) == 2
+    said = run_cli("aus", str(moving), "--face", "all", code=2).err
     assert "largest or a number" in said
 
 
-def test_faces_and_aus_of_the_sample(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    faces = json.loads(run("faces", str(copy), "--json", capsys=capsys)[0])
+def test_faces_and_aus_of_the_sample(copy: Path, run_cli: RunCli) -> None:
+    faces = json.loads(run_cli("faces", str(copy), "--json").out)
     assert len(faces) == 1
     x, y, w, _ = faces[0]["box"]
     assert 160 < x < 200
     assert 50 < y < 100
     assert 60 < w < 120
-    seen = json.loads(run("aus", str(copy), "--json", capsys=capsys)[0])[0]["action_units"]
+    seen = json.loads(run_cli("aus", str(copy), "--json").out)[0]["action_units"]
     assert seen["AU12L"] > 2.5
     assert seen["AU45L"] < 2
-    run("aus", str(copy), "--csv", str(copy.with_suffix(".csv")), capsys=capsys)
+    run_cli("aus", str(copy), "--csv", str(copy.with_suffix(".csv")))
     header, row = copy.with_suffix(".csv").read_text().splitlines()
     assert "AU12_r" in header.split(",")
     assert float(row.split(",")[header.split(",").index("AU12_r")]) > 2.5
 
 
-def test_animate_defaults_beside_the_photo(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out, _ = run(
+def test_animate_defaults_beside_the_photo(copy: Path, run_cli: RunCli) -> None:
+    out, _ = run_cli(
         "animate",
         str(copy),
         "--recipe",
@@ -185,7 +160,6 @@ def test_animate_defaults_beside_the_photo(copy: Path, capsys: pytest.CaptureFix
         "160",
         "--duration",
         "0.5",
-        capsys=capsys,
     )
     assert out.strip() == str(copy.with_name("photo_blink.gif"))
     with Image.open(out.strip()) as image:
@@ -194,25 +168,18 @@ def test_animate_defaults_beside_the_photo(copy: Path, capsys: pytest.CaptureFix
         assert b"recipe blink" in image.info["comment"]
 
 
-def test_animate_many_reports_each(
-    copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_animate_many_reports_each(copy: Path, tmp_path: Path, run_cli: RunCli) -> None:
     blank = tmp_path / "blank.png"
     Image.fromarray(np.full((64, 64, 3), 90, np.uint8)).save(blank)
     out = tmp_path / "out"
     out.mkdir()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["memegen", "animate", str(blank), str(copy), "--au", "AU12=0", "--still",
-                                    "-f", "png", "-o", str(out), "--size", "128"])  # fmt: skip
-        patch.setattr(command.signal, "signal", lambda *_: None)
-        with pytest.raises(SystemExit) as left:
-            command.main()
-    assert left.value.code == 6
+    said = run_cli("animate", str(blank), str(copy), "--au", "AU12=0", "--still", "-f", "png",
+                   "-o", str(out), "--size", "128", "--model", "mesh", code=6, notes=True).err  # fmt: skip
     assert [p.name for p in out.iterdir()] == ["photo_au.png"]
-    assert "blank.png: no face found" in capsys.readouterr().err
+    assert "blank.png: no face found" in said
 
 
-def test_bad_requests(copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_requests(copy: Path, tmp_path: Path, run_cli: RunCli) -> None:
     photo = str(copy)
     (tmp_path / "empty.jpg").touch()
     (tmp_path / "broken.yaml").write_text("name: x\nkeyframes: [")
@@ -248,64 +215,62 @@ def test_bad_requests(copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
         (["train", str(tmp_path), "--model", "percepton"], 2, "did you mean 'perception'"),
     ]  # fmt: skip
     for args, code, says in cases:
-        _, err = run(*args, capsys=capsys, code=code)
+        _, err = run_cli(*args, code=code)
         assert says in err, (args, err)
     assert not (tmp_path / "w" / "r").exists()
     assert sorted(p.name for p in tmp_path.iterdir()) == before
 
 
 def test_missing_and_wrong_weights(
-    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_cli: RunCli
 ) -> None:
     shipped = weights.folder()
     other = tmp_path / "weights"
     other.mkdir()
     monkeypatch.setenv("MEMEGEN_WEIGHTS", str(other))
-    assert "weights not found" in run("aus", str(copy), capsys=capsys, code=4)[1]
+    assert "weights not found" in run_cli("aus", str(copy), code=4).err
     (other / "perception.safetensors").write_bytes(b"garbage")
-    assert "damaged" in run("aus", str(copy), capsys=capsys, code=4)[1]
+    assert "damaged" in run_cli("aus", str(copy), code=4).err
     (other / "perception.safetensors").write_bytes((shipped / "anatomy.safetensors").read_bytes())
-    assert "these weights are for 'anatomy'" in run("aus", str(copy), capsys=capsys, code=4)[1]
+    assert "these weights are for 'anatomy'" in run_cli("aus", str(copy), code=4).err
     assert not copy.with_name("photo_smile.gif").exists()
 
 
-def test_read_only_folder(
-    copy: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_read_only_folder(copy: Path, monkeypatch: pytest.MonkeyPatch, run_cli: RunCli) -> None:
     monkeypatch.setattr("memegen.files.os.access", lambda *_: False)
-    assert "no permission" in run("animate", str(copy), capsys=capsys, code=2)[1]
+    assert "no permission" in run_cli("animate", str(copy), code=2).err
 
 
 def test_interrupt_leaves_nothing(
-    copy: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    copy: Path, monkeypatch: pytest.MonkeyPatch, run_cli: RunCli
 ) -> None:
     def interrupted(*_args: object, **_kwargs: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("memegen.media.encode._run", interrupted)
-    run("animate", str(copy), "--size", "96", capsys=capsys, code=130)
+    run_cli("animate", str(copy), "--size", "96", code=130)
     assert [p.name for p in copy.parent.iterdir()] == ["photo.png"]
 
 
-def test_doctor(capsys: pytest.CaptureFixture[str]) -> None:
-    out, _ = run("doctor", capsys=capsys)
+def test_doctor(run_cli: RunCli) -> None:
+    out, _ = run_cli("doctor")
     assert "ffmpeg version" in out
     assert "NOT OK" not in out
 
 
 def test_same_names_do_not_overwrite_each_other(
-    copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    copy: Path, tmp_path: Path, run_cli: RunCli
 ) -> None:
     other = tmp_path / "b" / "photo.png"
     other.parent.mkdir()
     other.write_bytes(copy.read_bytes())
     args = ["animate", str(copy), str(other), "-o", str(tmp_path)]
-    assert "would both be written" in run(*args, capsys=capsys, code=2)[1]
+    assert "would both be written" in run_cli(*args, code=2).err
 
 
-def test_once_ends_where_it_began(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_once_ends_where_it_began(copy: Path, run_cli: RunCli) -> None:
     args = ["animate", str(copy), "--au", "AU26=5", "--once", "--fps", "4", "--size", "128", "-o"]
-    run(*args, str(copy.with_name("a.png")), capsys=capsys)
+    run_cli(*args, str(copy.with_name("a.png")))
     with Image.open(copy.with_name("a.png")) as image:
         first = np.asarray(image.convert("RGB")).astype(int)
         image.seek(image.n_frames - 1)
@@ -313,8 +278,8 @@ def test_once_ends_where_it_began(copy: Path, capsys: pytest.CaptureFixture[str]
         assert image.info["loop"] == 1
 
 
-def test_still_and_size_limit(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out, _ = run("animate", str(copy), "--still", "--max-size", "60kB", capsys=capsys)
+def test_still_and_size_limit(copy: Path, run_cli: RunCli) -> None:
+    out, _ = run_cli("animate", str(copy), "--still", "--max-size", "60kB")
     path = Path(out.strip())
     assert path.name == "photo_smile.png"
     assert path.stat().st_size <= 60_000

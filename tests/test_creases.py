@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from conftest import vector
+from support.faces import vector
 
 from memegen import aus, weights
 from memegen.errors import WeightsError

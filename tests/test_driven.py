@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SAMPLE
-from test_own_photos import FakeMediaPipe
+from support.command import RunCli
+from support.faces import vector
+from support.mediapipe import FakeMediaPipe
+from support.paths import SAMPLE
 
-from memegen import aus, pipeline
+from memegen import pipeline
 from memegen.cli.transfer import transfer
 from memegen.evaluation import in_picture, stages, strength, timing
 from memegen.evaluation.judges import Estimate, Estimates, MediaPipeJudge, units_read
@@ -118,7 +119,7 @@ def test_stages_are_told_apart() -> None:
 
 
 def test_units_are_read_as_readings() -> None:
-    read = units_read(aus.to_vector({"AU12": 4, "AU1L": 3, "AU18": 2}))
+    read = units_read(vector({"AU12": 4, "AU1L": 3, "AU18": 2}))
     wanted = {12: 4, 1: 1.5, 18: 2}
     for number, column in COLUMN.items():
         assert read[column] == pytest.approx(wanted.get(number, 0)), number
@@ -189,13 +190,10 @@ def clip(tmp_path_factory: pytest.TempPathFactory, animator: Animator, photo: Ph
     return path
 
 
-def test_a_clip_drives_its_first_frame(
-    clip: Path, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert (
-        run_cli("evaluate", "clips", str(clip), "--model", "mesh", "--frames", "14", "--json") == 0
+def test_a_clip_drives_its_first_frame(clip: Path, run_cli: RunCli) -> None:
+    report = json.loads(
+        run_cli("evaluate", "clips", str(clip), "--model", "mesh", "--frames", "14", "--json").out
     )
-    report = json.loads(capsys.readouterr().out)
     assert {"grin.gif", "all clips"} <= report.keys()
     found = report["grin.gif, in its picture, seen by perception"]
     assert set(found) == {"still", "mesh", "mesh, from frame 0"}
@@ -208,17 +206,15 @@ def test_a_clip_drives_its_first_frame(
 
 
 def test_photos_are_driven_by_clips_stage_by_stage(
-    clip: Path, photo: Photo, tmp_path: Path, run_cli: Callable[..., int],
-    capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+    clip: Path, photo: Photo, tmp_path: Path, run_cli: RunCli
+) -> None:
     from PIL import Image
 
     person = tmp_path / "person.png"
     Image.fromarray(photo.rgb).save(person)
     Image.new("RGB", (90, 90), "teal").save(tmp_path / "nobody.png")
     asked = ("evaluate", "transfer", str(tmp_path), str(clip), "--model", "mesh", "--stages")
-    assert run_cli(*asked, "--json") == 0
-    report = json.loads(capsys.readouterr().out)
+    report = json.loads(run_cli(*asked, "--json").out)
     seen = report["mesh, strength seen by perception"]
     assert 0.5 < seen["jaw open"]["slope"] < 1.5 and seen["jaw open"]["correlation"] > 0.8
     assert seen["run"] == {"photos": 1, "left out": 1, "clips": 1}
@@ -226,8 +222,7 @@ def test_photos_are_driven_by_clips_stage_by_stage(
     assert set(table) == {*stages.STAGES, "pairs"}
     assert table["perceived"]["AU26 slope"] == pytest.approx(1, abs=0.05)  # the judge itself
     assert table["pairs"]["AU26"] == 1
-    assert run_cli(*asked, "--frames", "8") == 0
-    assert "stage by stage" in capsys.readouterr().out
+    assert "stage by stage" in run_cli(*asked, "--frames", "8").out
 
 
 @pytest.mark.parametrize(
@@ -239,9 +234,7 @@ def test_photos_are_driven_by_clips_stage_by_stage(
     ],
 )
 def test_options_of_driving_that_mean_nothing_are_said(
-    arguments: list[str], says: str, clip: Path, monkeypatch: pytest.MonkeyPatch,
-    run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+    arguments: list[str], says: str, clip: Path, monkeypatch: pytest.MonkeyPatch, run_cli: RunCli
+) -> None:
     monkeypatch.chdir(clip.parent)
-    assert run_cli("evaluate", str(clip), "--model", "mesh", *arguments) == 2
-    assert says in capsys.readouterr().err
+    assert says in run_cli("evaluate", str(clip), "--model", "mesh", *arguments, code=2).err

@@ -2,15 +2,16 @@
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from shards import make_shards
-from test_anatomical import tiny_file
+from support.command import RunCli
+from support.faces import sample_face, vector, with_lips_shut
+from support.networks import tiny_file
+from support.shards import make_shards
 
 from memegen import aus, weights
 from memegen.evaluation import generators, identity, self_reenactment
@@ -25,7 +26,6 @@ from memegen.evaluation.measures import (
 )
 from memegen.geometry.anatomy import Anatomy
 from memegen.geometry.motion import FaceMotion
-from memegen.geometry.topology import LOWER_LIP_EDGE, UPPER_LIP_EDGE
 from memegen.photo import Photo
 
 
@@ -36,15 +36,9 @@ def picture(seed: int = 0, side: int = 64) -> np.ndarray:
     return smooth[0].permute(1, 2, 0).numpy()
 
 
-def with_lips_shut(face: np.ndarray) -> np.ndarray:
-    shut, upper, lower = face.copy(), list(UPPER_LIP_EDGE), list(LOWER_LIP_EDGE)
-    shut[upper] = shut[lower] = (face[upper] + face[lower]) / 2
-    return shut
-
-
 def test_regions_share_out_every_pixel(face: np.ndarray, anatomy: Anatomy) -> None:
     motion = FaceMotion.of(face, np.zeros(len(aus.CHANNELS), np.float32), anatomy)
-    landmarks = motion.move(aus.to_vector({"AU26": 4, "AU25": 3})[None])[0]
+    landmarks = motion.move(vector({"AU26": 4, "AU25": 3})[None])[0]
     weight = regions(landmarks, 128)
     assert set(weight) == set(REGIONS)
     assert np.abs(sum(weight.values()) - 1).max() < 0.02
@@ -109,24 +103,25 @@ def test_models_are_reported_side_by_side(
 
 
 def test_perception_of_a_run_is_measured(
-    tmp_path: Path, anatomy: Anatomy, face: np.ndarray, run_cli: Callable[..., int],
-    capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+    tmp_path: Path, anatomy: Anatomy, face: np.ndarray, run_cli: RunCli
+) -> None:
     data = make_shards(tmp_path / "data", anatomy, face, 16)
     run = tmp_path / "run"
     run.mkdir()
     shutil.copy(weights.find("perception"), run / "perception.safetensors")
     for named in (run, run / "perception.safetensors"):
-        assert run_cli("evaluate", "perception", str(data), "--weights", str(named), "--json") == 0
-        assert {"landmarks", "pearson", "pose"} <= json.loads(capsys.readouterr().out).keys()
-    assert run_cli("evaluate", str(data), "--model", str(run), "--model", "mesh") == 2
-    assert "perception is measured alone" in capsys.readouterr().err
+        printed = run_cli("evaluate", "perception", str(data), "--weights", str(named), "--json")
+        assert {"landmarks", "pearson", "pose"} <= json.loads(printed.out).keys()
+    assert (
+        "perception is measured alone"
+        in run_cli("evaluate", str(data), "--model", str(run), "--model", "mesh", code=2).err
+    )
 
 
+@pytest.mark.slow
 def test_reach_of_several_models_is_one_report(
-    tmp_path: Path, anatomy: Anatomy, face: np.ndarray, run_cli: Callable[..., int],
-    capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+    tmp_path: Path, anatomy: Anatomy, face: np.ndarray, run_cli: RunCli
+) -> None:
     data = make_shards(tmp_path / "data", anatomy, face, 8)
     tiny = str(tiny_file(tmp_path / "tiny.safetensors"))
     asked = (
@@ -140,8 +135,7 @@ def test_reach_of_several_models_is_one_report(
         "--model",
         tiny,
     )
-    assert run_cli(*asked, "--json") == 0
-    report = json.loads(capsys.readouterr().out)
+    report = json.loads(run_cli(*asked, "--json").out)
     assert set(report) == {"mesh", tiny} and {"slope"} <= report["mesh"]["AU12"].keys()
 
 
@@ -154,17 +148,18 @@ def test_reach_of_several_models_is_one_report(
     ],
 )  # fmt: skip
 def test_options_that_mean_nothing_are_said(
-    arguments: list[str], says: str, tmp_path: Path, anatomy: Anatomy, face: np.ndarray,
-    run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
-    data = make_shards(tmp_path / "data", anatomy, face, 8)
-    assert run_cli("evaluate", str(data), *arguments) == 2
-    assert says in capsys.readouterr().err
-
-
-def test_photos_are_no_clips(
-    tmp_path: Path, photo: Photo, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    says: str,
+    tmp_path: Path,
+    anatomy: Anatomy,
+    face: np.ndarray,
+    run_cli: RunCli,
 ) -> None:
+    data = make_shards(tmp_path / "data", anatomy, face, 8)
+    assert says in run_cli("evaluate", str(data), *arguments, code=2).err
+
+
+def test_photos_are_no_clips(tmp_path: Path, photo: Photo, run_cli: RunCli) -> None:
     still = tmp_path / "photo.webp"
     Image.fromarray(photo.rgb).resize((128, 128)).save(still)
     assert not self_reenactment.is_clip(still)
@@ -173,26 +168,30 @@ def test_photos_are_no_clips(
     (tmp_path / "clip.mp4").write_bytes(b"whatever")
     assert self_reenactment.is_clip(tmp_path / "clip.gif")
     assert self_reenactment.is_clip(tmp_path / "clip.mp4")
-    assert run_cli("evaluate", "clips", str(still), "--model", "mesh") == 1
-    assert "too few frames with a face" in capsys.readouterr().err
+    assert (
+        "too few frames with a face"
+        in run_cli("evaluate", "clips", str(still), "--model", "mesh", code=1).err
+    )
 
 
+@pytest.mark.slow
 def test_clips_and_photos_without_a_face_do_not_stop_the_others(
-    tmp_path: Path, photo: Photo, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, photo: Photo, run_cli: RunCli
 ) -> None:
-    small = Image.fromarray(photo.rgb).crop((110, 0, 390, 280))
+    small = sample_face()
     frames = [small.rotate(d, resample=Image.Resampling.BICUBIC) for d in (0, 1, 2, 3, 2, 1)]
     blank = Image.new("RGB", small.size, "grey")
     for name, first in (("late.gif", blank), ("seen.gif", small)):
         first.save(tmp_path / name, save_all=True, append_images=frames[1:], duration=100)
-    assert run_cli("evaluate", "clips", str(tmp_path), "--model", "mesh", "--json") == 0
-    said = capsys.readouterr()
+    said = run_cli("evaluate", "clips", str(tmp_path), "--model", "mesh", "--json")
     assert set(json.loads(said.out)) >= {"seen.gif", "all clips"} and "late.gif" not in said.out
     (line,) = (line for line in said.err.splitlines() if "late.gif" in line)
     assert line.endswith("no face in the first frame; left out")
     (tmp_path / "seen.gif").unlink()
-    assert run_cli("evaluate", "clips", str(tmp_path), "--model", "mesh") == 1
-    assert "no face in the first frame" in capsys.readouterr().err
+    assert (
+        "no face in the first frame"
+        in run_cli("evaluate", "clips", str(tmp_path), "--model", "mesh", code=1).err
+    )
     photos = tmp_path / "photos"
     photos.mkdir()
     small.save(photos / "seen.png")
@@ -200,8 +199,7 @@ def test_clips_and_photos_without_a_face_do_not_stop_the_others(
     (photos / "broken.png").write_bytes((photos / "seen.png").read_bytes()[:5000])
     sheet = tmp_path / "new" / "folder" / "sheet.png"
     arguments = ("--model", "mesh", "--sheet", str(sheet), "--expressions", "smile", "--json")
-    assert run_cli("evaluate", "sheet", str(photos), *arguments) == 0
-    said = capsys.readouterr()
+    said = run_cli("evaluate", "sheet", str(photos), *arguments)
     assert json.loads(said.out)["run"]["faces"] == 1 and "broken.png" in said.err
     assert [path.name for path in sheet.parent.iterdir()] == ["sheet.png"]
 
@@ -223,12 +221,12 @@ def test_figures_of_few_pairs_have_a_standard_error() -> None:
 def test_kinds_of_pairs(face: np.ndarray, anatomy: Anatomy) -> None:
     shut = np.zeros(len(aus.CHANNELS), np.float32)
     motion = FaceMotion.of(face, shut, anatomy)
-    wide = aus.to_vector({"AU26": 4, "AU25": 3})
+    wide = vector({"AU26": 4, "AU25": 3})
     opened = motion.move(wide[None])[0]
     lips_shut = with_lips_shut(face)
     assert generators._kinds(opened, lips_shut, wide, shut)["opening"]
     assert not generators._kinds(lips_shut, opened, shut, wide)["opening"]
-    blink, aside = aus.to_vector({"AU45": 4}), aus.to_vector({"AU61": 3})
+    blink, aside = vector({"AU45": 4}), vector({"AU61": 3})
     assert generators._kinds(face, face, blink, shut)["closing"]
     assert generators._kinds(face, face, aside, shut)["gaze"]
     assert not generators._kinds(face, face, shut, shut)["gaze"]

@@ -1,14 +1,14 @@
 """Networks for other programs give the same numbers there."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
-from test_anatomical import TINY
+from support.command import RunCli
+from support.networks import TINY
 
 from memegen import aus, weights
 from memegen.errors import WeightsError
@@ -97,28 +97,23 @@ def test_weights_that_are_no_network_are_refused() -> None:
     ],
 )
 def test_bad_exports_are_one_line(
-    arguments: list[str], code: int, says: str, capsys: pytest.CaptureFixture[str],
-    run_cli: Callable[..., int],
-) -> None:  # fmt: skip
-    assert run_cli("weights", "export", *arguments) == code
-    said = capsys.readouterr().err.strip()
+    arguments: list[str], code: int, says: str, run_cli: RunCli
+) -> None:
+    said = run_cli("weights", "export", *arguments, code=code).err.strip()
     assert says in said and "\n" not in said
 
 
-def test_mixed_weights_are_the_mean(
-    tmp_path: Path, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_mixed_weights_are_the_mean(tmp_path: Path, run_cli: RunCli) -> None:
     for name, value in (("one", 1.0), ("two", 4.0)):
         weights.save(tmp_path / f"{name}.safetensors", {"a": torch.full((3,), value)}, "x", {})
     weights.save(tmp_path / "other.safetensors", {"a": torch.zeros(4)}, "x", {})
     one, two, other, out = (
         str(tmp_path / f"{n}.safetensors") for n in ("one", "two", "other", "out")
     )
-    assert run_cli("weights", "mix", one, f"{two}=2", "-o", out) == 0
+    run_cli("weights", "mix", one, f"{two}=2", "-o", out)
     found = weights.load(out, "x")
     assert found.tensors["a"].tolist() == [3, 3, 3]
     assert found.metadata["mixed"] == "one.safetensors 1, two.safetensors 2"
-    capsys.readouterr()
     for arguments, code in (
         ([one], 2),
         ([one, f"{two}=much"], 2),
@@ -126,5 +121,5 @@ def test_mixed_weights_are_the_mean(
         ([one, other], 4),
     ):
         bad = tmp_path / "bad.safetensors"
-        assert run_cli("weights", "mix", *arguments, "-o", str(bad)) == code
-        assert capsys.readouterr().err.count("\n") == 1 and not bad.exists()
+        printed = run_cli("weights", "mix", *arguments, "-o", str(bad), code=code)
+        assert printed.err.count("\n") == 1 and not bad.exists()

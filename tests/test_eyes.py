@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-from conftest import vector
+from support.faces import vector
 
 from memegen.generators.eyes import EyeLayer
 from memegen.generators.inpaint import blur_of, pixel_grid, soften

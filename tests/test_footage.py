@@ -7,9 +7,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import SAMPLE, vector
 from PIL import Image
-from test_cli import run
+from support.clips import with_sound
+from support.command import RunCli
+from support.faces import vector
+from support.paths import SAMPLE
 
 import memegen
 from memegen import aus
@@ -26,7 +28,6 @@ from memegen.footage import (
 )
 from memegen.generators.mouth import MouthLayer, SharedMouth
 from memegen.generators.shared_appearance import SharedAppearance
-from memegen.media.encode import ffmpeg
 from memegen.performance.clip import open_clip, read_clip
 from memegen.photo import read_photo
 from memegen.pipeline import Animator, Frames
@@ -35,11 +36,6 @@ from memegen.tracks import HeadTrajectory, Track, rest
 FPS = 10.0
 COVERED = range(12, 15)  # frames of the fixture's clip in which the face is hidden
 K = len(aus.CHANNELS)
-
-
-@pytest.fixture(scope="module")
-def mesh() -> Animator:
-    return Animator("mesh", "cpu")
 
 
 @pytest.fixture(scope="module")
@@ -307,20 +303,15 @@ def test_frames_share_teeth_light_and_furrows(mesh: Animator, pictures: list[Pic
 @pytest.fixture(scope="module")
 def video(pictures: list[Picture], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A video with sound."""
-    import subprocess
-
     folder = tmp_path_factory.mktemp("video")
     frames = Frames(iter(pictures[:8]), 8, (280, 280), FPS, False, "")
     memegen.write(frames, folder / "silent.mp4")
-    path = folder / "clip.mp4"
-    subprocess.run([ffmpeg(), "-loglevel", "error", "-i", str(folder / "silent.mp4"), "-f", "lavfi",
-                    "-i", "sine=duration=3", "-shortest", "-c:v", "copy", str(path)],
-                   check=True)  # fmt: skip
-    return path
+    return with_sound(folder / "silent.mp4", folder / "clip.mp4")
 
 
-def test_commands_take_clips(video: Path, clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    made = run("animate", str(video), "--au", "AU26=4", "--model", "mesh", capsys=capsys)[0]
+@pytest.mark.slow
+def test_commands_take_clips(video: Path, clip: Path, run_cli: RunCli) -> None:
+    made = run_cli("animate", str(video), "--au", "AU26=4", "--model", "mesh").out
     out = video.with_name("clip_au.mp4")
     assert made.strip() == str(out)
     told = open_clip(out)
@@ -329,11 +320,10 @@ def test_commands_take_clips(video: Path, clip: Path, capsys: pytest.CaptureFixt
     assert len(frames) == len(before) == 8
     assert np.abs(frames[4].astype(float) - before[4]).max() > 40
     silent = video.with_name("silent_out.mp4")
-    run("transfer", str(video), str(clip), "--mute", "--model", "mesh", "-o", str(silent),
-        capsys=capsys)  # fmt: skip
+    run_cli("transfer", str(video), str(clip), "--mute", "--model", "mesh", "-o", str(silent))  # fmt: skip
     assert not open_clip(silent).audio
     assert len(list(read_clip(open_clip(silent)).frames)) == 8
-    small = run("animate", str(clip), "--size", "140", "--model", "mesh", capsys=capsys)[0].strip()
+    small = run_cli("animate", str(clip), "--size", "140", "--model", "mesh").out.strip()
     assert small.endswith("clip_smile.gif")
     with Image.open(small) as image:
         assert image.size == (140, 140) and image.n_frames > 20  # type: ignore[attr-defined]
@@ -344,6 +334,6 @@ def test_commands_take_clips(video: Path, clip: Path, capsys: pytest.CaptureFixt
     [("--face", "all"), ("-o", "one.jpg"), ("--face", "0")],
 )
 def test_what_clips_cannot_do_is_said(
-    arguments: tuple[str, ...], video: Path, capsys: pytest.CaptureFixture[str]
+    arguments: tuple[str, ...], video: Path, run_cli: RunCli
 ) -> None:
-    run("animate", str(video), *arguments, code=2, capsys=capsys)
+    run_cli("animate", str(video), *arguments, code=2)

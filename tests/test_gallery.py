@@ -6,8 +6,8 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from conftest import ROOT
 from PIL import Image
+from support.paths import ROOT
 
 import memegen
 from memegen import recipes

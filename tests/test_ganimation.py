@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import vector
-from test_anatomical import scene_of
+from support.command import RunCli
+from support.faces import scene_of, vector
 
-from memegen import aus, weights
-from memegen.cli import app as cli
+from memegen import weights
 from memegen.errors import UsageError, WeightsError
 from memegen.generators import generator_named
 from memegen.generators.checkpoints import convert, read_checkpoint
@@ -215,16 +214,12 @@ def test_what_does_not_fit_is_named() -> None:
 
 
 def test_an_imported_checkpoint_animates(
-    tmp_path: Path, face: np.ndarray, anatomy: Anatomy, monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+    tmp_path: Path, face: np.ndarray, anatomy: Anatomy, run_cli: RunCli
+) -> None:
     source, out = tmp_path / "net.pth", tmp_path / "net.safetensors"
     state = checkpoint("img_reg")
     torch.save(state, source)
-    monkeypatch.setattr("sys.argv", ["memegen", "weights", "import", str(source)])
-    with pytest.raises(SystemExit) as left:
-        cli.main()
-    assert not left.value.code and capsys.readouterr().out.strip() == str(out)
+    assert run_cli("weights", "import", str(source)).out.strip() == str(out)
     assert weights.architecture_of(out) == "ganimation"
     kept = weights.load(str(out), "ganimation").tensors["trunk.3.weight"]
     assert torch.equal(kept, state["main.3.weight"])  # to the last bit
@@ -243,8 +238,3 @@ def test_an_imported_checkpoint_animates(
     weights.save(out, found.network.state_dict(), "ganimation", found.config)
     with pytest.raises(WeightsError, match="drives 12 action units"):
         generator_named(str(out))
-
-
-def test_units_are_openfaces_in_their_order() -> None:
-    assert [au.number for au in aus.OPENFACE][:6] == [1, 2, 4, 5, 6, 7]
-    assert len(aus.OPENFACE) == GanimationConfig().units

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from killing import CPU, killed_and_resumed, same_weights
-from shards import make_shards
-from test_anatomical import TINY
+from support.faces import vector
+from support.killing import CPU, killed_and_resumed, same_weights
+from support.networks import TINY
+from support.shards import make_shards
 
 from memegen import aus, weights
 from memegen.errors import MemegenError, UsageError
@@ -73,7 +74,7 @@ def test_the_target_is_the_real_crop_and_no_change_moves_nothing(crops: Crops) -
 
 def test_closed_mouths_are_closed_and_heads_stay(crops: Crops) -> None:
     maker = maker_of(crops, closed=1.0, shut_eyes=0.0, one_part=0.0, same=0.0, turned=0.0)
-    source = aus.to_vector({"AU25": 3, "AU26": 2})
+    source = vector({"AU25": 3, "AU26": 2})
     other = maker.other(source, source, np.random.default_rng(0))
     opening = [aus.INDEX[c] for c in ("AU25", "AU26", "AU27")]
     assert other[opening].max() == 0
@@ -83,9 +84,9 @@ def test_closed_mouths_are_closed_and_heads_stay(crops: Crops) -> None:
 def test_wide_mouths_replace_the_target(face: np.ndarray, crops: Crops) -> None:
     maker = maker_of(crops)
     picture = np.random.default_rng(0).integers(0, 255, (48, 48, 3), np.uint8)
-    source, wide = aus.to_vector({"AU26": 2}), aus.to_vector({"AU26": 5, "AU25": 4})
-    plain = maker.make(picture, face, source, aus.to_vector({}), None)
-    wider = maker.make(picture, face, source, aus.to_vector({}), wide)
+    source, wide = vector({"AU26": 2}), vector({"AU26": 5, "AU25": 4})
+    plain = maker.make(picture, face, source, vector({}), None)
+    wider = maker.make(picture, face, source, vector({}), wide)
     assert torch.equal(plain["x_moved"], wider["x_moved"])
     assert not torch.equal(plain["x"], wider["x"])
     assert torch.allclose(wider["source"], torch.from_numpy(wide))
@@ -205,6 +206,7 @@ def test_training_writes_weights_log_and_sheets(tmp_path: Path, data: Path) -> N
     assert not list(out.glob("*.part"))
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_where_an_unbroken_one_does(
     tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -226,6 +228,7 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(
     assert same_weights(whole, again)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_ten_times_ends_where_an_unbroken_one_does(
     tmp_path: Path, data: Path
 ) -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from conftest import vector
+from support.faces import vector
 
 from memegen import aus
 from memegen.faces.align import Alignment, align, five_points
@@ -96,12 +96,12 @@ def test_anatomy_is_side_symmetric(anatomy: Anatomy) -> None:
 def test_action_units_move_what_their_names_say(
     anatomy: Anatomy, expression: dict[str, float], vertex: int, axis: int, sign: int
 ) -> None:
-    moved = anatomy.displacement(aus.to_vector(expression))[vertex, axis]
+    moved = anatomy.displacement(vector(expression))[vertex, axis]
     assert moved * sign > 0.015
 
 
 def test_own_expression_moves_nothing(face: np.ndarray, anatomy: Anatomy) -> None:
-    source = aus.to_vector({"AU12": 3, "AU26": 2, "AU45": 1, "AU51": 2, "AU61": 1})
+    source = vector({"AU12": 3, "AU26": 2, "AU45": 1, "AU51": 2, "AU61": 1})
     still = FaceMotion.of(face, source, anatomy)
     assert np.abs(still.move(source[None])[0] - face).max() < 1e-6
 
@@ -121,7 +121,7 @@ def test_a_wink_closes_one_eye(motion: FaceMotion) -> None:
 
 
 def test_closing_an_open_mouth_is_complete(face: np.ndarray, anatomy: Anatomy) -> None:
-    source = aus.to_vector({"AU26": 4, "AU25": 3})
+    source = vector({"AU26": 4, "AU25": 3})
     opened = FaceMotion.of(face, np.zeros(len(aus.CHANNELS), np.float32), anatomy).move(
         source[None]
     )[0]

@@ -2,16 +2,16 @@
 
 import importlib.util
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
-from shards import make_shards
-from test_evaluation import with_lips_shut
-from test_own_photos import FakeMediaPipe
+from support.command import RunCli
+from support.faces import vector, with_lips_shut
+from support.mediapipe import FakeMediaPipe
+from support.shards import make_shards
 
 from memegen import aus
 from memegen.evaluation import au_response_mediapipe, contact_sheets, creases, real, real_pairs
@@ -46,14 +46,14 @@ def smooth_noise(side: int, cells: int, seed: int = 0) -> np.ndarray:
 
 def opened(face: np.ndarray, anatomy: Anatomy) -> np.ndarray:
     motion = FaceMotion.of(face, np.zeros(len(aus.CHANNELS), np.float32), anatomy)
-    return motion.move(aus.to_vector({"AU26": 4, "AU25": 4})[None])[0]
+    return motion.move(vector({"AU26": 4, "AU25": 4})[None])[0]
 
 
 @pytest.mark.parametrize("number", sorted(GEOMETRY))
 def test_geometry_grows_with_its_action_unit_and_not_with_the_pose(
     number: int, face: np.ndarray, motion: FaceMotion, anatomy: Anatomy
 ) -> None:
-    asked = np.stack([aus.to_vector({f"AU{number}": level}) for level in (0, 2, 4)])
+    asked = np.stack([vector({f"AU{number}": level}) for level in (0, 2, 4)])
     values = GEOMETRY[number](face_shape(motion.move(asked), anatomy))
     assert values[0] < values[1] < values[2]
     turned = (face - 0.5) @ rotation_of(np.array([12, -8, 10], np.float32)).T * 0.7 + 0.4
@@ -240,9 +240,8 @@ def test_what_is_asked_is_compared_with_what_is_seen_of_the_same_action_unit() -
 
 
 def test_reach_is_seen_by_mediapipe(
-    tmp_path: Path, face: np.ndarray, photo: Photo, monkeypatch: pytest.MonkeyPatch,
-    run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+    tmp_path: Path, face: np.ndarray, photo: Photo, monkeypatch: pytest.MonkeyPatch, run_cli: RunCli
+) -> None:
     fake = FakeMediaPipe(with_lips_shut(face))
     monkeypatch.setattr(
         au_response_mediapipe, "MOST_SMILE", 1.0
@@ -256,22 +255,24 @@ def test_reach_is_seen_by_mediapipe(
     asked = ("evaluate", str(tmp_path), "--reach", "--judge", "mediapipe", "--landmarker",
              str(file), "--model", MODEL, "--json")  # fmt: skip
     (tmp_path / "clipless.txt").write_text("x")
-    assert run_cli(*asked) == 0
-    report = json.loads(capsys.readouterr().out)[MODEL]
+    report = json.loads(run_cli(*asked).out)[MODEL]
     assert set(report) == {f"AU{reading.number}" for reading in READINGS} | {"run"}
     assert report["AU12"]["slope"] == 0 and report["run"]["faces"] == 1
 
 
 def test_real_to_real_is_what_shards_are_judged_by(
-    tmp_path: Path, anatomy: Anatomy, face: np.ndarray, run_cli: Callable[..., int],
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+    tmp_path: Path,
+    anatomy: Anatomy,
+    face: np.ndarray,
+    run_cli: RunCli,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     data = make_shards(tmp_path / "data", anatomy, face, 24)
     monkeypatch.setattr(real_pairs, "SOURCES", ("celeba",))
     sheet = tmp_path / "pairs.png"
-    assert run_cli("evaluate", "pairs", str(data), "--model", MODEL, "--faces", "2", "--json",
-                   "--sheet", str(sheet)) == 0  # fmt: skip
-    report = json.loads(capsys.readouterr().out)
+    printed = run_cli("evaluate", "pairs", str(data), "--model", MODEL, "--faces", "2", "--json",
+                   "--sheet", str(sheet))  # fmt: skip
+    report = json.loads(printed.out)
     assert set(report) == {"still", MODEL, "run"}
     assert set(report["still"]) == set(real.GROUPS)
     pairs = report["run"]["run"]["pairs"]
@@ -282,9 +283,12 @@ def test_real_to_real_is_what_shards_are_judged_by(
 
 
 def test_the_training_protocol_is_called_what_it_is(
-    tmp_path: Path, anatomy: Anatomy, face: np.ndarray, run_cli: Callable[..., int],
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+    tmp_path: Path,
+    anatomy: Anatomy,
+    face: np.ndarray,
+    run_cli: RunCli,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     from memegen.evaluation import generators
 
     asked: list[int] = []
@@ -298,11 +302,10 @@ def test_the_training_protocol_is_called_what_it_is(
     monkeypatch.setattr(generators, "evaluate", evaluate)
     data = make_shards(tmp_path / "data", anatomy, face, 8)
     for option, count in (("--training-pairs", "2"), ("--pairs", "3")):
-        assert run_cli("evaluate", str(data), "--model", MODEL, option, count) == 0
-        said = capsys.readouterr()
+        said = run_cli("evaluate", str(data), "--model", MODEL, option, count)
         assert "no measure of quality" in said.err and "skin L1" in said.out
     assert asked == [2, 3]
-    assert run_cli("evaluate", str(data), "--pairs", "0") == 2
+    run_cli("evaluate", str(data), "--pairs", "0", code=2)
 
 
 def test_contact_sheet_is_a_page_a_face_and_model(
@@ -352,12 +355,10 @@ def test_expressions_of_others_leave_head_and_gaze() -> None:
     ],
 )
 def test_judging_photos_asks_how(
-    arguments: list[str], says: str, tmp_path: Path, photo: Photo, run_cli: Callable[..., int],
-    capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+    arguments: list[str], says: str, tmp_path: Path, photo: Photo, run_cli: RunCli
+) -> None:
     Image.fromarray(photo.rgb).resize((64, 64)).save(tmp_path / "photo.jpg")
-    assert run_cli("evaluate", str(tmp_path), *arguments) == 2
-    assert says in capsys.readouterr().err
+    assert says in run_cli("evaluate", str(tmp_path), *arguments, code=2).err
 
 
 def test_emotions_count_for_people_whose_photo_is_neutral() -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import vector
+from support.faces import vector
 
 from memegen import aus
 from memegen.geometry.anatomy import Anatomy, compose_channels
@@ -59,7 +59,7 @@ def test_lips_that_nothing_parts_stay_one_line(
     noisy: np.ndarray, anatomy: Anatomy, shown: dict[str, float]
 ) -> None:
     motion = FaceMotion.of(noisy, NONE, anatomy)
-    moved = motion.move(aus.to_vector(shown)[None])
+    moved = motion.move(vector(shown)[None])
     assert np.abs(moved - motion.landmarks).max() > 0.01
     assert np.abs(gaps(moved)).max() < 1e-3
 

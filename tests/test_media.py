@@ -1,12 +1,13 @@
 import itertools
-import subprocess
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import pytest
-from conftest import SAMPLE
 from PIL import Image, ImageSequence
+from support.clips import described, pictures, run_ffmpeg
+from support.command import RunCli
+from support.faces import sample_face
 
 from memegen.errors import EncoderError, MemegenError, UsageError
 from memegen.media import encode, formats
@@ -27,28 +28,6 @@ from memegen.media.sizes import parse_size
 from memegen.performance.clip import open_clip, read_clip
 
 ANIMATED = [fmt for fmt in FORMATS if isinstance(fmt, AnimatedFormat)]
-
-
-def pictures(
-    count: int = 5, size: tuple[int, int] = (48, 64), channels: int = 3
-) -> list[np.ndarray]:
-    """A still gradient with a square that moves."""
-    y, x = np.mgrid[: size[0], : size[1]]
-    base = np.stack([x * 3 % 256, y * 4 % 256, (x + y) % 256], -1).astype(np.uint8)
-    if channels == 4:
-        base = np.dstack([base, np.where(x < size[1] // 2, 255, 0).astype(np.uint8)])
-    frames = [base.copy() for _ in range(count)]
-    for i, frame in enumerate(frames):
-        frame[10:20, 5 + 4 * i : 15 + 4 * i, :3] = (250, 20, 20)
-    return frames
-
-
-def described(path: Path) -> str:
-    """What ffmpeg says of a file."""
-    read = subprocess.run(
-        [encode.ffmpeg(), "-i", str(path), "-f", "null", "-"], capture_output=True, text=True
-    )
-    return read.stderr
 
 
 def test_gif_has_one_palette_of_all_frames_and_stores_what_changes(tmp_path: Path) -> None:
@@ -143,27 +122,21 @@ class Mjpeg(AnimatedFormat[Quality]):
         }
 
 
-def test_a_format_is_one_class_and_one_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_format_is_one_class_and_one_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_cli: RunCli
+) -> None:
     """From the command line: its suffix, frame rate, side, sound and size limit."""
-    from typer.testing import CliRunner
-
-    from memegen.cli.app import app
-
     monkeypatch.setattr(formats, "FORMATS", (*FORMATS, Mjpeg()))
     photo, out, clip = tmp_path / "a.png", tmp_path / "a.avi", tmp_path / "b.avi"
-    with Image.open(SAMPLE) as image:
-        image.convert("RGB").crop((110, 0, 390, 280)).save(photo)
+    sample_face().save(photo)
     model = ["--model", "mesh"]
     line = ["animate", str(photo), "--au", "AU26=4", "--duration", "0.5", "--fps", "12", *model]
-    assert CliRunner().invoke(app, [*line, "-o", str(out)]).exit_code == 0
+    run_cli(*line, "-o", str(out))
     made = open_clip(out)
     assert made.fps == 10 and next(read_clip(made).frames).shape == (96, 96, 3)
     assert "mjpeg" in described(out) and "made with memegen" in described(out)
     voice = tmp_path / "v.wav"
-    subprocess.run(
-        [encode.ffmpeg(), "-loglevel", "error", "-f", "lavfi", "-i", "sine=d=1", str(voice)],
-        check=True,
-    )
+    run_ffmpeg("-f", "lavfi", "-i", "sine=d=1", str(voice))
     noise = list(np.random.default_rng(0).integers(0, 255, (8, 120, 160, 3), dtype=np.uint8))
     target = target_for(str(clip), max_bytes=60_000, sound=Sound(voice, 0.0, 0.4))
     write(noise, 20, True, target)

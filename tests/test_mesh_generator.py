@@ -1,9 +1,10 @@
 """The layers of the mesh generator: patches, eyes, mouth, and the anatomy that drives them."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
-from conftest import vector
+from support.faces import vector
 
 from memegen import aus
 from memegen.curves import smoothstep
@@ -170,10 +171,21 @@ def test_painting_is_the_photo_where_nothing_is_asked(motion: FaceMotion) -> Non
     assert np.abs(rendered - picture).max() < 0.51
 
 
-def test_compression_with_fine_steps_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(augment.torch, "round", lambda x: x)
-    x = torch.rand(2, 3, 32, 32)
-    assert torch.allclose(augment._compress(x), x, atol=1e-4)
+def test_compression_rounds_the_cosine_coefficients_of_blocks() -> None:
+    """To multiples of a step that grows with the frequency, as JPEG does; by OpenCV's transform."""
+    picture = torch.rand(2, 3, 32, 32)
+    pressed = augment._compress(picture)
+    assert pressed.shape == picture.shape
+
+    def coefficients(x: torch.Tensor) -> np.ndarray:
+        blocks = x.view(6, 4, 8, 4, 8).permute(0, 1, 3, 2, 4).reshape(-1, 8, 8).numpy()
+        return np.stack([cv2.dct(np.ascontiguousarray(block)) for block in blocks])
+
+    steps = 1 + np.arange(8)[:, None] + np.arange(8)[None]  # of the lowest frequency's
+    before, after = coefficients(picture) / steps, coefficients(pressed) / steps
+    step = np.abs(after[np.abs(after) > 1e-3]).min()
+    assert 0.01 <= step <= 0.06 and np.abs(after / step - np.round(after / step)).max() < 0.02
+    assert np.abs(after - before).max() <= step / 2 + 1e-4
 
 
 def test_gaze_signs() -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import vector
-from shards import make_shards
+from support.command import RunCli
+from support.faces import vector
+from support.shards import make_shards
 
 from memegen import weights
 from memegen.errors import UsageError, WeightsError
@@ -355,14 +355,14 @@ def geometry_in(folder: Path) -> Path:
 
 
 def test_training_says_what_is_missing(
-    tmp_path: Path, anatomy: Anatomy, face: np.ndarray, run_cli: Callable[..., int]
+    tmp_path: Path, anatomy: Anatomy, face: np.ndarray, run_cli: RunCli
 ) -> None:
     with pytest.raises(UsageError, match=r"mouth\.npz"):
         training.read_geometry(tmp_path)
     data = make_shards(tmp_path / "data", anatomy, face)
-    assert run_cli("train", str(data), "--model", "mouth", "--steps", "3") == 2
+    run_cli("train", str(data), "--model", "mouth", "--steps", "3", code=2)
     geometry_in(data)
-    assert run_cli("train", str(data), "--model", "mouth", "--out", str(tmp_path / "out")) == 1
+    run_cli("train", str(data), "--model", "mouth", "--out", str(tmp_path / "out"), code=1)
     assert not (tmp_path / "out" / "mouth.safetensors").exists()
 
 

@@ -5,11 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SAMPLE
 from PIL import Image
-from test_cli import run
-from test_media import pictures
-from test_time import ramp, run_ffmpeg, tone
+from support.clips import pictures, ramp, run_ffmpeg, tone
+from support.command import RunCli
+from support.faces import sample_face
 
 from memegen import files
 from memegen.media.commands import Sound
@@ -90,21 +89,18 @@ def test_relative_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows forbids most of these")
 def test_names_on_the_command_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_cli: RunCli
 ) -> None:
     monkeypatch.chdir(tmp_path)
     model = ["--model", "mesh", "--size", "64", "--au", "AU12=3"]
-    with Image.open(SAMPLE) as image:
-        small = image.convert("RGB").crop((110, 0, 390, 280))
+    small = sample_face()
     for name in ("-%d.png", f"{'😀' * 61}.png"):
         small.save(name)
-        made = run("animate", *model, "--still", "--", name, capsys=capsys)[0].rstrip("\n")
+        made = run_cli("animate", *model, "--still", "--", name).out.rstrip("\n")
         assert made.endswith("_au.png") and made[:2] == name[:2]
         with Image.open(made) as image:
             assert image.size == (64, 64)
-    run("animate", *model, "--still", "-o", "-o.png", "--", "-%d.png", capsys=capsys)
-    run(
-        "animate", *model, "--duration", "0.4", "-o", "19:45 %d.mp4", "--", "-%d.png", capsys=capsys
-    )
-    run("aus", "--csv", "-t.csv", "19:45 %d.mp4", capsys=capsys)
+    run_cli("animate", *model, "--still", "-o", "-o.png", "--", "-%d.png")
+    run_cli("animate", *model, "--duration", "0.4", "-o", "19:45 %d.mp4", "--", "-%d.png")
+    run_cli("aus", "--csv", "-t.csv", "19:45 %d.mp4")
     assert len(read_csv(Path("-t.csv"))) == len(list(read_clip(open_clip("19:45 %d.mp4")).frames))

@@ -4,17 +4,17 @@ import csv
 import json
 import shutil
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from conftest import SAMPLE
 from PIL import Image, ImageEnhance
-from test_anatomical import TINY, tiny_file
+from support.command import RunCli
+from support.mediapipe import FakeMediaPipe
+from support.networks import TINY, tiny_file
+from support.paths import SAMPLE
 
 from memegen import aus
 from memegen.errors import MemegenError, UsageError
@@ -93,6 +93,7 @@ def test_labels_are_made_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert len(label(folder).faces) == FACES
 
 
+@pytest.mark.slow
 def test_several_processes_find_the_same(folder: Path, tmp_path: Path) -> None:
     alone, shared = label(folder), label(folder, tmp_path / "fresh", workers=2)
     assert alone.bad == shared.bad
@@ -106,11 +107,11 @@ def test_the_most_different_frames_are_taken() -> None:
     assert far_apart(points, 9).tolist() == [0, 1, 2, 3, 4, 5]
 
 
-def test_label_writes_a_table(
-    folder: Path, tmp_path: Path, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run_cli("label", str(folder), "-o", str(tmp_path / "labels.csv")) == 0
-    assert "wall.png: left out, no face found" in capsys.readouterr().err
+def test_label_writes_a_table(folder: Path, tmp_path: Path, run_cli: RunCli) -> None:
+    assert (
+        "wall.png: left out, no face found"
+        in run_cli("label", str(folder), "-o", str(tmp_path / "labels.csv")).err
+    )
     rows = list(csv.DictReader((tmp_path / "labels.csv").open()))
     assert len(rows) == FACES and float(rows[0]["AU12_r"]) > 1.5
     assert {"AU01_r", "AU45_r", "pose_Rx", "AU12L_r"} <= rows[0].keys()
@@ -142,6 +143,7 @@ def test_photos_are_split_by_what_they_are(folder: Path) -> None:
     assert len(left_out) == 4
 
 
+@pytest.mark.slow
 def test_fine_tuning_keeps_the_best(folder: Path, tmp_path: Path) -> None:
     from safetensors import safe_open
 
@@ -176,42 +178,6 @@ def test_fine_tuning_keeps_the_best(folder: Path, tmp_path: Path) -> None:
         generator.train(settings, Run(folder, tmp_path / "run", CPU, resume=True, log=said.append))
 
 
-class FakeMediaPipe:
-    """As much of mediapipe as the teacher uses: every crop shows the same smile."""
-
-    def __init__(self, face: np.ndarray, sees: bool = True) -> None:
-        points = [SimpleNamespace(x=x, y=y, z=z) for x, y, z in face.tolist()]
-        scores = dict.fromkeys(ALL_SCORES, 0.0) | {"mouthSmileLeft": 0.8, "jawOpen": 0.2}
-        found = SimpleNamespace(
-            face_landmarks=[points] if sees else [],
-            face_blendshapes=[
-                [SimpleNamespace(category_name=n, score=s) for n, s in scores.items()]
-            ],
-            facial_transformation_matrixes=[np.eye(4)],
-        )
-        landmarker = SimpleNamespace(detect=lambda image: found, close=lambda: None)
-        made = SimpleNamespace(create_from_options=lambda options: landmarker)
-        self.vision = SimpleNamespace(
-            FaceLandmarkerOptions=lambda **options: options, FaceLandmarker=made
-        )
-        self.ImageFormat = SimpleNamespace(SRGB=1)
-        self.Image = lambda image_format, data: data
-
-    def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        tasks = SimpleNamespace(BaseOptions=lambda **options: options, vision=self.vision)
-        monkeypatch.setitem(sys.modules, "mediapipe", self)  # type: ignore[arg-type]
-        monkeypatch.setitem(sys.modules, "mediapipe.tasks", tasks)  # type: ignore[arg-type]
-        monkeypatch.setitem(sys.modules, "mediapipe.tasks.python", tasks)  # type: ignore[arg-type]
-
-
-ALL_SCORES = [
-    *"browInnerUp jawOpen jawLeft jawRight mouthFunnel mouthPucker mouthShrugLower mouthRollUpper mouthRollLower".split(),
-    *(f"{stem}{side}" for side in ("Left", "Right") for stem in (
-        "browOuterUp browDown eyeSquint mouthUpperUp mouthSmile mouthDimple mouthStretch eyeBlink "
-        "mouthPress mouthLowerDown eyeLookOut eyeLookIn eyeLookUp eyeLookDown").split()),
-]  # fmt: skip
-
-
 def test_the_teacher_says_what_its_scores_say(
     tmp_path: Path, face: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -235,21 +201,24 @@ def test_the_teacher_says_what_its_scores_say(
 
 
 def test_a_teacher_that_is_not_there_is_one_line(
-    tmp_path: Path, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch, face: np.ndarray,
-) -> None:  # fmt: skip
+    tmp_path: Path, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch, face: np.ndarray
+) -> None:
     photo = str(SAMPLE)
     file = tmp_path / "face_landmarker.task"
-    assert run_cli("label", photo, "--teacher", "mediapip") == 2
-    assert "did you mean 'mediapipe'" in capsys.readouterr().err
-    assert run_cli("label", photo, "--teacher", "mediapipe") == 2
-    assert "belong together" in capsys.readouterr().err
+    assert (
+        "did you mean 'mediapipe'" in run_cli("label", photo, "--teacher", "mediapip", code=2).err
+    )
+    assert "belong together" in run_cli("label", photo, "--teacher", "mediapipe", code=2).err
     monkeypatch.setitem(sys.modules, "mediapipe", None)
-    assert run_cli("label", photo, "--teacher", "mediapipe", "--landmarker", str(file)) == 2
-    assert "memegen[label]" in capsys.readouterr().err
+    assert (
+        "memegen[label]"
+        in run_cli("label", photo, "--teacher", "mediapipe", "--landmarker", str(file), code=2).err
+    )
     FakeMediaPipe(face).install(monkeypatch)
-    assert run_cli("label", photo, "--teacher", "mediapipe", "--landmarker", str(file)) == 2
-    assert "no such landmarker file" in capsys.readouterr().err
+    assert (
+        "no such landmarker file"
+        in run_cli("label", photo, "--teacher", "mediapipe", "--landmarker", str(file), code=2).err
+    )
 
 
 def test_rated_photos_are_cut_out(folder: Path, tmp_path: Path) -> None:

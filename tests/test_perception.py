@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import SAMPLE
+from support.paths import SAMPLE
 
 from memegen import aus, weights
 from memegen.errors import WeightsError

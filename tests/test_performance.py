@@ -1,20 +1,20 @@
 """Performances: reading clips, following faces, smoothing, tables, and what they drive."""
 
 import io
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SAMPLE
 from PIL import Image
+from support.clips import run_ffmpeg
+from support.faces import vector
+from support.paths import SAMPLE
 
 from memegen import aus, recipes
 from memegen.errors import MemegenError, NoFaceError, UsageError
 from memegen.faces.detect import Detector
 from memegen.geometry.motion import FaceMotion
-from memegen.media.encode import ffmpeg
 from memegen.perception.analyze import FaceAnalyzer
 from memegen.performance.clip import open_clip, parse_probe, read_clip, read_ppm
 from memegen.performance.keyframes import recipe_text, simplify
@@ -82,9 +82,8 @@ def test_animated_pictures_run_at_a_steady_rate(tmp_path: Path) -> None:
 
 def test_videos_are_upright_and_small_enough(tmp_path: Path) -> None:
     path = tmp_path / "v.mp4"
-    subprocess.run([ffmpeg(), "-loglevel", "error", "-f", "lavfi", "-i",
-                    "testsrc=size=1600x400:rate=12:duration=1", "-pix_fmt", "yuv420p", str(path)],
-                   check=True)  # fmt: skip
+    run_ffmpeg("-f", "lavfi", "-i", "testsrc=size=1600x400:rate=12:duration=1",
+               "-pix_fmt", "yuv420p", str(path))  # fmt: skip
     clip = open_clip(path)
     assert clip.fps == pytest.approx(12) and clip.seconds == pytest.approx(1) and not clip.audio
     frames = list(read_clip(clip).frames)
@@ -102,8 +101,7 @@ def test_bad_clips_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(MemegenError, match="neither a picture nor a video"):
         open_clip(tmp_path / "text.mp4")
     sound = tmp_path / "sound.wav"
-    subprocess.run([ffmpeg(), "-loglevel", "error", "-f", "lavfi", "-i", "sine=duration=0.2",
-                    str(sound)], check=True)  # fmt: skip
+    run_ffmpeg("-f", "lavfi", "-i", "sine=duration=0.2", str(sound))
     with pytest.raises(MemegenError, match="sound but no pictures"):
         open_clip(sound)
 
@@ -217,7 +215,7 @@ def test_changes_are_counted_from_frames_that_look_as_the_photo_does() -> None:
 
     assert smiles() == pytest.approx(0.1, abs=0.01)
     assert smiles(99) == pytest.approx(0.9)
-    assert smiles(source=aus.to_vector({"AU12": 4})) == pytest.approx(0.8, abs=0.04)
+    assert smiles(source=vector({"AU12": 4})) == pytest.approx(0.8, abs=0.04)
     with pytest.raises(UsageError, match="there are 100 frames"):
         smiles(100)
 
@@ -227,7 +225,7 @@ def test_the_reference_does_no_more_than_a_photo_can_undo() -> None:
     brows = np.array([0.0] * 20 + [0.6] * 30 + [0.0] * 20, np.float32)
     smile = np.array([0.0] * 20 + [0.7] * 30 + [0.0] * 20, np.float32)
     told = performance(AU1L=brows, AU1R=brows, AU12L=smile, AU12R=smile)
-    source = aus.to_vector({"AU12": 3.5})
+    source = vector({"AU12": 3.5})
     asked = retarget(told, RetargetOptions(smoothing=0), source).resolve(source)[
         :, aus.INDEX["AU1L"]
     ]
@@ -272,7 +270,7 @@ def test_relative_transfer_adds_the_change_to_the_photos_own() -> None:
     smile = np.array([0.2] * 30 + [0.7] * 30, np.float32)
     turn = np.array([0.0] * 30 + [0.3] * 30, np.float32)
     told = performance(AU12L=smile, AU52=turn)
-    source = aus.to_vector({"AU12L": 1, "AU51": 1})
+    source = vector({"AU12L": 1, "AU51": 1})
     wanted = retarget(told, RetargetOptions(smoothing=0)).resolve(source)
     assert wanted[0] == pytest.approx(source, abs=1e-5)
     assert wanted[-1, aus.INDEX["AU12L"]] == pytest.approx(0.2 + 0.5 * STRENGTH["AU12"], abs=1e-5)
@@ -281,7 +279,7 @@ def test_relative_transfer_adds_the_change_to_the_photos_own() -> None:
 
 def test_absolute_transfer_parts_and_gains() -> None:
     told = performance(AU12L=np.array([0.4] * 5), AU4L=np.array([0.5] * 5))
-    source = aus.to_vector({"AU12": 2, "AU4": 1, "AU1": 3})
+    source = vector({"AU12": 2, "AU4": 1, "AU1": 3})
     wanted = retarget(told, RetargetOptions(relative=False, smoothing=0)).resolve(source)[2]
     assert wanted[aus.INDEX["AU12L"]] == pytest.approx(0.4)
     assert wanted[aus.INDEX["AU1L"]] == 0
@@ -314,7 +312,7 @@ def test_measured_motion_replaces_the_action_units_where_it_counts(
 ) -> None:
     units = np.zeros((12, len(aus.CHANNELS)), np.float32)
     landmarks = np.repeat(face[None], 12, 0)
-    landmarks[6:] = motion.move(aus.to_vector({"AU26": 3})[None])[0]
+    landmarks[6:] = motion.move(vector({"AU26": 3})[None])[0]
     told = Performance(25.0, units, np.ones(12, np.float32), "p", landmarks)
     track = retarget(told, RetargetOptions(detail=1.0, smoothing=0, neutral_frame=0))
     assert track.detail is not None
@@ -328,7 +326,7 @@ def test_measured_motion_replaces_the_action_units_where_it_counts(
 
 
 def test_gains_count_in_measured_motion_too(face: np.ndarray, motion: FaceMotion) -> None:
-    wanted = aus.to_vector({"AU26": 3})
+    wanted = vector({"AU26": 3})
     units = np.repeat(wanted[None], 12, 0)
     units[:6] = 0
     landmarks = np.concatenate(
@@ -402,11 +400,10 @@ def test_odd_names_and_deep_colours_are_read(
     """Ten bits a channel, pixels twice as wide as high, and a name that looks like a protocol."""
     monkeypatch.chdir(tmp_path)
     plain = tmp_path / "plain.mkv"
-    command = [
-        ffmpeg(), "-loglevel", "error", "-f", "lavfi", "-i", "testsrc2=s=64x96:d=0.4:r=10",
+    run_ffmpeg(
+        "-f", "lavfi", "-i", "testsrc2=s=64x96:d=0.4:r=10",
         "-vf", "setsar=2", "-pix_fmt", "yuv420p10le", "-c:v", "ffv1", str(plain),
-    ]  # fmt: skip
-    subprocess.run(command, check=True)
+    )  # fmt: skip
     for name in ("19:45.mkv", "-dash %d [x]*.mkv"):
         plain.rename(tmp_path / name)
         plain = tmp_path / name
@@ -417,12 +414,11 @@ def test_odd_names_and_deep_colours_are_read(
 
 def test_high_dynamic_range_is_told_and_mapped(tmp_path: Path) -> None:
     path = tmp_path / "hlg.mp4"
-    command = [
-        ffmpeg(), "-loglevel", "error", "-f", "lavfi", "-i", "color=c=white:s=64x64:d=0.2:r=10",
+    run_ffmpeg(
+        "-f", "lavfi", "-i", "color=c=white:s=64x64:d=0.2:r=10",
         "-pix_fmt", "yuv420p10le", "-c:v", "libx264", "-x264-params",
         "colorprim=bt2020:transfer=arib-std-b67:colormatrix=bt2020nc", str(path),
-    ]  # fmt: skip
-    subprocess.run(command, check=True)
+    )  # fmt: skip
     clip = open_clip(path)
     assert clip.hdr
     (frame, *_) = read_clip(clip).frames

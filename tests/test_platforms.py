@@ -2,14 +2,14 @@
 
 import re
 import subprocess
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SAMPLE
 from PIL import Image
+from support.command import RunCli
+from support.paths import SAMPLE
 
 from memegen.crop import crop_box
 from memegen.errors import MemegenError, UsageError
@@ -56,11 +56,11 @@ def probed(path: Path) -> Probed:
 
 @pytest.mark.parametrize("name", sorted(platforms()))
 def test_what_is_written_keeps_to_the_platforms_limits(
-    name: str, tmp_path: Path, run_cli: Callable[..., int]
+    name: str, tmp_path: Path, run_cli: RunCli
 ) -> None:
     platform = platform_named(name)
     au = ("--au", "AU12=5,AU25=3,AU51=2", "--fps", "12", "--duration", "6", "--model", "mesh")
-    assert run_cli("animate", str(SAMPLE), *au, "--for", name, "-o", f"{tmp_path}/") == 0
+    run_cli("animate", str(SAMPLE), *au, "--for", name, "-o", f"{tmp_path}/")
     (path,) = tmp_path.iterdir()
     found = probed(path)
     assert path.suffix == platform.output.suffix and path.stat().st_size <= platform.bytes
@@ -167,11 +167,9 @@ def test_a_limit_is_used_by_nine_tenths() -> None:
     ],
 )
 def test_bad_requests_are_one_line(
-    arguments: list[str], says: str, run_cli: Callable[..., int],
-    capsys: pytest.CaptureFixture[str],
+    arguments: list[str], says: str, run_cli: RunCli,
 ) -> None:  # fmt: skip
-    assert run_cli("animate", str(SAMPLE), *arguments) == 2
-    said = capsys.readouterr().err.strip()
+    said = run_cli("animate", str(SAMPLE), *arguments, code=2).err.strip()
     assert says in said and "\n" not in said
 
 

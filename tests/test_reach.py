@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import vector
-from shards import make_shards
+from support.faces import vector
+from support.shards import make_shards
 
 from memegen import aus, weights
 from memegen.errors import WeightsError

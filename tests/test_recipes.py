@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from support.faces import vector
 
 from memegen import aus, recipes
 from memegen.errors import UsageError
@@ -121,7 +122,7 @@ def test_emotions_show_the_action_units_that_facs_names(name: str) -> None:
 
 @pytest.mark.parametrize("name", SMILELESS)
 def test_a_smiling_photo_stops_smiling(name: str) -> None:
-    smiling = aus.to_vector({"AU6": 4, "AU12": 4})
+    smiling = vector({"AU6": 4, "AU12": 4})
     height = height_of(name, smiling)
     assert height[SMILE] == 0
     assert height[aus.INDEX["AU6L"]] < smiling[aus.INDEX["AU6L"]]
@@ -147,7 +148,7 @@ def recipe(keyframes: str, head: str = "loop: once") -> recipes.Recipe:
 
 def test_a_channel_not_named_stays_the_photos_own() -> None:
     track = recipe("  - {at: 0, expression: {}}\n  - {at: 1, expression: {AU12: 5}}").track()
-    source = aus.to_vector({"AU12": 1, "AU4": 2})
+    source = vector({"AU12": 1, "AU4": 2})
     frames = track.resolve(source)
     assert len(track) == 11
     assert frames[0, SMILE] == pytest.approx(0.2)
@@ -158,7 +159,7 @@ def test_a_channel_not_named_stays_the_photos_own() -> None:
 
 def test_intensity_scales_the_change() -> None:
     track = recipe("  - {at: 0, expression: {AU12: 3}}").track()
-    source = aus.to_vector({"AU12": 1})
+    source = vector({"AU12": 1})
     assert track.resolve(source, 0)[0, SMILE] == pytest.approx(0.2)
     assert track.resolve(source, 0.5)[0, SMILE] == pytest.approx(0.4)
     assert track.resolve(source, 3)[0, SMILE] == pytest.approx(1.0)
@@ -166,8 +167,8 @@ def test_intensity_scales_the_change() -> None:
 
 def test_relative_adds_to_the_photo() -> None:
     track = recipe("  - {at: 0, expression: {AU12: -1}}", "relative: true").track()
-    assert track.resolve(aus.to_vector({"AU12": 3}))[0, SMILE] == pytest.approx(0.4)
-    assert track.resolve(aus.to_vector({"AU12": 0.5}))[0, SMILE] == 0
+    assert track.resolve(vector({"AU12": 3}))[0, SMILE] == pytest.approx(0.4)
+    assert track.resolve(vector({"AU12": 0.5}))[0, SMILE] == 0
 
 
 def test_hold_keeps_the_keyframe() -> None:
@@ -245,7 +246,7 @@ def test_unknown_recipe_names_the_nearest() -> None:
 
 
 def test_a_turned_head_is_not_jerked_by_offsets() -> None:
-    source = aus.to_vector({"AU51": 3.3, "AU54": 1.7})
+    source = vector({"AU51": 3.3, "AU54": 1.7})
     for name in recipes.names():
         frames = recipes.load_track(name).resolve(source)
         frontal = recipes.load_track(name).resolve(np.zeros(len(aus.CHANNELS), np.float32))
@@ -255,7 +256,7 @@ def test_a_turned_head_is_not_jerked_by_offsets() -> None:
 
 
 def test_opposites_give_way() -> None:
-    source = aus.to_vector({"AU51": 3, "AU61": 2})
+    source = vector({"AU51": 3, "AU61": 2})
     track = recipe("  - {at: 0, expression: {AU52: 3, AU62: 4}}").track()
     assert aus.head_degrees(track.resolve(source))[0, 0] == pytest.approx(-18)
     assert aus.gaze_degrees(track.resolve(source))[0, 0] == pytest.approx(-24)
@@ -263,7 +264,7 @@ def test_opposites_give_way() -> None:
 
 def test_offset_is_added_beside_the_expression() -> None:
     track = recipe("  - {at: 0, expression: {AU12: 2}, offset: {AU54: 1, AU12: 1}}").track()
-    frames = track.resolve(aus.to_vector({"AU54": 1.5}))
+    frames = track.resolve(vector({"AU54": 1.5}))
     assert frames[0, SMILE] == pytest.approx(0.6)
     assert frames[0, aus.INDEX["AU54"]] == pytest.approx(0.5)
 

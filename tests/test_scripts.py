@@ -11,17 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import SAMPLE
 from PIL import Image
-from test_cli import run
-from test_media import pictures
+from support.clips import pictures
+from support.command import RunCli
+from support.paths import ROOT, SAMPLE
 
-from memegen import devices, files
+from memegen import files
 from memegen.cli import app as command
 from memegen.errors import EncoderError, MemegenError, UsageError, is_out_of_memory
 from memegen.media.encode import target_for, write
 
-ROOT = Path(__file__).resolve().parent.parent
 COMMAND = [sys.executable, "-m", "memegen"]
 
 
@@ -87,18 +86,19 @@ def test_names_are_printed_byte_for_byte(tmp_path: Path) -> None:
     ],
 )
 def test_too_little_memory_is_said_as_such(
-    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    error: Exception, monkeypatch: pytest.MonkeyPatch, run_cli: RunCli
 ) -> None:
     def fail(*_: object) -> None:
         raise error
 
     monkeypatch.setattr("memegen.photo.read_photo", fail)
-    said = run("faces", str(SAMPLE), capsys=capsys, code=1)[1]
+    said = run_cli("faces", str(SAMPLE), code=1).err
     assert "not enough memory" in said and "report" not in said
     assert not is_out_of_memory(OSError(2, "No such file or directory"))
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="signals of Unix")
+@pytest.mark.slow
 def test_signals_leave_nothing(tmp_path: Path) -> None:
     """Neither files nor children; the exit code says which signal it was."""
     asked = {}
@@ -217,18 +217,6 @@ def test_long_names_are_shortened_to_what_file_systems_take() -> None:
         assert len(name.encode()) > 120
 
 
-def test_processors_without_their_library_are_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Apple's wheels of torch lack `torch.ops.mkldnn` altogether."""
-
-    class Absent:
-        def __getattr__(self, name: str) -> object:
-            raise AttributeError(f"'_OpNamespace' 'mkldnn' object has no attribute '{name}'")
-
-    monkeypatch.setattr(torch.ops, "mkldnn", Absent())
-    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
-    assert devices.has_halves(torch.device("cpu")) is False
-
-
 def test_workers_start_where_there_is_no_nice(monkeypatch: pytest.MonkeyPatch) -> None:
     from memegen.training import pairs
 
@@ -239,6 +227,7 @@ def test_workers_start_where_there_is_no_nice(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+@pytest.mark.slow
 def test_a_slice_of_the_fuzz_run() -> None:
     """The whole of it: `make fuzz`."""
     done = subprocess.run(

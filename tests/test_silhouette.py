@@ -1,7 +1,7 @@
 """The far edge of a turned face."""
 
 import numpy as np
-from conftest import vector
+from support.faces import vector
 
 from memegen.geometry.anatomy import Anatomy
 from memegen.geometry.motion import FaceMotion

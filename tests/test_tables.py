@@ -4,15 +4,14 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from support.paths import ROOT
 
 from memegen import recipes
 from memegen.cli.console import tabulate
 from memegen.cli.reports import Printed
 
-ROOT = Path(__file__).resolve().parent.parent
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 NARROW = 40  # columns of the window
 

@@ -1,40 +1,24 @@
 """Time: frame rates to the last digit, tables, odd times, edit lists, and which sound is heard."""
 
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SAMPLE
 from PIL import Image, ImageSequence
-from test_cli import run
-from test_media import pictures
+from support.clips import pictures, ramp, run_ffmpeg, samples, tone
+from support.command import RunCli
+from support.faces import sample_face
+from support.paths import SAMPLE
 
 from memegen import aus
 from memegen.errors import MemegenError, UsageError
 from memegen.media.commands import Sound
-from memegen.media.encode import ffmpeg, target_for, write
+from memegen.media.encode import target_for, write
 from memegen.media.rates import beat_of, exact_rate, rate_text
 from memegen.performance.clip import open_clip, parse_probe, read_clip
 from memegen.performance.table import read_csv, to_csv
-from memegen.performance.track import Performance
 
 RATES = [24000 / 1001, 24, 25, 30000 / 1001, 30, 50, 60000 / 1001, 60]
-
-
-def run_ffmpeg(*arguments: str) -> None:
-    subprocess.run([ffmpeg(), "-loglevel", "error", "-y", *arguments], check=True)
-
-
-def ramp(length: int, fps: float) -> Performance:
-    """A smile that grows over time, by a head that goes right and comes nearer."""
-    units = np.zeros((length, len(aus.CHANNELS)), np.float32)
-    units[:, aus.INDEX["AU12L"]] = np.linspace(0, 1, length)
-    heads = np.stack(
-        [np.linspace(a, b, length) for a, b in ((90, 130), (80, 80), (3, 3.5), (-9, 20))], 1
-    )
-    landmarks = np.random.default_rng(0).uniform(0, 1, (length, 478, 3)).astype(np.float32)
-    return Performance(fps, units, np.ones(length, np.float32), "ramp", landmarks, heads.astype(np.float32))  # fmt: skip
 
 
 @pytest.mark.parametrize("fps", RATES)
@@ -117,9 +101,7 @@ def test_rows_at_odd_times_are_brought_to_a_steady_rate(tmp_path: Path) -> None:
             read_csv(stamped(tmp_path / "c.csv", odd, [0, 0, 0, 0]))
 
 
-def test_tables_are_cut_by_start_and_end(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_tables_are_cut_by_start_and_end(tmp_path: Path, run_cli: RunCli) -> None:
     path = stamped(tmp_path / "a.csv", [i / 10 for i in range(20)], [i / 20 for i in range(20)])
     told = read_csv(path)
     part = told.between(0.5, 1.2)
@@ -143,7 +125,7 @@ def test_tables_are_cut_by_start_and_end(
         "--model",
         "mesh",
     ]
-    run(*arguments, "-o", str(out), capsys=capsys)
+    run_cli(*arguments, "-o", str(out))
     with Image.open(out) as image:
         assert image.n_frames == 7  # type: ignore[attr-defined]
 
@@ -205,21 +187,6 @@ def test_edit_lists_hide_what_was_cut_off(tmp_path: Path) -> None:
     assert greys(cut) == list(range(4, 10))
 
 
-def samples(path: Path) -> np.ndarray:
-    """A file's sound, 8000 a second, from when it begins."""
-    raw = subprocess.run(
-        [ffmpeg(), "-loglevel", "error", "-i", f"file:{path.absolute()}", "-f", "s16le", "-ac", "1", "-ar", "8000", "-"],
-        capture_output=True, check=True,
-    ).stdout  # fmt: skip
-    return np.frombuffer(raw, np.int16).astype(float)
-
-
-def tone(path: Path) -> float:
-    """The loudest frequency of a file's sound, Hz."""
-    heard = np.abs(np.fft.rfft(samples(path)))
-    return float(heard.argmax() * 8000 / (2 * (len(heard) - 1)))
-
-
 @pytest.mark.parametrize("default", [None, 0, 1])
 def test_of_several_sounds_the_default_one_is_heard(default: int | None, tmp_path: Path) -> None:
     path, out = tmp_path / "a.mkv", tmp_path / "o.mp4"
@@ -256,16 +223,12 @@ def test_what_begins_first_is_whole_and_in_step(first: str, start: float, tmp_pa
     assert abs(loud.argmax() * 0.05 - begins) < 0.11 and loud[loud.argmax() + 2 :].all()
 
 
-def test_a_saved_track_drives_as_its_clip_does(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_saved_track_drives_as_its_clip_does(tmp_path: Path, run_cli: RunCli) -> None:
     """Also where the head goes, and what lips and brows do beyond action units."""
     import memegen
 
-    with Image.open(SAMPLE) as image:
-        whole = image.convert("RGB")
     photo, clip, table = tmp_path / "photo.png", tmp_path / "clip.gif", tmp_path / "track.csv"
-    whole.crop((110, 0, 390, 280)).save(photo)
+    sample_face().save(photo)
     played = memegen.Animator("mesh", "cpu").animate(photo, au={"AU26": 4, "AU1": 3}, fps=10, duration=0.8)  # fmt: skip
     frames = []
     for i, frame in enumerate(played):
@@ -275,8 +238,8 @@ def test_a_saved_track_drives_as_its_clip_does(
     made = []
     for target, more in ((clip, ["--save-track", str(table)]), (table, [])):
         out = tmp_path / f"from-{target.suffix[1:]}.png"
-        run("transfer", str(photo), str(target), "-o", str(out), "--size", "200", "--model", "mesh",
-            *more, capsys=capsys)  # fmt: skip
+        run_cli("transfer", str(photo), str(target), "-o", str(out), "--size", "200", "--model", "mesh",
+            *more)  # fmt: skip
         with Image.open(out) as image:
             made.append(
                 [np.asarray(f.convert("RGB"), float) for f in ImageSequence.Iterator(image)]

@@ -1,16 +1,15 @@
 """`memegen transfer`, from files to files."""
 
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SAMPLE
 from PIL import Image, ImageSequence
-from test_cli import run
+from support.clips import with_sound
+from support.command import RunCli
+from support.faces import sample_face
 
 from memegen import aus
-from memegen.media.encode import ffmpeg
 from memegen.performance.clip import open_clip, read_clip
 from memegen.tracks import Track
 
@@ -21,26 +20,22 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     import memegen
 
     folder = tmp_path_factory.mktemp("parts")
-    with Image.open(SAMPLE) as image:
-        small = image.convert("RGB").crop((110, 0, 390, 280))
     photo, clip, loop = folder / "photo.png", folder / "clip.mp4", folder / "loop.gif"
-    small.save(photo)
+    sample_face().save(photo)
     animator = memegen.Animator("mesh", "cpu")
     frames = animator.animate(photo, au={"AU26": 4, "AU1": 3}, fps=10, duration=1.2)
     memegen.write(frames, folder / "silent.mp4")
     memegen.write(animator.animate(photo, "wink", fps=10, duration=0.8), loop)
-    subprocess.run([ffmpeg(), "-loglevel", "error", "-i", str(folder / "silent.mp4"), "-f", "lavfi",
-                    "-i", "sine=duration=3", "-shortest", "-c:v", "copy", str(clip)],
-                   check=True)  # fmt: skip
+    with_sound(folder / "silent.mp4", clip)
     return {"photo": photo, "clip": clip, "loop": loop, "folder": folder}
 
 
 def test_a_performance_moves_the_photo_and_keeps_its_sound(
-    parts: dict[str, Path], capsys: pytest.CaptureFixture[str]
+    parts: dict[str, Path], run_cli: RunCli
 ) -> None:
     out, table = parts["folder"] / "out.mp4", parts["folder"] / "t.csv"
-    run("transfer", str(parts["photo"]), str(parts["clip"]), "-o", str(out), "--save-track",
-        str(table), capsys=capsys)  # fmt: skip
+    run_cli("transfer", str(parts["photo"]), str(parts["clip"]), "-o", str(out), "--save-track",
+        str(table))  # fmt: skip
     made, given = open_clip(out), open_clip(parts["clip"])
     assert made.audio and made.fps == pytest.approx(10)
     assert made.seconds == pytest.approx(given.seconds, abs=0.1)
@@ -48,45 +43,43 @@ def test_a_performance_moves_the_photo_and_keeps_its_sound(
     assert np.abs(frames - frames[0]).mean((1, 2, 3)).max() > 1.5
     assert np.abs(frames[:, :20, :20] - frames[0, :20, :20]).max() < 12  # the background is still
     recipe, silent = parts["folder"] / "saved.yaml", parts["folder"] / "silent-out.mp4"
-    run("transfer", str(parts["photo"]), str(table), "-o", str(silent), "--save-recipe",
-        str(recipe), capsys=capsys)  # fmt: skip
-    run("recipes", "check", str(recipe), capsys=capsys)
+    run_cli("transfer", str(parts["photo"]), str(table), "-o", str(silent), "--save-recipe",
+        str(recipe))  # fmt: skip
+    run_cli("recipes", "check", str(recipe))
     assert not open_clip(silent).audio
     assert len(list(read_clip(open_clip(silent)).frames)) == len(frames)
 
 
 def test_a_picture_gives_a_still_or_a_way_there_and_back(
-    parts: dict[str, Path], capsys: pytest.CaptureFixture[str]
+    parts: dict[str, Path], run_cli: RunCli
 ) -> None:
     photo, still = str(parts["photo"]), parts["folder"] / "still.png"
     other = parts["folder"] / "other.png"
-    run("animate", photo, "--au", "AU26=4,AU25=3", "--still", "-o", str(other), capsys=capsys)
-    run("transfer", photo, str(other), "-o", str(still), capsys=capsys)
+    run_cli("animate", photo, "--au", "AU26=4,AU25=3", "--still", "-o", str(other))
+    run_cli("transfer", photo, str(other), "-o", str(still))
     with Image.open(still) as made, Image.open(photo) as before:
         assert made.size == before.size
         difference = np.abs(np.asarray(made, float) - np.asarray(before, float)).max()
     assert difference > 40
-    moving = run("transfer", photo, str(other), capsys=capsys)[0].strip()
+    moving = run_cli("transfer", photo, str(other)).out.strip()
     assert moving.endswith("photo_other.gif")
     with Image.open(moving) as made:
         assert 30 <= len(list(ImageSequence.Iterator(made))) <= 60
 
 
-def test_views_speeds_and_boomerangs(
-    parts: dict[str, Path], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_views_speeds_and_boomerangs(parts: dict[str, Path], run_cli: RunCli) -> None:
     photo, loop = str(parts["photo"]), str(parts["loop"])
     wide = parts["folder"] / "wide.mp4"
-    run("transfer", photo, loop, "-o", str(wide), "--compare", capsys=capsys)
+    run_cli("transfer", photo, loop, "-o", str(wide), "--compare")
     first = next(read_clip(open_clip(wide)).frames)
     assert first.shape[1] == 2 * first.shape[0]
     fast = parts["folder"] / "fast.gif"
-    run("transfer", photo, loop, "-o", str(fast), "--speed", "2", "--boomerang", capsys=capsys)
+    run_cli("transfer", photo, loop, "-o", str(fast), "--speed", "2", "--boomerang")
     with Image.open(fast) as made:
         assert 4 <= len(list(ImageSequence.Iterator(made))) <= 8
 
 
-def test_bad_input_is_one_line(parts: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_input_is_one_line(parts: dict[str, Path], run_cli: RunCli) -> None:
     photo, clip, folder = str(parts["photo"]), str(parts["clip"]), parts["folder"]
     out = folder / "never.mp4"
     grey = folder / "grey.png"
@@ -103,7 +96,7 @@ def test_bad_input_is_one_line(parts: dict[str, Path], capsys: pytest.CaptureFix
         ([photo, photo], 2, None),
     ):
         where = photo if args == [photo, photo] else str(out)
-        found = run("transfer", *args, "-o", where, capsys=capsys, code=code)[1]
+        found = run_cli("transfer", *args, "-o", where, code=code).err
         assert said is None or said in found
         assert not out.exists()
 

@@ -72,6 +72,7 @@ class Worker:
         self._stopping.clear()
 
     def _make(self, job: Job) -> None:
+        from memegen.captions.frames import drawn
         from memegen.pipeline import write
 
         settings = job.settings
@@ -82,7 +83,7 @@ class Worker:
         shown = settings.model, settings.side(chosen), settings.crop or "none"
         frames = self._photo(job).prepared(animator, *shown).play(track, settings.intensity)
         with closing(self._painted(frames.pictures)) as pictures:
-            painted = replace(frames, pictures=pictures)
+            painted = drawn(replace(frames, pictures=pictures))
             platform = platform_named(settings.platform) if settings.platform else None
             write(
                 fitted(painted, platform) if platform else painted,

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from memegen import models
-from memegen.cli import options
+from memegen.cli import captions, options
+from memegen.cli.captions import CaptionOptions
 from memegen.cli.clips import ClipJob, clip_for, face_number, is_clip, usual_format, write_clip
 from memegen.cli.console import fail, in_one_line, photo_at, say
 from memegen.cli.output import Output, resolved
@@ -79,6 +80,12 @@ def animate(
     mute: _Mute = False,
     crop: options.Crop = None,
     platform: options.For = None,
+    top: captions.Top = None,
+    bottom: captions.Bottom = None,
+    caption: captions.Text = None,
+    caption_at: captions.At = "above",
+    caption_style: captions.Style = None,
+    font: captions.Font = None,
     fmt: options.Format = None,
     model: options.Model = models.DEFAULT,
     device: options.Device = "auto",
@@ -87,7 +94,9 @@ def animate(
     from memegen import recipes
 
     recipes.check_ranges(intensity, fps, duration)
-    output = Output.on(platform, crop, Output(fmt, size, max_size, loop, mute))
+    said = CaptionOptions(top, bottom, caption, caption_at, caption_style, font)
+    plain = Output(fmt, size, max_size, loop, mute, captions=said)
+    output = Output.on(platform, crop, plain)
     job = _Job(Played(recipe, au, fps, duration, loop), output, face, intensity, not relative)
     failed = job.run(photos, out, still, (model, device))
     if failed:

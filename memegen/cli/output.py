@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from memegen.cli.console import progress, result
+from memegen.cli.captions import CaptionOptions
+from memegen.cli.console import progress, result, say
 from memegen.errors import UsageError
 from memegen.media.formats import format_of, output_format
 from memegen.media.platforms import Platform, fitted, platform_named
@@ -29,6 +30,7 @@ class Output:
     mute: bool
     crop: str | None = None
     platform: Platform | None = None
+    captions: CaptionOptions = field(default_factory=CaptionOptions)
 
     @classmethod
     def on(cls, platform: str | None, crop: str | None, output: Output) -> Output:
@@ -50,6 +52,7 @@ class Output:
     def check(self, path: str | None = None) -> None:
         """Raises UsageError now, not after all work, for what cannot be written so."""
         assert self.limit is None or self.limit > 0
+        self.captions.check()
         if self.platform is None or path is None or path == "-" or not Path(path).suffix:
             return
         if format_of(path) is not self.platform.output:
@@ -78,8 +81,10 @@ class Output:
 
     def write(self, frames: Frames, path: str, about: str, sound: Sound | None = None) -> None:
         """Write frames under a progress bar, and say where they are."""
+        from memegen.captions.frames import drawn
         from memegen.pipeline import write
 
+        frames = drawn(self.captions.added_to(frames), say)
         frames = fitted(frames, self.platform) if self.platform else frames
         with progress(about) as follow:
             followed = replace(frames, pictures=iter(follow(frames, len(frames))))

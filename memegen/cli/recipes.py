@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from memegen import recipes
+from memegen.captions.fonts import font_named
 from memegen.cli.console import result, tabulate
 from memegen.errors import UsageError
 
@@ -45,8 +46,11 @@ def check(file: Annotated[str, typer.Argument(help="Recipe file.")]) -> None:
     """Check a recipe file; says the line of the first mistake."""
     recipe = recipes.load(file)
     track = recipe.track()
+    captions = f"{len(recipe.captions)} captions, " if recipe.captions else ""
+    for font in {caption.style.font for caption in recipe.captions}:
+        font_named(font)
     result(
-        f"{file}: ok, {len(recipe.keyframes)} keyframes, "
+        f"{file}: ok, {len(recipe.keyframes)} keyframes, {captions}"
         f"{len(track)} frames, {track.duration:.2f} s"
     )
 

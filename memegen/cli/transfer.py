@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from memegen import aus, models
-from memegen.cli import options
+from memegen.cli import captions, options
+from memegen.cli.captions import CaptionOptions
 from memegen.cli.clips import ClipJob, clip_for, face_number, is_clip, usual_format, write_clip
 from memegen.cli.console import photo_at, say
 from memegen.cli.output import Output, resolved
@@ -124,6 +125,12 @@ def transfer(
     platform: options.For = None,
     save_track: _SaveTrack = None,
     save_recipe: _SaveRecipe = None,
+    top: captions.Top = None,
+    bottom: captions.Bottom = None,
+    caption: captions.Text = None,
+    caption_at: captions.At = "above",
+    caption_style: captions.Style = None,
+    font: captions.Font = None,
     fmt: options.Format = None,
     model: options.Model = models.DEFAULT,
     device: options.Device = "auto",
@@ -139,7 +146,9 @@ def transfer(
     asked.check()
     played.check()
     saved.check()
-    output = Output.on(platform, crop, Output(fmt, size, max_size, loop, mute))
+    said = CaptionOptions(top, bottom, caption, caption_at, caption_style, font)
+    plain = Output(fmt, size, max_size, loop, mute, captions=said)
+    output = Output.on(platform, crop, plain)
     job = _Transfer(source, played, asked, saved, output, face, intensity)
     job.run(out, compare, (model, device), verbose)
 
