@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from support.command import RunCli
 from support.paths import SAMPLE
 
 from memegen import batch
@@ -340,33 +341,43 @@ def test_real_runs_and_the_report(folder: Path, tmp_path: Path) -> None:
 
 
 def test_the_command(
-    folder: Path, tmp_path: Path, run_cli: Callable[..., int],
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+    folder: Path, tmp_path: Path, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (folder / "bad.png").write_bytes(b"no picture")
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{folder}/a.png\n# no\n{folder}/bad.png\n"))
     same = ["--size", "48", "--fps", "5", "--model", "mesh", "--still", "-o", f"{tmp_path}/o/"]
     sheet = tmp_path / "sheet.html"
-    assert run_cli("batch", "-", "-r", "smile,wink", *same, "--json", "--report", str(sheet)) == 6
-    said = capsys.readouterr()
+    asked = ["-r", "smile,wink", *same]
+    said = run_cli("batch", "-", *asked, "--json", "--report", str(sheet), code=6, notes=True)
     rows = [json.loads(line) for line in said.out.splitlines()]
     assert sorted(row["state"] for row in rows) == ["done", "done", "failed", "failed"]
     assert said.err.count("bad.png: not a picture") == 2 and "2 done, 2 failed" in said.err
     assert sheet.exists()
-    assert run_cli("batch", f"{folder}/a.png", "-r", "smile,wink", *same) == 0
-    said = capsys.readouterr()
+    said = run_cli("batch", f"{folder}/a.png", *asked)
     assert said.out == "" and "2 up to date" in said.err
-    assert run_cli("batch", str(folder), "-o", "{stam}.gif") == 2
-    assert "did you mean 'stem'" in capsys.readouterr().err
-    assert run_cli("batch", str(folder), "-r", "smile", "--au", "AU12=2") == 2
-    assert run_cli("batch", f"{folder}/a.png", "--watch") == 2
+    said = run_cli("batch", str(folder), "-o", "{stam}.gif", code=2)
+    assert "did you mean 'stem'" in said.err
+    run_cli("batch", str(folder), "-r", "smile", "--au", "AU12=2", code=2)
+    run_cli("batch", f"{folder}/a.png", "--watch", code=2)
 
 
+@pytest.mark.slow
 def test_killed_and_gone_on(folder: Path, tmp_path: Path) -> None:
     """SIGKILL when some outputs are there: the rest is made, nothing that was noted again."""
     out = tmp_path / "out"
     command = [sys.executable, "-m", "memegen", "batch", str(folder), "--model", "mesh"]
-    command += ["-r", "smile,wink,nod,pout", "--size", "64", "--workers", "1", "-o", f"{out}/"]
+    command += [
+        "-r",
+        "smile,wink,nod,pout",
+        "--size",
+        "64",
+        "--fps",
+        "8",
+        "--workers",
+        "1",
+        "-o",
+        f"{out}/",
+    ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert process.stdout is not None and process.stdout.readline()  # one is done
     process.send_signal(signal.SIGKILL)

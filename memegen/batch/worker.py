@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections import OrderedDict
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
 
 class Stopped(Exception):  # noqa: N818 (no error: it was asked for)
     """The batch is to end now."""
+
+
+def _to_stderr(line: str) -> None:
+    """Standard output is for results."""
+    print(line, file=sys.stderr)
 
 
 class Worker:
@@ -72,6 +78,7 @@ class Worker:
         self._stopping.clear()
 
     def _make(self, job: Job) -> None:
+        from memegen.captions.frames import drawn
         from memegen.pipeline import write
 
         settings = job.settings
@@ -82,7 +89,7 @@ class Worker:
         shown = settings.model, settings.side(chosen), settings.crop or "none"
         frames = self._photo(job).prepared(animator, *shown).play(track, settings.intensity)
         with closing(self._painted(frames.pictures)) as pictures:
-            painted = replace(frames, pictures=pictures)
+            painted = drawn(replace(frames, pictures=pictures), warn=_to_stderr)
             platform = platform_named(settings.platform) if settings.platform else None
             write(
                 fitted(painted, platform) if platform else painted,
