@@ -158,19 +158,18 @@ class Animator:
         fps: float | None = None,
         duration: float | None = None,
         size: int | None = None,
-        crop: str = "none",
     ) -> Frames:
         """Frames of a photo that plays a recipe.
 
         recipe: a name (`smile`, `smile+wink`), a YAML file, a Recipe or a Track. au: an expression
         instead (`"AU12=4,AU6=2"` or a mapping), gone to and back. intensity scales the change,
         duration is seconds of one cycle (a Track has its own rate and length), size the longest
-        side in pixels (never enlarged), crop what is shown: none, square, head or face.
+        side in pixels (never enlarged). `prepare_photo` does the same in two steps, and crops.
         Raises the errors of `memegen.errors`.
         """
         recipes.check_ranges(intensity, fps, duration)
         track = _track_of(recipe, au, fps, duration)
-        return self.prepare_photo(photo, face, size, crop).play(track, intensity)
+        return self.prepare_photo(photo, face, size).play(track, intensity)
 
     def prepare_photo(
         self,
@@ -179,7 +178,10 @@ class Animator:
         size: int | None = None,
         crop: str = "none",
     ) -> PreparedPhoto:
-        """Do everything for a photo that does not depend on what is played; as for `animate`."""
+        """Do everything for a photo that does not depend on what is played.
+
+        face and size as for `animate`; crop is what is shown: none, square, head or face.
+        """
         picture = photo if isinstance(photo, Photo) else read_photo(photo)
         return self.prepare_canvas(picture, self.analyze(picture, face), size, crop)
 

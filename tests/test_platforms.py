@@ -11,6 +11,7 @@ from PIL import Image
 from support.command import RunCli
 from support.paths import SAMPLE
 
+from memegen import recipes
 from memegen.crop import crop_box
 from memegen.errors import MemegenError, UsageError
 from memegen.media.encode import best_within, ffmpeg
@@ -127,7 +128,8 @@ def test_a_crop_shows_what_the_whole_photo_does_there(animator: Animator, photo:
     box = crop_box("head", faces, photo.size)
     au = {"AU12": 5.0}
     whole = list(animator.animate(photo, au=au, fps=2, duration=1.0))
-    cut = list(animator.animate(photo, au=au, fps=2, duration=1.0, crop="head"))
+    track = recipes.of_expression(au).track(2, 1.0)
+    cut = list(animator.prepare_photo(photo, crop="head").play(track))
     for picture, part in zip(whole, cut, strict=True):
         wanted = picture[box.slices].astype(int)
         assert part.shape == wanted.shape

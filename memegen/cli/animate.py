@@ -149,14 +149,9 @@ class _Job:
         if isinstance(source, ClipJob):
             write_clip(animator, source, self.played.at(source.clip.fps))
             return
-        frames = animator.animate(
-            source,
-            track,
-            face=self.face,
-            intensity=self.intensity,
-            size=size,
-            crop=self.output.crop or "none",
-        )
+        crop = self.output.crop or "none"
+        ready = animator.prepare_photo(source, self.face, size, crop)
+        frames = ready.play(track, self.intensity)
         about = source.path.name if source.path else "photo"
         self.output.write(frames, path, about)
 

@@ -343,14 +343,9 @@ class _Transfer:
         from memegen.pipeline import side_by_side
 
         side = self.output.side_of(self.output.format_at(path))
-        frames = animator.animate(
-            photo,
-            track,
-            face=self.face,
-            intensity=self.intensity,
-            size=side,
-            crop=self.output.crop or "none",
-        )
+        crop = self.output.crop or "none"
+        ready = animator.prepare_photo(photo, self.face, side, crop)
+        frames = ready.play(track, self.intensity)
         if compare and clip is not None:
             shown = replace(clip, fps=track.fps / self.played.speed)
             frames = side_by_side(frames, shown, self.played.start)
