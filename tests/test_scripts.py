@@ -102,7 +102,12 @@ def test_too_little_memory_is_said_as_such(
 def test_signals_leave_nothing(tmp_path: Path) -> None:
     """Neither files nor children; the exit code says which signal it was."""
     asked = {}
-    for name in ("SIGTERM", "SIGHUP", "SIGINT"):
+    sent = [
+        name
+        for name in ("SIGTERM", "SIGHUP", "SIGINT")
+        if signal.getsignal(getattr(signal, name)) != signal.SIG_IGN
+    ]  # `nohup make test`
+    for name in sent:
         folder = tmp_path / name
         folder.mkdir()
         line = [*COMMAND, "animate", str(SAMPLE), "--duration", "60", "--model", "mesh"]
