@@ -50,7 +50,6 @@ _Out = Annotated[
         f"({suffixes_said()}) chooses the format.",
     ),
 ]
-_Duration = Annotated[float | None, typer.Option("--duration", help="Seconds of one cycle.")]
 _Still = Annotated[
     bool, typer.Option("--still", help="One picture: the strongest moment of the recipe.")
 ]
@@ -71,7 +70,7 @@ def animate(
     face: options.Face = "largest",
     intensity: options.Intensity = 1.0,
     fps: options.Fps = None,
-    duration: _Duration = None,
+    duration: options.Duration = None,
     size: options.Size = None,
     max_size: options.MaxSize = None,
     loop: options.Loop = None,

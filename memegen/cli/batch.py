@@ -48,7 +48,6 @@ _Out = Annotated[
         "folder, parent, recipe, ext, number, size, model. Beside the photos unless given.",
     ),
 ]
-_Duration = Annotated[float | None, typer.Option("--duration", help="Seconds of one cycle.")]
 _Still = Annotated[bool | None, typer.Option("--still", help="One picture of each recipe.")]
 _Intensity = Annotated[float | None, typer.Option("--intensity", help="Scales the change, 0..3.")]
 _Face = Annotated[
@@ -78,7 +77,7 @@ def batch(
     face: _Face = None,
     intensity: _Intensity = None,
     fps: options.Fps = None,
-    duration: _Duration = None,
+    duration: options.Duration = None,
     size: options.Size = None,
     max_size: options.MaxSize = None,
     loop: options.Loop = None,

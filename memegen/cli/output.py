@@ -51,7 +51,7 @@ class Output:
 
     def check(self, path: str | None = None) -> None:
         """Raises UsageError now, not after all work, for what cannot be written so."""
-        assert self.limit is None or self.limit > 0
+        _ = self.limit  # raises for a size that means nothing
         self.captions.check()
         if self.platform is None or path is None or path == "-" or not Path(path).suffix:
             return

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from memegen import aus, models
+from memegen import models
 from memegen.cli import captions, options
 from memegen.cli.captions import CaptionOptions
 from memegen.cli.clips import ClipJob, clip_for, face_number, is_clip, usual_format, write_clip
 from memegen.cli.console import photo_at, say
 from memegen.cli.output import Output, resolved
+from memegen.cli.performance import PerformanceAsked, RetargetingAsked, SavedBeside
 from memegen.errors import UsageError
-from memegen.files import check_writable, fitting, write_text
+from memegen.files import fitting
 
 if TYPE_CHECKING:
     from memegen.arrays import Array
-    from memegen.media.commands import Sound
     from memegen.media.formats import Format
     from memegen.performance.clip import Clip
     from memegen.performance.retarget import RetargetOptions
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from memegen.pipeline import Animator
     from memegen.tracks import Track
 
-SPEEDS = (0.1, 10.0)  # least and most `--speed`
-MOST_SMOOTHING = 5.0
 
 # The options of `transfer`, so that its signature can be read.
 _Source = Annotated[str, typer.Argument(help="Photo to animate, or a video to change.")]
@@ -140,9 +138,9 @@ def transfer(
     from memegen import recipes
 
     recipes.check_ranges(intensity, fps, None)
-    asked = _Retargeting(only, relative, neutral_frame, smooth, gain, detail, head)
-    played = _Played(target, target_face, start, end, speed, boomerang, fps)
-    saved = _Saved(save_track, save_recipe)
+    asked = RetargetingAsked(only, relative, neutral_frame, smooth, gain, detail, head)
+    played = PerformanceAsked(target, target_face, start, end, speed, boomerang, fps)
+    saved = SavedBeside(save_track, save_recipe)
     asked.check()
     played.check()
     saved.check()
@@ -154,129 +152,13 @@ def transfer(
 
 
 @dataclass(frozen=True)
-class _Retargeting:
-    """How a performance becomes that of another face; the options of the same names."""
-
-    only: str
-    relative: bool | None
-    neutral_frame: int | None
-    smooth: float
-    gain: str | None
-    detail: float
-    head: float | None
-
-    def check(self) -> None:
-        """Raises UsageError."""
-        if not 0 <= self.smooth <= MOST_SMOOTHING:
-            raise UsageError(f"--smooth {self.smooth:g}: must be 0..{MOST_SMOOTHING:g}")
-        for name, value in (("--detail", self.detail), ("--head", self.head)):
-            if value is not None and not 0 <= value <= 1:
-                raise UsageError(f"{name} {value:g}: must be 0..1")
-
-    def options(self, still: bool) -> RetargetOptions:
-        """As the library takes them; `still` says that the target is a picture."""
-        from memegen.performance.retarget import RetargetOptions, parse_parts
-
-        return RetargetOptions(
-            not still if self.relative is None else self.relative,
-            self.neutral_frame,
-            parse_parts(self.only),
-            self.smooth,
-            aus.parse_factors(self.gain, "--gain") if self.gain else {},
-            1.0 if self.head is None else self.head,
-            self.detail,
-        )
-
-
-@dataclass(frozen=True)
-class _Played:
-    """Which part of whose performance, and how fast; the options of the same names."""
-
-    target: str
-    face: int
-    start: float
-    end: float | None
-    speed: float
-    boomerang: bool
-    fps: float | None
-
-    def check(self) -> None:
-        """Raises UsageError."""
-        if not SPEEDS[0] <= self.speed <= SPEEDS[1]:
-            raise UsageError(f"--speed {self.speed:g}: must be {SPEEDS[0]:g}..{SPEEDS[1]:g}")
-        if not self.start >= 0 or (self.end is not None and not self.end > self.start):
-            raise UsageError("--start must be at least 0, and --end after it")
-        if self.face < 1:
-            raise UsageError("--target-face counts from 1")
-
-    def clip(self) -> Clip | None:
-        """The picture or video; None for a table."""
-        from memegen.performance.clip import open_clip
-
-        is_table = Path(self.target).suffix.lower() == ".csv"
-        return None if is_table else open_clip(self.target, self.fps)
-
-    def tracked(self, animator: Animator, fps: float | None) -> Performance:
-        """What the face does; parts without a face are told."""
-        performance = animator.track_face(
-            self.target, face=self.face, fps=fps, start=self.start, end=self.end, warn=say
-        )
-        missing = int((~performance.seen).sum())
-        if missing:
-            say(f"{performance.name}: no face in {missing} of {len(performance)} frames; bridged")
-        return performance
-
-    def sound(self, clip: Clip | None, seconds: float) -> Sound | None:
-        """The clip's own, as long as it plays as it was filmed."""
-        from memegen.media.commands import Sound
-
-        if clip is None or not clip.audio or self.boomerang or self.speed != 1:
-            return None
-        return Sound(clip.path, self.start, seconds, clip.sound)
-
-
-@dataclass(frozen=True)
-class _Saved:
-    """What is written beside the result."""
-
-    track: Path | None
-    recipe: Path | None
-
-    def check(self, taken: frozenset[Path] = frozenset()) -> None:
-        """Raises UsageError where a file cannot be written, or is one of those `taken`."""
-        for file in (self.track, self.recipe):
-            if file is not None:
-                check_writable(file, special=True)
-                if file.resolve() in taken:
-                    raise UsageError(f"{file}: is an input or the output; choose another name")
-
-    def write_track(self, performance: Performance) -> None:
-        """Write the performance as a table, if that is asked for."""
-        if self.track is None:
-            return
-        from memegen.performance.table import to_csv
-
-        write_text(self.track, to_csv(performance, whole=True))
-
-    def write_recipe(self, track: Track) -> None:
-        """Write what the face does as a recipe, if that is asked for."""
-        if self.recipe is None:
-            return
-        from memegen.performance.keyframes import recipe_text
-
-        text, error = recipe_text(track)
-        write_text(self.recipe, text)
-        say(f"{self.recipe}: within {error:.2f} of 5 of the performance")
-
-
-@dataclass(frozen=True)
 class _Transfer:
     """One photo or clip, and the performance that it is given."""
 
     source: str
-    played: _Played
-    asked: _Retargeting
-    saved: _Saved
+    played: PerformanceAsked
+    asked: RetargetingAsked
+    saved: SavedBeside
     output: Output
     face: str
     intensity: float

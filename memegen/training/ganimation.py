@@ -26,7 +26,7 @@ from memegen.generators.ganimation import (
 from memegen.prefetch import prefetch
 from memegen.training import checkpoint
 from memegen.training.batches import Batch, BatchSampler, for_sheet
-from memegen.training.loop import Loop, Task, set_rate
+from memegen.training.loop import Loop, Task, set_rate, silent
 from memegen.training.processes import Processes, bare, processes
 from memegen.training.run import Run
 from memegen.training.settings import LoopSettings, Rule, checked, setting
@@ -127,12 +127,8 @@ def train(settings: GanimationTraining, run: Run) -> Path:
     ready_to_train(settings.seed)
     with processes(run.device or torch.device("cpu")) as team:
         with team.first_alone():  # labels of photos are kept in a cache
-            pictures = load_rated(run.data, run.log if team.rank == 0 else _silent)
+            pictures = load_rated(run.data, run.log if team.rank == 0 else silent)
         return Loop(GanimationTask(settings, team, pictures, run.init), run, team)()
-
-
-def _silent(line: str) -> None:
-    """What all processes but the first say."""
 
 
 class GanimationTask(Task[Batch]):

@@ -134,12 +134,6 @@ class GeneratorTask(Task[dict[str, Tensor]]):
         )
 
     @property
-    def steps(self) -> int:
-        """See Task.steps."""
-        assert self.settings.steps is not None
-        return self.settings.steps
-
-    @property
     def network(self) -> GeneratorNet:
         """The averaged one."""
         network = self.average.module.eval()

@@ -40,9 +40,10 @@ class Task(ABC, Generic[B]):
     smoothing: float = 0.0  # decay of the running mean of figures that is logged
 
     @property
-    @abstractmethod
     def steps(self) -> int:
-        """Of the whole run."""
+        """Of the whole run: the setting, unless a task counts otherwise."""
+        assert self.settings.steps is not None
+        return self.settings.steps
 
     @property
     @abstractmethod
@@ -106,7 +107,7 @@ class Loop(Generic[B]):
     def __init__(self, task: Task[B], run: Run, team: Processes) -> None:
         self.task, self.run, self.team = task, run, team
         self.first = team.rank == 0  # the one that writes
-        self.log = run.log if self.first else _silent
+        self.log = run.log if self.first else silent
         self.progress = Progress()
 
     def __call__(self) -> Path:
@@ -300,5 +301,5 @@ class _Clock:
         return self._waited / max(self.seconds, 1e-9)
 
 
-def _silent(line: str) -> None:
+def silent(line: str) -> None:
     """What all processes but the first say."""

@@ -223,12 +223,6 @@ class PerceptionTask(Task[Faces]):
         self._loss = PerceptionLoss(landmark_weights(mean).to(device), weighed, settings)
 
     @property
-    def steps(self) -> int:
-        """See Task.steps."""
-        assert self.settings.steps is not None
-        return self.settings.steps
-
-    @property
     def network(self) -> nn.Module:
         """The averaged one."""
         return self.average.module

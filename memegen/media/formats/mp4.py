@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from memegen.media.formats.base import AnimatedFormat, Quality, Stream, then_narrower
+from memegen.media.formats.base import (
+    AnimatedFormat,
+    Quality,
+    Stream,
+    then_narrower,
+    video_pictures,
+)
 from memegen.media.graph import FilterStream, Options
 
 
@@ -32,13 +38,9 @@ class Mp4(AnimatedFormat[Mp4Quality]):
         self, pictures: FilterStream, stream: Stream, quality: Mp4Quality
     ) -> tuple[FilterStream, Options]:
         """H.264 in yuv420p wants even sides."""
-        even = quality.reduced(pictures).filter(
-            "crop", w="trunc(iw/2)*2", h="trunc(ih/2)*2", x=0, y=0
-        )
-        coded = even.filter("scale", out_color_matrix="bt709", out_range="tv")
         options: Options = {
             "c:v": "libx264", "preset": "medium", "crf": quality.crf, "colorspace": "bt709",
             "color_primaries": "bt709", "color_trc": "iec61966-2-1",
             "movflags": "+faststart", "format": "mp4",
         }  # fmt: skip
-        return coded.filter("format", pix_fmts="yuv420p"), options
+        return video_pictures(quality.reduced(pictures), "yuv420p"), options

@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from memegen.media.formats.base import AnimatedFormat, Quality, Stream, then_narrower
+from memegen.media.formats.base import (
+    AnimatedFormat,
+    Quality,
+    Stream,
+    then_narrower,
+    video_pictures,
+)
 from memegen.media.graph import FilterStream, Options
 
 
@@ -34,14 +40,10 @@ class Webm(AnimatedFormat[WebmQuality]):
         self, pictures: FilterStream, stream: Stream, quality: WebmQuality
     ) -> tuple[FilterStream, Options]:
         """VP9 at constant quality (`b:v` 0); transparency as a second layer, so without lag."""
-        even = quality.reduced(pictures).filter(
-            "crop", w="trunc(iw/2)*2", h="trunc(ih/2)*2", x=0, y=0
-        )
-        coded = even.filter("scale", out_color_matrix="bt709", out_range="tv")
         options: Options = {
             "c:v": "libvpx-vp9", "crf": quality.crf, "b:v": 0, "row-mt": 1, "cpu-used": 2,
             "auto-alt-ref": 0, "colorspace": "bt709", "color_primaries": "bt709",
             "color_trc": "iec61966-2-1", "format": "webm",
         }  # fmt: skip
         pixels = "yuva420p" if stream.alpha else "yuv420p"
-        return coded.filter("format", pix_fmts=pixels), options
+        return video_pictures(quality.reduced(pictures), pixels), options
