@@ -35,6 +35,7 @@ from memegen.geometry.outline import fill
 from memegen.media.commands import Sound
 from memegen.media.encode import Target, flatten, target_for
 from memegen.media.encode import write as write_target
+from memegen.media.provenance import sentence
 from memegen.media.sizes import parse_size
 from memegen.perception.analyze import FaceAnalysis, FaceAnalyzer
 from memegen.perception.find import AnalyzedFace, FaceFinder
@@ -85,7 +86,7 @@ class PreparedPhoto:
             (self.canvas.shape[1], self.canvas.shape[0]),
             track.fps,
             track.loops,
-            f"made with memegen, {track.kind} {track.name}",
+            sentence(track.kind, track.name),
             track.captions,
             self.boxes,
         )
@@ -243,7 +244,7 @@ class Animator:
             footage.size,
             clip.fps,
             clip.animated,
-            f"made with memegen, {track.kind} {track.name}",
+            sentence(track.kind, track.name),
             track.captions_over(len(footage)),
             (footage.face_box,),
         )

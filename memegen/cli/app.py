@@ -22,6 +22,7 @@ from memegen.cli import (
     evaluate,
     inspect,
     label,
+    provenance,
     recipes,
     train,
     transfer,
@@ -48,6 +49,7 @@ app.command("batch")(batch.batch)
 app.command("transfer")(transfer.transfer)
 app.command("aus")(inspect.aus)
 app.command("faces")(inspect.faces)
+app.command("inspect")(provenance.inspect)
 app.add_typer(recipes.app, name="recipes")
 app.command("label")(label.label)
 app.add_typer(train.app, name="train")

@@ -35,9 +35,8 @@ from memegen.media.formats import (
     output_format,
 )
 from memegen.media.graph import as_file, source
+from memegen.media.provenance import most_bytes
 
-# Bytes that a comment takes beside its text, at most: an XMP description's.
-COMMENT_FRAME = 400
 ENOUGH = 0.9  # of a size limit: a file as large as that makes good use of it
 REFINEMENTS = 3  # qualities tried between two rungs of a ladder
 # Widths of stills, of the whole, to come down to for a size limit.
@@ -123,7 +122,7 @@ def flatten(frame: Picture) -> Picture:
 def _still(frame: Picture, path: Path, target: Target, fmt: StillFormat) -> None:
     """Write one picture, smaller in quality and then in size until it fits."""
     whole = Image.fromarray(frame if fmt.alpha else flatten(frame))
-    limit = (target.max_bytes or 2**62) - len(target.comment) - COMMENT_FRAME
+    limit = (target.max_bytes or 2**62) - most_bytes(target.comment)
     for scale in STILL_SCALES:
         size = (max(1, round(whole.width * scale)), max(1, round(whole.height * scale)))
         image = whole if scale == 1 else whole.resize(size, Image.Resampling.LANCZOS)
@@ -156,7 +155,7 @@ def _animation(
 
         def size_at(quality: Quality) -> int:
             _run(encode(fmt, stream, quality, again, partial, comment, sound), None)
-            return partial.stat().st_size + 2 * len(comment) + COMMENT_FRAME
+            return partial.stat().st_size + most_bytes(comment)
 
         best_within(at_one_size(ladder) if target.exact else ladder, size_at, target.max_bytes)
 

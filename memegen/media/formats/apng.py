@@ -16,6 +16,7 @@ from memegen.media.formats.base import (
     then_narrower,
 )
 from memegen.media.graph import FilterStream, Options
+from memegen.media.provenance import xmp_packet
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -74,12 +75,18 @@ class Apng(AnimatedFormat[ApngQuality], StillFormat):
         image.save(path, "PNG")
 
     def add_comment(self, path: Path, comment: str, alpha: bool) -> None:
-        """A tEXt chunk (PNG, third edition, section 11.3.3) behind the header."""
+        """A tEXt chunk (PNG, third edition, section 11.3.3) and one of XMP behind the header."""
         path.write_bytes(with_comment(path.read_bytes(), comment))
 
 
 def with_comment(data: bytes, comment: str) -> bytes:
-    """A PNG file's bytes with a comment in Latin-1."""
-    body = b"tEXtComment\x00" + comment.encode("latin-1", "replace")
-    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
-    return data[:HEADER] + chunk + data[HEADER:]
+    """A PNG file's bytes with a comment, in Latin-1 and as XMP."""
+    plain = _chunk(b"tEXtComment\x00" + comment.encode("latin-1", "replace"))
+    # International text without compression, language or translated keyword (section 11.3.3.4).
+    xmp = _chunk(b"iTXtXML:com.adobe.xmp" + bytes(5) + xmp_packet(comment))
+    return data[:HEADER] + plain + xmp + data[HEADER:]
+
+
+def _chunk(body: bytes) -> bytes:
+    """Type and data of a chunk, with its length and checksum."""
+    return struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from memegen.media.formats.base import AnimatedFormat, Quality, Stream, then_narrower
 from memegen.media.graph import FilterStream, Options
+from memegen.media.provenance import xmp_packet
 
 TICKS = 100  # delays count hundredths of a second
+TRAILER = b"\x3b"  # the last byte of a file
 SHORTEST = 2  # browsers slow anything shorter down to a tenth of a second
 
 
@@ -56,15 +58,26 @@ class Gif(AnimatedFormat[GifQuality]):
         return coloured, {"format": "gif", "loop": 0 if stream.loops else -1}
 
     def add_comment(self, path: Path, comment: str, alpha: bool) -> None:
-        """A comment extension (GIF89a specification, section 24) behind the header."""
+        """A comment extension (GIF89a specification, section 24) behind the header, XMP at the end."""
         path.write_bytes(with_comment(path.read_bytes(), comment))
 
 
 def with_comment(data: bytes, comment: str) -> bytes:
-    """A GIF file's bytes with a comment in ASCII, of at most 255 characters."""
+    """A GIF file's bytes with a comment in ASCII, of at most 255 characters, and whole as XMP."""
     packed = data[10]
     table = 3 * 2 ** ((packed & 7) + 1) if packed & 0x80 else 0
     start = 13 + table
     text = comment.encode("ascii", "replace")[:255]
     block = b"\x21\xfe" + bytes([len(text)]) + text + b"\x00"
-    return data[:start] + block + data[start:]
+    end = data.rindex(TRAILER)
+    return data[:start] + block + data[start:end] + xmp_block(comment) + data[end:]
+
+
+def xmp_block(comment: str) -> bytes:
+    """An application extension of XMP (ISO 16684-3, section on GIF).
+
+    The packet is not cut into sub-blocks. Readers that know nothing of it take each byte of it for
+    the length of one; wherever that leads them, the bytes that follow lead to the end.
+    """
+    landing = b"\x01" + bytes(range(255, -1, -1)) + b"\x00"
+    return b"\x21\xff\x0bXMP DataXMP" + xmp_packet(comment) + landing

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import ClassVar
 
 from memegen.media.formats.base import (
@@ -13,6 +15,10 @@ from memegen.media.formats.base import (
     video_pictures,
 )
 from memegen.media.graph import FilterStream, Options
+from memegen.media.provenance import xmp_packet
+
+# Of the box that holds XMP in ISO base media files (ISO 16684-3).
+XMP_BOX = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 
 
 @dataclass(frozen=True)
@@ -23,7 +29,7 @@ class Mp4Quality(Quality):
 
 
 class Mp4(AnimatedFormat[Mp4Quality]):
-    """Videos with sound; the comment is in their metadata."""
+    """Videos with sound; the comment is in their metadata, and in XMP at their end."""
 
     name = "mp4"
     suffixes = (".mp4", ".m4v", ".mov")
@@ -44,3 +50,9 @@ class Mp4(AnimatedFormat[Mp4Quality]):
             "movflags": "+faststart", "format": "mp4",
         }  # fmt: skip
         return video_pictures(quality.reduced(pictures), "yuv420p"), options
+
+    def add_comment(self, path: Path, comment: str, alpha: bool) -> None:
+        """A box of XMP behind the others; the plain comment is there already."""
+        body = b"uuid" + XMP_BOX + xmp_packet(comment)
+        with path.open("ab") as file:
+            file.write(struct.pack(">I", len(body) + 4) + body)

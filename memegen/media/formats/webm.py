@@ -13,6 +13,7 @@ from memegen.media.formats.base import (
     video_pictures,
 )
 from memegen.media.graph import FilterStream, Options
+from memegen.media.provenance import SOURCE_TYPE_TAG, SOURCE_TYPE_URI
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class WebmQuality(Quality):
 
 
 class Webm(AnimatedFormat[WebmQuality]):
-    """Videos that may be transparent, with sound; the comment is in their metadata."""
+    """Videos that may be transparent, with sound; comment and source type are tags."""
 
     name = "webm"
     suffixes = (".webm",)
@@ -44,6 +45,7 @@ class Webm(AnimatedFormat[WebmQuality]):
             "c:v": "libvpx-vp9", "crf": quality.crf, "b:v": 0, "row-mt": 1, "cpu-used": 2,
             "auto-alt-ref": 0, "colorspace": "bt709", "color_primaries": "bt709",
             "color_trc": "iec61966-2-1", "format": "webm",
+            "metadata:g": f"{SOURCE_TYPE_TAG}={SOURCE_TYPE_URI}",
         }  # fmt: skip
         pixels = "yuva420p" if stream.alpha else "yuv420p"
         return video_pictures(quality.reduced(pictures), pixels), options

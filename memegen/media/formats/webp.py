@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, replace
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from memegen.media.formats.base import (
     then_narrower,
 )
 from memegen.media.graph import FilterStream, Options
+from memegen.media.provenance import xmp_packet
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -67,7 +67,7 @@ class Webp(AnimatedFormat[WebpQuality], StillFormat):
 
 
 def with_comment(data: bytes, comment: str, alpha: bool) -> bytes:
-    """The bytes of an animated WebP with a comment; a still has its own already.
+    """The bytes of an animated WebP with a comment, in XMP; a still has its own already.
 
     `alpha` says that the animation is transparent: one whose opaque part is a rectangle leaves its
     encoder without the flag that says so, and would be shown on white.
@@ -79,13 +79,3 @@ def with_comment(data: bytes, comment: str, alpha: bool) -> bytes:
     flags = bytes([data[20] | HAS_XMP | (HAS_ALPHA if alpha else 0)])
     body = data[8:20] + flags + data[21:] + chunk
     return b"RIFF" + struct.pack("<I", len(body)) + body
-
-
-def xmp_packet(comment: str) -> bytes:
-    """The comment as an XMP description (Dublin Core), as WebP carries it."""
-    return (
-        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF '
-        'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description '
-        'xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:description>'
-        f"{escape(comment)}</dc:description></rdf:Description></rdf:RDF></x:xmpmeta>"
-    ).encode("utf-8", "replace")
