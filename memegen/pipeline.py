@@ -61,7 +61,7 @@ class Frames:
     loops: bool
     comment: str
     captions: tuple[Caption, ...] = ()  # still to be drawn: `captions.frames.drawn`, `write`
-    faces: tuple[Box, ...] = ()  # that captions keep off, in pixels
+    faces: tuple[Box, ...] = ()  # that captions keep off, in pixels; then where captions are
 
     def __iter__(self) -> Iterator[Picture]:
         return self.pictures

@@ -193,11 +193,11 @@ def test_what_older_versions_wrote_is_read(tmp_path: Path) -> None:
     path = tmp_path / "a.gif"
     Image.new("P", (8, 8)).save(path, comment=b"made with memegen, recipe smile")
     told = provenance.read(path)
-    assert told == provenance.Provenance(
-        "made with memegen, recipe smile", "", "recipe smile", ""
-    )
+    assert told == provenance.Provenance("made with memegen, recipe smile", "", "recipe smile", "")
 
 
 def test_a_limit_below_what_is_said_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MemegenError, match="max_size"):
-        write(pictures(), 25, True, target_for(str(tmp_path / "a.gif"), comment=SAID, max_bytes=1500))
+        write(
+            pictures(), 25, True, target_for(str(tmp_path / "a.gif"), comment=SAID, max_bytes=1500)
+        )

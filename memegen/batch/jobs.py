@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from memegen import models, recipes
+from memegen.captions.caption import MARK, checked_mark
 from memegen.errors import UsageError
 from memegen.media.formats import Format, format_of
 from memegen.media.platforms import platform_named
@@ -27,6 +28,13 @@ def _text(reader: NodeReader, node: yaml.Node) -> str:
 
 def _flag(reader: NodeReader, node: yaml.Node) -> bool:
     return reader.flag(node)
+
+
+def _mark(reader: NodeReader, node: yaml.Node) -> str:
+    """A text, or whether the usual one is wanted."""
+    if reader.text(node).lower() in ("true", "false"):
+        return MARK if reader.flag(node) else ""
+    return checked_mark(reader.text(node))
 
 
 def _number(low: float, high: float) -> Kind:
@@ -63,6 +71,7 @@ class Settings:
     still: bool = _setting(False, _flag)
     crop: str | None = _setting(None, _text)
     platform: str | None = _setting(None, _text)  # `--for`
+    mark: str | None = _setting(None, _mark)  # text in a corner; empty: none
     format: str | None = _setting(None, _text)
     model: str = _setting(models.DEFAULT, _text)
 
@@ -75,6 +84,8 @@ class Settings:
             parse_size(self.max_size)
         if self.format is not None:
             format_of(self.format)
+        if self.mark:
+            checked_mark(self.mark)
         if self.crop is not None:
             from memegen.crop import checked_crop
 

@@ -79,6 +79,7 @@ class Worker:
 
     def _make(self, job: Job) -> None:
         from memegen.captions.frames import drawn
+        from memegen.captions.mark import marked
         from memegen.pipeline import write
 
         settings = job.settings
@@ -90,6 +91,7 @@ class Worker:
         frames = self._photo(job).prepared(animator, *shown).play(track, settings.intensity)
         with closing(self._painted(frames.pictures)) as pictures:
             painted = drawn(replace(frames, pictures=pictures), warn=_to_stderr)
+            painted = marked(painted, settings.mark, _to_stderr) if settings.mark else painted
             platform = platform_named(settings.platform) if settings.platform else None
             write(
                 fitted(painted, platform) if platform else painted,

@@ -12,6 +12,8 @@ from memegen.errors import UsageError, nearest
 ON_PICTURE = ("top", "middle", "bottom")
 BARS = ("above", "below")  # beside the picture, which grows by them
 POSITIONS = ON_PICTURE + BARS
+MARK = "made with memegen"  # the usual text of a visible mark
+MOST_OF_A_MARK = 60  # characters: it is one short line
 MOST_CHARACTERS = 1000  # of one caption; more is no caption
 
 
@@ -51,6 +53,16 @@ def checked_text(text: str) -> str:
     lines = unicodedata.normalize("NFC", text).replace("\\n", "\n").splitlines()
     kept = (" ".join(_printable(line).split()) for line in lines)
     return "\n".join(kept).strip("\n")
+
+
+def checked_mark(text: str) -> str:
+    """The text of a mark. Raises UsageError where it is none, or too long."""
+    line = " ".join(checked_text(text).split())
+    if not line:
+        raise UsageError("a mark needs a text")
+    if len(line) > MOST_OF_A_MARK:
+        raise UsageError(f"{len(line)} characters are too many, at most {MOST_OF_A_MARK}")
+    return line
 
 
 def checked_position(position: str) -> str:

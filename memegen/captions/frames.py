@@ -79,7 +79,8 @@ def drawn(frames: Frames, warn: Callable[[str], None] = print) -> Frames:
     """The frames with their captions on them, which are then no longer to be drawn.
 
     Bars make the frames higher. Text on the picture keeps off `frames.faces` where there is room.
-    Outside text and bars every byte stays. `warn` is told of characters that no font has.
+    Outside text and bars every byte stays; what is drawn later keeps off them: they are among the
+    `faces` of what is returned. `warn` is told of characters that no font has.
     Raises UsageError where a text does not fit or a font is not there.
     """
     said = [_spoken(caption) for caption in frames.captions]
@@ -106,8 +107,10 @@ def drawn(frames: Frames, warn: Callable[[str], None] = print) -> Frames:
                 overlay.onto(frame)
             yield frame
 
-    faces = tuple(replace(f, top=f.top + above, bottom=f.bottom + above) for f in frames.faces)
-    return replace(frames, pictures=pictures(), size=tall, captions=(), faces=faces)
+    faces = [replace(f, top=f.top + above, bottom=f.bottom + above) for f in frames.faces]
+    texts = {overlay.box for found in overlays.values() for overlay in found} | bars.boxes(tall)
+    kept_off = (*faces, *sorted(texts, key=lambda box: (box.top, box.left)))
+    return replace(frames, pictures=pictures(), size=tall, captions=(), faces=kept_off)
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,12 @@ class _Bars:
     below: int
     colour_above: tuple[int, int, int]
     colour_below: tuple[int, int, int]
+
+    def boxes(self, size: tuple[int, int]) -> set[Box]:
+        """Where they are in frames of `size`."""
+        width, height = size
+        above, below = Box(0, 0, width, self.above), Box(0, height - self.below, width, height)
+        return {box for box in (above, below) if box.bottom > box.top}
 
     def beside(self, picture: Picture) -> Picture:
         """A new frame: the picture between its bars."""

@@ -85,6 +85,8 @@ def animate(
     caption_at: captions.At = "above",
     caption_style: captions.Style = None,
     font: captions.Font = None,
+    mark: captions.Mark = None,
+    mark_text: captions.MarkText = None,
     fmt: options.Format = None,
     model: options.Model = models.DEFAULT,
     device: options.Device = "auto",
@@ -93,7 +95,7 @@ def animate(
     from memegen import recipes
 
     recipes.check_ranges(intensity, fps, duration)
-    said = CaptionOptions(top, bottom, caption, caption_at, caption_style, font)
+    said = CaptionOptions(top, bottom, caption, caption_at, caption_style, font, mark, mark_text)
     plain = Output(fmt, size, max_size, loop, mute, captions=said)
     output = Output.on(platform, crop, plain)
     job = _Job(Played(recipe, au, fps, duration, loop), output, face, intensity, not relative)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from memegen import models
-from memegen.cli import options
+from memegen.cli import captions, options
 from memegen.cli.console import fail, result, say, verbosity
 from memegen.errors import UsageError
 
@@ -85,6 +85,8 @@ def batch(
     crop: options.Crop = None,
     platform: options.For = None,
     fmt: options.Format = None,
+    mark: captions.Mark = None,
+    mark_text: captions.MarkText = None,
     model: _Model = None,
     device: options.Device = "auto",
     workers: _Workers = None,
@@ -96,7 +98,7 @@ def batch(
     """Animate many photos by many recipes; what is up to date already is not made again."""
     from memegen.batch import Settings
 
-    named = {"format": fmt, **locals()}
+    named = {"format": fmt, **locals(), "mark": captions.mark_asked(mark, mark_text)}
     over = {row.name: named[row.name] for row in fields(Settings) if named[row.name] is not None}
     if au is not None and recipe is not None:
         raise UsageError("give --recipe or --au, not both")

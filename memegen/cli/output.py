@@ -84,7 +84,7 @@ class Output:
         from memegen.captions.frames import drawn
         from memegen.pipeline import write
 
-        frames = drawn(self.captions.added_to(frames), say)
+        frames = self.captions.marked(drawn(self.captions.added_to(frames), say))
         frames = fitted(frames, self.platform) if self.platform else frames
         with progress(about) as follow:
             followed = replace(frames, pictures=iter(follow(frames, len(frames))))

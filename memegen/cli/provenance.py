@@ -47,6 +47,6 @@ def inspect(files: Files, as_json: Json = False) -> None:
     silent = [str(file) for file, told in found.items() if told is None]
     if silent:
         raise MemegenError(
-            f"{', '.join(silent)}: nothing says that it was made with memegen (whoever passes files "
-            "on may take such notes out)"
+            f"{', '.join(silent)}: nothing says that it was made with memegen (notes get "
+            "lost where files are converted)"
         )

@@ -129,6 +129,8 @@ def transfer(
     caption_at: captions.At = "above",
     caption_style: captions.Style = None,
     font: captions.Font = None,
+    mark: captions.Mark = None,
+    mark_text: captions.MarkText = None,
     fmt: options.Format = None,
     model: options.Model = models.DEFAULT,
     device: options.Device = "auto",
@@ -144,7 +146,7 @@ def transfer(
     asked.check()
     played.check()
     saved.check()
-    said = CaptionOptions(top, bottom, caption, caption_at, caption_style, font)
+    said = CaptionOptions(top, bottom, caption, caption_at, caption_style, font, mark, mark_text)
     plain = Output(fmt, size, max_size, loop, mute, captions=said)
     output = Output.on(platform, crop, plain)
     job = _Transfer(source, played, asked, saved, output, face, intensity)

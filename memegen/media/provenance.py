@@ -25,7 +25,8 @@ FRAMING = 400  # bytes, at most, that formats add to a comment and a packet to h
 MOST_READ = 1 << 26  # bytes at either end of a file that are searched for a packet
 
 _SAID = re.compile(
-    r"made with memegen(?: (?P<version>\d[\w.+-]*))?,? ?(?P<made_of>.*?)(?:; digital source type|$)",
+    r"made with memegen(?: (?P<version>\d[\w.+-]*))?,? ?"
+    r"(?P<made_of>.*?)(?:; digital source type|$)",
     re.MULTILINE,
 )
 
@@ -53,7 +54,8 @@ def xmp_packet(comment: str) -> bytes:
         'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
         'xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:xmp="http://ns.adobe.com/xap/1.0/" '
         'xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" '
-        f'xmp:CreatorTool="memegen {__version__}" Iptc4xmpExt:DigitalSourceType="{SOURCE_TYPE_URI}">'
+        f'xmp:CreatorTool="memegen {__version__}" '
+        f'Iptc4xmpExt:DigitalSourceType="{SOURCE_TYPE_URI}">'
         '<dc:description><rdf:Alt><rdf:li xml:lang="x-default">'
         f"{escape(_xml_text(comment))}</rdf:li></rdf:Alt></dc:description></rdf:Description>"
         '</rdf:RDF></x:xmpmeta><?xpacket end="w"?>'

@@ -58,7 +58,7 @@ class Gif(AnimatedFormat[GifQuality]):
         return coloured, {"format": "gif", "loop": 0 if stream.loops else -1}
 
     def add_comment(self, path: Path, comment: str, alpha: bool) -> None:
-        """A comment extension (GIF89a specification, section 24) behind the header, XMP at the end."""
+        """A comment extension (GIF89a specification, section 24) first, XMP last."""
         path.write_bytes(with_comment(path.read_bytes(), comment))
 
 
