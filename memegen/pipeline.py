@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -194,15 +194,12 @@ class Animator:
         crop: str = "none",
     ) -> PreparedPhoto:
         """The same for faces that were found in the photo before; size and crop as there."""
-        faces_found = [found.analysis for found in seen]
-        box = crop_box(checked_crop(crop), faces_found, picture.size)
-        picture = picture.cropped(*box.slices) if crop != "none" else picture
-        scale = _scale_to(picture, size)
-        small = picture if scale == 1 else picture.resized(*_scaled(picture.size, scale))
+        placed = framed(picture, seen, size, crop)
+        picture, scale = placed.picture, placed.scale
+        small = picture if scale == 1 else picture.resized(*placed.size)
         canvas = small.channels()
-        moved = [replace(s, alignment=s.alignment.moved(-box.left, -box.top)) for s in faces_found]
-        faces = [self.prepare_face(canvas, s, scale) for s in moved]
-        return PreparedPhoto(canvas, faces, tuple(_box_on(s, scale, small.size) for s in moved))
+        faces = [self.prepare_face(canvas, s, scale) for s in placed.faces]
+        return PreparedPhoto(canvas, faces, placed.boxes)
 
     def animate_clip(
         self,
@@ -283,6 +280,30 @@ class Animator:
         turn = alignment.matrix / alignment.width
         iod = float(motion.pose.scale) * alignment.width
         return PreparedFace(box, channels, renderer, motion.source, motion, middle, iod, turn)
+
+
+@dataclass(frozen=True)
+class Framed:
+    """What part of a photo is shown, how large, and where its faces are."""
+
+    picture: Photo  # that part, at the photo's own size
+    scale: float  # from that to frames
+    size: tuple[int, int]  # width and height of frames
+    faces: list[FaceAnalysis]  # in the part
+    boxes: tuple[Box, ...]  # where they are in frames
+
+
+def framed(
+    picture: Photo, seen: Sequence[AnalyzedFace], size: int | None = None, crop: str = "none"
+) -> Framed:
+    """The part of a photo that `prepare_canvas` shows; size and crop as there."""
+    found = [one.analysis for one in seen]
+    box = crop_box(checked_crop(crop), found, picture.size)
+    picture = picture.cropped(*box.slices) if crop != "none" else picture
+    scale = _scale_to(picture, size)
+    small = _scaled(picture.size, scale)
+    moved = [replace(s, alignment=s.alignment.moved(-box.left, -box.top)) for s in found]
+    return Framed(picture, scale, small, moved, tuple(_box_on(s, scale, small) for s in moved))
 
 
 def side_by_side(frames: Frames, clip: Clip, start: float) -> Frames:

@@ -25,6 +25,11 @@ def _seeded() -> None:
     torch.manual_seed(0)
 
 
+@pytest.fixture(autouse=True)
+def _no_defaults_of_this_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEMEGEN_CONFIG", "")
+
+
 @pytest.fixture(scope="session")
 def anatomy() -> Anatomy:
     return load_anatomy()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from memegen import models
-from memegen.cli import captions, options
+from memegen.cli import captions, dry_run, options
 from memegen.cli.captions import CaptionOptions
 from memegen.cli.clips import ClipJob, clip_for, face_number, is_clip, usual_format, write_clip
 from memegen.cli.console import fail, in_one_line, photo_at, say
@@ -90,6 +90,7 @@ def animate(
     fmt: options.Format = None,
     model: options.Model = models.DEFAULT,
     device: options.Device = "auto",
+    dry: options.DryRun = False,
 ) -> None:
     """Animate photos by a recipe or by action units; change the expression in videos."""
     from memegen import recipes
@@ -98,7 +99,7 @@ def animate(
     said = CaptionOptions(top, bottom, caption, caption_at, caption_style, font, mark, mark_text)
     plain = Output(fmt, size, max_size, loop, mute, captions=said)
     output = Output.on(platform, crop, plain)
-    job = _Job(Played(recipe, au, fps, duration, loop), output, face, intensity, not relative)
+    job = _Job(Played(recipe, au, fps, duration, loop), output, face, intensity, not relative, dry)
     failed = job.run(photos, out, still, (model, device))
     if failed:
         say(f"{failed} of {len(photos)} photos failed")
@@ -114,6 +115,7 @@ class _Job:
     face: str
     intensity: float
     absolute: bool
+    dry: bool  # say what would be written, write nothing
 
     def run(self, photos: list[str], out: str | None, still: bool, model: tuple[str, str]) -> int:
         """Animate all; returns how many failed. One that fails alone raises its error."""
@@ -142,11 +144,16 @@ class _Job:
                     raise
                 fail(in_one_line(error, photo))
                 failed += 1
+        if self.dry:
+            dry_run.end()
         return failed
 
     def _one(
         self, animator: Animator, source: Photo | ClipJob, path: str, track: Track, size: int | None
     ) -> None:
+        if self.dry:
+            self._tell(animator, source, path, track, size)
+            return
         if isinstance(source, ClipJob):
             write_clip(animator, source, self.played.at(source.clip.fps))
             return
@@ -155,6 +162,17 @@ class _Job:
         frames = ready.play(track, self.intensity)
         about = source.path.name if source.path else "photo"
         self.output.write(frames, path, about)
+
+    def _tell(
+        self, animator: Animator, source: Photo | ClipJob, path: str, track: Track, size: int | None
+    ) -> None:
+        """What `_one` would write; faces of photos are looked for, those of clips are not."""
+        if isinstance(source, ClipJob):
+            dry_run.tell(dry_run.of_clip(source, self.played.at(source.clip.fps)))
+            return
+        seen = animator.analyze(source, self.face)
+        planned = dry_run.of_photo(source, seen, track, path, replace(self.output, size=size))
+        dry_run.tell(planned, dry_run.faces_said(len(seen)))
 
     def _read(self, photo: str, path: str, moves: bool) -> Photo | ClipJob:
         if not moves:

@@ -18,6 +18,7 @@ from memegen import __version__
 from memegen.cli import (
     animate,
     batch,
+    config,
     doctor,
     evaluate,
     inspect,
@@ -28,7 +29,9 @@ from memegen.cli import (
     transfer,
     weights,
 )
+from memegen.cli.command import Command, set_defaults
 from memegen.cli.console import fail, in_one_line, open_streams, settle_streams, verbosity
+from memegen.cli.defaults import read_defaults
 from memegen.errors import MemegenError, is_out_of_memory
 
 INTERRUPTED = 130  # what Typer makes of Ctrl-C
@@ -44,18 +47,19 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("animate")(animate.animate)
-app.command("batch")(batch.batch)
-app.command("transfer")(transfer.transfer)
-app.command("aus")(inspect.aus)
-app.command("faces")(inspect.faces)
-app.command("inspect")(provenance.inspect)
+app.command("animate", cls=Command)(animate.animate)
+app.command("batch", cls=Command)(batch.batch)
+app.command("transfer", cls=Command)(transfer.transfer)
+app.command("aus", cls=Command)(inspect.aus)
+app.command("faces", cls=Command)(inspect.faces)
+app.command("inspect", cls=Command)(provenance.inspect)
 app.add_typer(recipes.app, name="recipes")
 app.command("label")(label.label)
 app.add_typer(train.app, name="train")
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(weights.app, name="weights")
-app.command("doctor")(doctor.doctor)
+app.command("config", cls=Command)(config.config)
+app.command("doctor", cls=Command)(doctor.doctor)
 
 
 def _version(wanted: bool) -> None:
@@ -66,6 +70,7 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def options(
+    ctx: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
@@ -73,6 +78,16 @@ def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
 ) -> None:
     """Turn a photo of a face into an animated meme, controlled by facial action units."""
+    if not {"-h", "--help"} & set(ctx.args):  # help is given whatever files say
+        defaults = read_defaults(ctx.command)
+        set_defaults(ctx, defaults)
+        quiet, debug = (
+            flag or bool(setting and setting.value)
+            for flag, setting in (
+                (quiet, defaults.of((), "quiet")),
+                (debug, defaults.of((), "debug")),
+            )
+        )
     verbosity.quiet, verbosity.debug = quiet, debug
 
 

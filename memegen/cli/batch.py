@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from memegen import models
-from memegen.cli import captions, options
+from memegen.cli import captions, dry_run, options
+from memegen.cli.command import is_said
 from memegen.cli.console import fail, result, say, verbosity
 from memegen.errors import UsageError
 
@@ -70,6 +71,7 @@ _Again = Annotated[bool, typer.Option("--force", help="Make what is up to date a
 
 
 def batch(
+    ctx: typer.Context,
     sources: _Sources,
     recipe: _Recipes = None,
     au: _Au = None,
@@ -94,6 +96,7 @@ def batch(
     watch: _Watch = False,
     as_json: _Json = False,
     force: _Again = False,
+    dry: options.DryRun = False,
 ) -> None:
     """Animate many photos by many recipes; what is up to date already is not made again."""
     from memegen.batch import Settings
@@ -104,16 +107,20 @@ def batch(
         raise UsageError("give --recipe or --au, not both")
     chosen: dict[str, Any] = {"recipes": _names(recipe), "au": au, "out": out}
     over |= {name: value for name, value in chosen.items() if value is not None}
+    said = {name: value for name, value in over.items() if _is_said(ctx, name)}
     if report is not None:
         from memegen.files import check_writable
 
         check_writable(report, ".html")
     run = _Run(_Engine(workers, device), as_json, force, report)
-    if watch:
+    if dry:
+        run.tell(_requests(sources, over, said))
+    elif watch:
         run.watch(sources, over)
     else:
-        run.once(sources, over)
-    run.end()
+        run.once(sources, over, said)
+    if not dry:
+        run.end()
 
 
 def _names(recipe: str | None) -> list[str] | None:
@@ -148,11 +155,11 @@ class _Run:
         self._outcomes: dict[str, Outcome] = {}  # by output: with --watch one may come again
         self._began = time.monotonic()
 
-    def once(self, sources: list[str], over: dict[str, Any]) -> None:
-        """Everything that sources name."""
+    def once(self, sources: list[str], over: dict[str, Any], said: dict[str, Any]) -> None:
+        """Everything that sources name; `said` is what of `over` was typed."""
         from memegen.batch import plan
 
-        self._do(plan(_requests(sources, over)))
+        self._do(plan(_requests(sources, over, said)))
 
     def watch(self, sources: list[str], over: dict[str, Any]) -> None:
         """A folder's photos, and those that come, until Ctrl-C."""
@@ -174,6 +181,19 @@ class _Run:
                         fail(str(error))
                 number += len(jobs)
                 self._do(jobs)
+
+    def tell(self, requests: list[Request]) -> None:
+        """What would be done. Raises Exit where something cannot be."""
+        from memegen.batch import plan
+        from memegen.batch.dry_run import forecasts
+
+        counts = {"would be made": 0, "up to date": 0, "cannot be made": 0}
+        for forecast in forecasts(plan(requests), self._again):
+            counts[dry_run.of_job(forecast, self._as_json)] += 1
+        say(", ".join(f"{count} {what}" for what, count in counts.items() if count))
+        dry_run.end()
+        if counts["cannot be made"]:
+            raise typer.Exit(SOME_FAILED)
 
     def end(self) -> None:
         """The report, the summary, the exit code."""
@@ -210,7 +230,16 @@ class _Run:
             result(outcome.job.out)
 
 
-def _requests(sources: list[str], over: dict[str, Any]) -> list[Request]:
+def _is_said(ctx: typer.Context, name: str) -> bool:
+    """Whether a setting was typed, rather than taken from memegen.toml or the environment."""
+    typed = {"recipes": ("recipe",), "format": ("fmt",), "mark": ("mark", "mark_text")}
+    return any(is_said(ctx, option) for option in typed.get(name, (name,)))
+
+
+def _requests(sources: list[str], over: dict[str, Any], said: dict[str, Any]) -> list[Request]:
+    """What sources ask for. A file of jobs means the same everywhere: only what is `said` on the
+    command line takes the place of what it says, not defaults of this folder or this user.
+    """
     from memegen.batch.jobs_file import SUFFIXES, read_jobs
     from memegen.batch.planning import photos_listed, photos_of
 
@@ -221,7 +250,7 @@ def _requests(sources: list[str], over: dict[str, Any]) -> list[Request]:
                 raise UsageError("-: standard input is closed")
             photos += photos_listed(sys.stdin)
         elif source.lower().endswith(SUFFIXES):
-            requests += read_jobs(Path(source), over)
+            requests += read_jobs(Path(source), said)
         else:
             photos += photos_of(source)
     if photos:

@@ -10,6 +10,9 @@ Crop = Annotated[
     str | None, typer.Option("--crop", help="What of a photo is shown: none, square, head or face.")
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would be written, and write nothing.")
+]
 Duration = Annotated[float | None, typer.Option("--duration", help="Seconds of one cycle.")]
 Face = Annotated[
     str, typer.Option("--face", help="largest, all, a number from 1, or a box x,y,w,h.")

@@ -79,13 +79,18 @@ class Output:
             return max(self.platform.exact or self.platform.most or (fmt.default_side,)) or None
         return fmt.default_side or None
 
-    def write(self, frames: Frames, path: str, about: str, sound: Sound | None = None) -> None:
-        """Write frames under a progress bar, and say where they are."""
+    def composed(self, frames: Frames) -> Frames:
+        """Frames as they are encoded: with captions and mark, as a platform wants them."""
         from memegen.captions.frames import drawn
-        from memegen.pipeline import write
 
         frames = self.captions.marked(drawn(self.captions.added_to(frames), say))
-        frames = fitted(frames, self.platform) if self.platform else frames
+        return fitted(frames, self.platform) if self.platform else frames
+
+    def write(self, frames: Frames, path: str, about: str, sound: Sound | None = None) -> None:
+        """Write frames under a progress bar, and say where they are."""
+        from memegen.pipeline import write
+
+        frames = self.composed(frames)
         with progress(about) as follow:
             followed = replace(frames, pictures=iter(follow(frames, len(frames))))
             kept = None if self.mute else sound

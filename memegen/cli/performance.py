@@ -86,6 +86,31 @@ class PerformanceAsked:
         is_table = Path(self.target).suffix.lower() == ".csv"
         return None if is_table else open_clip(self.target, self.fps)
 
+    def resting(self, clip: Clip | None) -> Track:
+        """A track as long as the target is, in which nothing happens.
+
+        A clip's length is what its file says; where it says none, one second.
+        """
+        import numpy as np
+
+        from memegen.performance.table import read_csv
+        from memegen.tracks import Track, rest
+
+        if clip is None:
+            table = read_csv(Path(self.target), self.face).between(self.start, self.end)
+            count, fps = len(table), table.fps
+        else:
+            seconds = 1 / clip.fps if clip.still else clip.seconds or 1.0
+            if not clip.still and self.start >= seconds:
+                raise UsageError(
+                    f"{clip.path}: --start {self.start:g} is after its end ({seconds:.2f} s)"
+                )
+            end = seconds if self.end is None or clip.still else min(self.end, seconds)
+            count = max(1, round((end - (0 if clip.still else self.start)) * clip.fps))
+            fps = clip.fps
+        keep, add = (np.repeat(one[None], count, 0) for one in rest())
+        return Track(keep, add, fps, loops=False)
+
     def tracked(self, animator: Animator, fps: float | None) -> Performance:
         """What the face does; parts without a face are told."""
         performance = animator.track_face(

@@ -36,14 +36,14 @@ def inspect(files: Files, as_json: Json = False) -> None:
         for file, told in found.items():
             if told is None:
                 continue
-            rows = [
+            lines = [
                 ("made with", f"memegen {told.version}".strip()),
                 ("of", told.made_of),
                 ("digital source type", told.source_type or "not told"),
             ]
             if len(files) > 1:
                 result(f"{file}")
-            tabulate(rows)
+            tabulate(lines)
     silent = [str(file) for file, told in found.items() if told is None]
     if silent:
         raise MemegenError(

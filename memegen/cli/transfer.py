@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from memegen import models
-from memegen.cli import captions, options
+from memegen.cli import captions, dry_run, options
 from memegen.cli.captions import CaptionOptions
 from memegen.cli.clips import ClipJob, clip_for, face_number, is_clip, usual_format, write_clip
-from memegen.cli.console import photo_at, say
+from memegen.cli.console import photo_at, result, say
 from memegen.cli.output import Output, resolved
 from memegen.cli.performance import PerformanceAsked, RetargetingAsked, SavedBeside
 from memegen.errors import UsageError
@@ -135,6 +135,7 @@ def transfer(
     model: options.Model = models.DEFAULT,
     device: options.Device = "auto",
     verbose: _Verbose = False,
+    dry: options.DryRun = False,
 ) -> None:
     """Make a photo or a video copy another face's expression, or a whole performance."""
     from memegen import recipes
@@ -150,7 +151,10 @@ def transfer(
     plain = Output(fmt, size, max_size, loop, mute, captions=said)
     output = Output.on(platform, crop, plain)
     job = _Transfer(source, played, asked, saved, output, face, intensity)
-    job.run(out, compare, (model, device), verbose)
+    if dry:
+        job.tell(out, compare, (model, device))
+    else:
+        job.run(out, compare, (model, device), verbose)
 
 
 @dataclass(frozen=True)
@@ -167,15 +171,9 @@ class _Transfer:
 
     def run(self, out: str | None, compare: bool, model: tuple[str, str], verbose: bool) -> None:
         """Do it; whatever can be refused before networks are loaded is refused."""
-        self.output.check(out)
-        clip, onto = self.played.clip(), is_clip(self.source)
-        path = out or self._path(usual_format(self.source) if onto else None, clip)
-        self._refuse_overwriting(path)
+        clip, path = self._checked(out, compare)
         still = clip is not None and clip.still
-        if compare and (clip is None or still or self.played.boomerang):
-            raise UsageError("--compare needs a video as target, and no --boomerang")
-        if onto and (compare or self.played.boomerang):
-            raise UsageError("--compare and --boomerang need a photo as source")
+        onto = is_clip(self.source)
         job = self._clip_job(path) if onto else None
         retargeting = self.asked.options(still)
         photo = None if onto else photo_at(self.source)
@@ -194,17 +192,58 @@ class _Transfer:
             track = self._on_photo(performance, retargeting, path, still, whom)
             self._write(animator, photo, track, path, clip, compare)
 
+    def tell(self, out: str | None, compare: bool, model: tuple[str, str]) -> None:
+        """Say what `run` would write. The target's length is read off it, its face not tracked."""
+        clip, path = self._checked(out, compare)
+        still = clip is not None and clip.still
+        self.asked.options(still)
+        faces = ""
+        if is_clip(self.source):
+            planned = dry_run.of_clip(self._clip_job(path))
+        else:
+            photo = photo_at(self.source)
+            from memegen.pipeline import Animator
+
+            seen = Animator(*model).analyze(photo, self.face)
+            track = self._as_played(self.played.resting(clip), path, still)
+            output = replace(self.output, size=self.output.side_of(self.output.format_at(path)))
+            planned = dry_run.of_photo(photo, seen, track, path, output)
+            planned = replace(planned, about=clip is not None and not still)
+            faces = dry_run.faces_said(len(seen)) + (", the target beside it" if compare else "")
+        dry_run.tell(planned, faces)
+        for beside in (self.saved.track, self.saved.recipe):
+            if beside is not None:
+                result(f"would write {beside}")
+        dry_run.end()
+
+    def _checked(self, out: str | None, compare: bool) -> tuple[Clip | None, str]:
+        """The target, unless it is a table, and the output. Raises UsageError."""
+        self.output.check(out)
+        clip, onto = self.played.clip(), is_clip(self.source)
+        path = out or self._path(usual_format(self.source) if onto else None, clip)
+        self._refuse_overwriting(path)
+        still = clip is not None and clip.still
+        if compare and (clip is None or still or self.played.boomerang):
+            raise UsageError("--compare needs a video as target, and no --boomerang")
+        if onto and (compare or self.played.boomerang):
+            raise UsageError("--compare and --boomerang need a photo as source")
+        return clip, path
+
     def _on_photo(
         self, performance: Performance, asked: RetargetOptions, path: str, still: bool, whom: Array
     ) -> Track:
         """What a photo with expression `whom` (K,) plays; a picture's face is gone to and left."""
         from memegen.performance.retarget import retarget
 
+        return self._as_played(retarget(performance, asked, whom), path, still, save=True)
+
+    def _as_played(self, track: Track, path: str, still: bool, save: bool = False) -> Track:
+        """A retargeted track as a photo plays it; `save`: as a recipe too, if asked for."""
         chosen, played = self.output.format_at(path), self.played
-        track = retarget(performance, asked, whom)
         if still and not chosen.for_pictures:
             track = track.there_and_back()
-        self.saved.write_recipe(track)
+        if save:
+            self.saved.write_recipe(track)
         rate = chosen.representable_fps(played.fps or track.fps)
         if rate != track.fps or played.speed != 1:
             track = track.resampled(rate, played.speed)

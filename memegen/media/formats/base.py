@@ -69,6 +69,7 @@ class Format(ABC):
     alpha: ClassVar[bool] = False  # keeps transparency
     default_side: ClassVar[int] = 0  # longest side in pixels unless asked; 0 is the photo's own
     loops: ClassVar[bool] = False  # is expected to play for ever
+    even_sides: ClassVar[bool] = False  # an odd column or row is left out
     # Options of ffmpeg for the sound it has beside its pictures; None where it has none.
     sound_options: ClassVar[Mapping[str, Option] | None] = None
 

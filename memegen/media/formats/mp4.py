@@ -34,6 +34,7 @@ class Mp4(AnimatedFormat[Mp4Quality]):
     name = "mp4"
     suffixes = (".mp4", ".m4v", ".mov")
     default_side = 1920
+    even_sides = True
     sound_options: ClassVar[Options] = {"c:a": "aac", "b:a": "160k"}
 
     def ladder(self) -> list[Mp4Quality]:

@@ -30,6 +30,7 @@ class Webm(AnimatedFormat[WebmQuality]):
     suffixes = (".webm",)
     alpha = True
     default_side = 1920
+    even_sides = True
     sound_options: ClassVar[Options] = {"c:a": "libopus", "b:a": "96k"}
 
     def ladder(self) -> list[WebmQuality]:
