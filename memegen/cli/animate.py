@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from memegen import models
-from memegen.cli import captions, dry_run, options
+from memegen.cli import captions, complete, dry_run, options
 from memegen.cli.captions import CaptionOptions
 from memegen.cli.clips import ClipJob, clip_for, face_number, is_clip, usual_format, write_clip
 from memegen.cli.console import fail, in_one_line, photo_at, say
@@ -36,10 +36,21 @@ _Photos = Annotated[
     ),
 ]
 _Recipe = Annotated[
-    str, typer.Option("--recipe", "-r", help="Recipe name, several joined by +, or a YAML file.")
+    str,
+    typer.Option(
+        "--recipe",
+        "-r",
+        help="Recipe name, several joined by +, or a YAML file.",
+        autocompletion=complete.recipe,
+    ),
 ]
 _Au = Annotated[
-    str | None, typer.Option("--au", help='An expression instead of a recipe: "AU12=4,AU6=2".')
+    str | None,
+    typer.Option(
+        "--au",
+        help='An expression instead of a recipe: "AU12=4,AU6=2".',
+        autocompletion=complete.expression,
+    ),
 ]
 _Out = Annotated[
     str | None,

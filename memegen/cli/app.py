@@ -44,7 +44,6 @@ app = typer.Typer(
     help="Turn a photo of a face into an animated meme, controlled by facial action units.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("animate", cls=Command)(animate.animate)

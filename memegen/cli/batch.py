@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from memegen import models
-from memegen.cli import captions, dry_run, options
+from memegen.cli import captions, complete, dry_run, options
 from memegen.cli.command import is_said
 from memegen.cli.console import fail, result, say, verbosity
 from memegen.errors import UsageError
@@ -35,10 +35,20 @@ _Sources = Annotated[
 ]
 _Recipes = Annotated[
     str | None,
-    typer.Option("--recipe", "-r", help="Recipes, several by commas; smile unless given."),
+    typer.Option(
+        "--recipe",
+        "-r",
+        help="Recipes, several by commas; smile unless given.",
+        autocompletion=complete.recipe,
+    ),
 ]
 _Au = Annotated[
-    str | None, typer.Option("--au", help='An expression instead of recipes: "AU12=4,AU6=2".')
+    str | None,
+    typer.Option(
+        "--au",
+        help='An expression instead of recipes: "AU12=4,AU6=2".',
+        autocompletion=complete.expression,
+    ),
 ]
 _Out = Annotated[
     str | None,
@@ -52,10 +62,18 @@ _Out = Annotated[
 _Still = Annotated[bool | None, typer.Option("--still", help="One picture of each recipe.")]
 _Intensity = Annotated[float | None, typer.Option("--intensity", help="Scales the change, 0..3.")]
 _Face = Annotated[
-    str | None, typer.Option("--face", help="largest, all, a number from 1, or a box x,y,w,h.")
+    str | None,
+    typer.Option(
+        "--face",
+        help="largest, all, a number from 1, or a box x,y,w,h.",
+        autocompletion=complete.face,
+    ),
 ]
 _Model = Annotated[
-    str | None, typer.Option("--model", help=f"Model, {models.DEFAULT} unless given.")
+    str | None,
+    typer.Option(
+        "--model", help=f"Model, {models.DEFAULT} unless given.", autocompletion=complete.model
+    ),
 ]
 _Workers = Annotated[
     int | None, typer.Option("--workers", min=1, max=256, help="Photos at a time; all cores.")

@@ -16,6 +16,7 @@ from memegen.captions.caption import (
     usual_style,
 )
 from memegen.captions.style import STYLES, style_named, styled
+from memegen.cli import complete
 from memegen.cli.console import say
 from memegen.errors import UsageError, nearest
 
@@ -27,14 +28,27 @@ Bottom = Annotated[str | None, typer.Option("--bottom", help="Text at the bottom
 Text = Annotated[
     str | None, typer.Option("--caption", help="Text on a white bar beside the picture.")
 ]
-At = Annotated[str, typer.Option("--caption-at", help="Where the bar is: above or below.")]
+At = Annotated[
+    str,
+    typer.Option(
+        "--caption-at", help="Where the bar is: above or below.", autocompletion=complete.bar
+    ),
+]
 Style = Annotated[
     str | None,
-    typer.Option("--caption-style", help=f"How text on the picture looks: {', '.join(STYLES)}."),
+    typer.Option(
+        "--caption-style",
+        help=f"How text on the picture looks: {', '.join(STYLES)}.",
+        autocompletion=complete.caption_style,
+    ),
 ]
 Font = Annotated[
     str | None,
-    typer.Option("--font", help="Font of captions: a shipped one, one of the system, or a file."),
+    typer.Option(
+        "--font",
+        help="Font of captions: a shipped one, one of the system, or a file.",
+        autocompletion=complete.font,
+    ),
 ]
 Mark = Annotated[
     bool | None,

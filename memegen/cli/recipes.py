@@ -9,6 +9,7 @@ import typer
 
 from memegen import recipes
 from memegen.captions.fonts import font_named
+from memegen.cli import complete
 from memegen.cli.console import result, tabulate
 from memegen.errors import UsageError
 
@@ -36,13 +37,19 @@ def list_() -> None:
 
 
 @app.command()
-def show(name: Annotated[str, typer.Argument(help="Recipe name or file.")]) -> None:
+def show(
+    name: Annotated[
+        str, typer.Argument(help="Recipe name or file.", autocompletion=complete.recipe)
+    ],
+) -> None:
     """Print a recipe's YAML, to copy and change."""
     result(recipes.read(name).rstrip())
 
 
 @app.command()
-def check(file: Annotated[str, typer.Argument(help="Recipe file.")]) -> None:
+def check(
+    file: Annotated[str, typer.Argument(help="Recipe file.", autocompletion=complete.recipe)],
+) -> None:
     """Check a recipe file; says the line of the first mistake."""
     recipe = recipes.load(file)
     track = recipe.track()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from memegen import models
-from memegen.cli import captions, dry_run, options
+from memegen.cli import captions, complete, dry_run, options
 from memegen.cli.captions import CaptionOptions
 from memegen.cli.clips import ClipJob, clip_for, face_number, is_clip, usual_format, write_clip
 from memegen.cli.console import photo_at, result, say
@@ -38,7 +38,12 @@ _Out = Annotated[
     str | None, typer.Option("--out", "-o", help="Output file, or - for standard output.")
 ]
 _Only = Annotated[
-    str, typer.Option("--only", help="Parts that follow: mouth,eyes,brows,head,gaze.")
+    str,
+    typer.Option(
+        "--only",
+        help="Parts that follow: mouth,eyes,brows,head,gaze.",
+        autocompletion=complete.parts,
+    ),
 ]
 _Relative = Annotated[
     bool | None,

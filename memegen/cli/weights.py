@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from memegen import models
+from memegen.cli import complete
 from memegen.cli.console import result, say, tabulate
 from memegen.errors import UsageError, WeightsError, nearest
 from memegen.files import check_writable
@@ -50,7 +51,11 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
 @app.command()
 def info(
     name: Annotated[
-        str, typer.Argument(help="Name of weights, a .safetensors, or a run's folder.")
+        str,
+        typer.Argument(
+            help="Name of weights, a .safetensors, or a run's folder.",
+            autocompletion=complete.weights,
+        ),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -149,7 +154,11 @@ def mix(
 @app.command()
 def export(
     model: Annotated[
-        str, typer.Argument(help="Name of shipped weights, a .safetensors, or a run's folder.")
+        str,
+        typer.Argument(
+            help="Name of shipped weights, a .safetensors, or a run's folder.",
+            autocompletion=complete.weights,
+        ),
     ],
     form: Annotated[
         str, typer.Option("--format", help="onnx, or safetensors in full precision.")
