@@ -35,7 +35,7 @@ _Photos = Annotated[
         metavar="PHOTO...",
     ),
 ]
-_Recipe = Annotated[
+Recipe = Annotated[
     str,
     typer.Option(
         "--recipe",
@@ -44,7 +44,7 @@ _Recipe = Annotated[
         autocompletion=complete.recipe,
     ),
 ]
-_Au = Annotated[
+Au = Annotated[
     str | None,
     typer.Option(
         "--au",
@@ -75,8 +75,8 @@ _Mute = Annotated[bool, typer.Option("--mute", help="Leave a video's sound out."
 
 def animate(
     photos: _Photos,
-    recipe: _Recipe = "smile",
-    au: _Au = None,
+    recipe: Recipe = "smile",
+    au: Au = None,
     out: _Out = None,
     face: options.Face = "largest",
     intensity: options.Intensity = 1.0,

@@ -23,6 +23,7 @@ from memegen.cli import (
     evaluate,
     inspect,
     label,
+    preview,
     provenance,
     recipes,
     train,
@@ -32,6 +33,7 @@ from memegen.cli import (
 from memegen.cli.command import Command, set_defaults
 from memegen.cli.console import fail, in_one_line, open_streams, settle_streams, verbosity
 from memegen.cli.defaults import read_defaults
+from memegen.cli.examples import add_examples, epilog
 from memegen.errors import MemegenError, is_out_of_memory
 
 INTERRUPTED = 130  # what Typer makes of Ctrl-C
@@ -43,12 +45,14 @@ app = typer.Typer(
     name="memegen",
     help="Turn a photo of a face into an animated meme, controlled by facial action units.",
     no_args_is_help=True,
+    epilog=epilog(),
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("animate", cls=Command)(animate.animate)
 app.command("batch", cls=Command)(batch.batch)
 app.command("transfer", cls=Command)(transfer.transfer)
+app.command("preview", cls=Command)(preview.preview)
 app.command("aus", cls=Command)(inspect.aus)
 app.command("faces", cls=Command)(inspect.faces)
 app.command("inspect", cls=Command)(provenance.inspect)
@@ -59,6 +63,7 @@ app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(weights.app, name="weights")
 app.command("config", cls=Command)(config.config)
 app.command("doctor", cls=Command)(doctor.doctor)
+add_examples(app)
 
 
 def _version(wanted: bool) -> None:

@@ -6,9 +6,10 @@
     [animate]                  # for one command
     recipe = "wink"
 
-    [train.anatomical]
-    steps = 2000
+    [weights.export]
+    format = "safetensors"
 
+Those of `train`, which are made when they are asked for, are not among them.
 The command line comes first, then MEMEGEN_ANIMATE_RECIPE and MEMEGEN_RECIPE, then the nearest
 `memegen.toml` in this folder or above, then the user's. `MEMEGEN_CONFIG=FILE` takes the place of
 both files; empty, no file is read.

@@ -93,7 +93,8 @@ def _command(model: Model, function: Callable[..., None]) -> Any:
     own = typer.Typer(add_completion=False)
     about = f"{model.summary[0].upper()}{model.summary[1:]}."
     settings = {"help_option_names": ["-h", "--help"]}
-    own.command(model.name, help=about, context_settings=settings)(function)
+    example = f"Example:\n  memegen train {model.name} shards/ --out run"
+    own.command(model.name, help=about, epilog=example, context_settings=settings)(function)
     return typer.main.get_command(own)
 
 
