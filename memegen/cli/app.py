@@ -30,7 +30,7 @@ from memegen.cli import (
     transfer,
     weights,
 )
-from memegen.cli.command import Command, set_defaults
+from memegen.cli.command import Command, Root, set_defaults, wants_help
 from memegen.cli.console import fail, in_one_line, open_streams, settle_streams, verbosity
 from memegen.cli.defaults import read_defaults
 from memegen.cli.examples import add_examples, epilog
@@ -43,6 +43,7 @@ ENDING = ("SIGINT", "SIGTERM", "SIGHUP")  # SIGHUP is not on Windows
 
 app = typer.Typer(
     name="memegen",
+    cls=Root,
     help="Turn a photo of a face into an animated meme, controlled by facial action units.",
     no_args_is_help=True,
     epilog=epilog(),
@@ -82,7 +83,7 @@ def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
 ) -> None:
     """Turn a photo of a face into an animated meme, controlled by facial action units."""
-    if not {"-h", "--help"} & set(ctx.args):  # help is given whatever files say
+    if not wants_help(ctx):  # help is given whatever files say
         defaults = read_defaults(ctx.command)
         set_defaults(ctx, defaults)
         quiet, debug = (

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from memegen.cli.console import as_options
 from memegen.cli.defaults import Defaults
 from memegen.errors import MemegenError
 
+HELP = "memegen.help"
 META = "memegen.defaults"  # where a context and those below it keep them
 # Options that a nearer one takes the place of: what was chosen once and for all says nothing where
 # the command line chooses otherwise.
@@ -23,6 +24,15 @@ YIELDS = {
     "platform": ("fmt", "out"),
     "mark_text": ("mark",),
 }
+
+
+class Root(TyperGroup):
+    """memegen itself."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse; whether help is all that is wanted is kept for `wants_help`."""
+        ctx.meta[HELP] = any(arg in ctx.help_option_names for arg in args)
+        return super().parse_args(ctx, args)
 
 
 class Command(TyperCommand):
@@ -51,6 +61,11 @@ class Command(TyperCommand):
             if not origins:
                 raise
             raise type(error)(f"{text} ({', '.join(origins)})") from error
+
+
+def wants_help(ctx: Any) -> bool:
+    """Whether help is asked for, of whichever command."""
+    return bool(ctx.meta.get(HELP))
 
 
 def set_defaults(ctx: Any, defaults: Defaults) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -42,7 +43,8 @@ def config(ctx: typer.Context, command: Named = None, as_json: Json = False) -> 
         say(f"read: {file}")
     if not defaults.files:
         own = Path(typer.get_app_dir("memegen")) / NAME
-        say(f"no {NAME} here, above, or at {own}")
+        asked = "MEMEGEN_CONFIG" in os.environ
+        say(f"no {NAME} is read" if asked else f"no {NAME} here, above, or at {own}")
     for variable in unknown_variables(defaults):
         say(f"{variable} in the environment is no option of memegen")
     tabulate(

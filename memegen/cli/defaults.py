@@ -257,7 +257,7 @@ def _converted(option: Option, value: Any, where: str) -> Any:
         return option.param.process_value(typer.Context(option.owner), given)
     except Exception as error:  # of the parser, whichever it is
         message = getattr(error, "message", None) or str(error)
-        raise UsageError(f"{where}: {str(message).rstrip('.')}") from None
+        raise UsageError(f"{where}: {value!r} will not do: {str(message).rstrip('.')}") from None
 
 
 def _takes_several(option: Option) -> bool:
