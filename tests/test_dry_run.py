@@ -69,7 +69,7 @@ def test_inputs_are_checked(photo: Path, tmp_path: Path, run_cli: RunCli) -> Non
     blank = tmp_path / "blank.png"
     Image.new("RGB", (90, 90)).save(blank)
     run_cli("animate", str(blank), "--dry-run", code=3)
-    run_cli("animate", str(photo), "--model", "nix", "--dry-run", code=4)
+    run_cli("animate", str(photo), "--model", "nix", "--dry-run", code=2)
     run_cli("animate", str(photo), "-o", str(photo), "--dry-run", code=2)
     printed = run_cli(
         "animate", str(photo), str(blank), "-o", "out/", "--dry-run", code=6, notes=True

@@ -89,6 +89,7 @@ def test_texts_are_checked() -> None:
     for text, said in (("", "needs a text"), ("  ", "needs a text"), ("x" * 61, "too many")):
         with pytest.raises(UsageError, match=said):
             marked(frames(), text)
+    assert ink(marked(frames((46, 46)), "made with memegen"), frames((46, 46))).shape[1] <= 46
     with pytest.raises(UsageError, match="too long for a picture of 60x60"):
         marked(frames((60, 60)), "w" * 60)
 
@@ -111,10 +112,10 @@ def test_on_the_command_line(tmp_path: Path, run_cli: RunCli) -> None:
     assert "--mark-text" not in run_cli(*line, "--mark-text", "x" * 61, code=2).out
     jobs = tmp_path / "jobs.yaml"
     jobs.write_text(
-        f"defaults: {{still: true, model: mesh}}\njobs:\n"
-        f"- {{photo: p.png, au: AU12=0, out: a.png, mark: true}}\n"
-        f"- {{photo: p.png, au: AU12=0, out: b.png, mark: by Anna}}\n"
-        f"- {{photo: p.png, au: AU12=0, out: c.png}}\n"
+        "defaults: {still: true, model: mesh}\njobs:\n"
+        "- {photo: p.png, au: AU12=0, out: a.png, mark: true}\n"
+        "- {photo: p.png, au: AU12=0, out: b.png, mark: by Anna}\n"
+        "- {photo: p.png, au: AU12=0, out: c.png}\n"
     )
     run_cli("batch", str(jobs), notes=True)
     for name, same in (("a", usual), ("b", own), ("c", plain)):

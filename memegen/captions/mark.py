@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memegen.arrays import Picture
-from memegen.captions.caption import checked_mark
+from memegen.captions.caption import MARK, checked_mark
 from memegen.captions.drawing import Typesetter, named, padding
 from memegen.captions.fonts import FontBook
 from memegen.captions.frames import Overlay
@@ -22,12 +22,13 @@ from memegen.geometry.box import Box
 if TYPE_CHECKING:
     from memegen.pipeline import Frames
 
-SIZE = 0.034  # em, of the side of a square of the picture's area
+SHORT = "memegen"  # instead of MARK, on pictures too small for that
+SIZE = 0.04  # em, of the side of a square of the picture's area
 LEGIBLE = 11  # pixels of an em that a mark has at least, where it fits
 MARGIN = 0.018  # of the picture's shorter side, between mark and edge
 WIDEST = 0.9  # of the picture's width
 STYLE = CaptionStyle(
-    font="dejavu-sans-condensed-bold", size=SIZE, lines=1, case="as-is", outline=0.1, shadow=0.0,
+    font="oswald-bold", size=SIZE, lines=1, case="as-is", outline=0.1, shadow=0.0,
     shadow_opacity=0.0,
 )  # fmt: skip
 # Where it may stand, (right, down) from 0 at the left and the top: corners first, then the sides.
@@ -42,6 +43,11 @@ def marked(frames: Frames, text: str, warn: Callable[[str], None] = print) -> Fr
     of characters that no font has. Raises UsageError where the text does not fit.
     """
     drawing = _drawing(checked_mark(text), frames.size, warn)
+    if drawing is None and text == MARK:
+        drawing = _drawing(SHORT, frames.size, warn)
+    if drawing is None:
+        width, height = frames.size
+        raise UsageError(f"the mark '{text}' is too long for a picture of {width}x{height} pixels")
     overlay = _placed(drawing, frames.size, frames.faces)
 
     def pictures() -> Iterator[Picture]:
@@ -53,8 +59,8 @@ def marked(frames: Frames, text: str, warn: Callable[[str], None] = print) -> Fr
     return replace(frames, pictures=pictures())
 
 
-def _drawing(text: str, size: tuple[int, int], warn: Callable[[str], None]) -> Picture:
-    """(h, w, 4) the line, cut to its ink."""
+def _drawing(text: str, size: tuple[int, int], warn: Callable[[str], None]) -> Picture | None:
+    """(h, w, 4) the line, cut to its ink; None where it does not fit."""
     width, height = size
     book = FontBook(STYLE.font)
     setter = Typesetter(book, is_rtl(text))
@@ -62,7 +68,7 @@ def _drawing(text: str, size: tuple[int, int], warn: Callable[[str], None]) -> P
     limits = Limits(WIDEST * width, SHARE * height, 1, largest, 0, STYLE.outline)
     layout = fit(text, limits, setter.width, setter.extent(text))
     if layout is None:
-        raise UsageError(f"the mark '{text}' is too long for a picture of {width}x{height} pixels")
+        return None
     if book.missing:
         warn(f"mark: no font here has {named(list(book.missing))}, left out")
     drawn = setter.draw(layout, STYLE, width)
