@@ -211,7 +211,7 @@ def test_a_teacher_that_is_not_there_is_one_line(
     assert "belong together" in run_cli("label", photo, "--teacher", "mediapipe", code=2).err
     monkeypatch.setitem(sys.modules, "mediapipe", None)
     assert (
-        "memegen[label]"
+        "memegen-faces[label]"
         in run_cli("label", photo, "--teacher", "mediapipe", "--landmarker", str(file), code=2).err
     )
     FakeMediaPipe(face).install(monkeypatch)

@@ -56,7 +56,9 @@ class Landmarker:
                 import mediapipe
                 from mediapipe.tasks.python import BaseOptions, vision
         except ImportError:
-            raise UsageError(f"{option} needs its package: pip install 'memegen[label]'") from None
+            raise UsageError(
+                f"{option} needs its package: pip install 'memegen-faces[label]'"
+            ) from None
         if not file.is_file():
             raise UsageError(f"{file}: no such landmarker file")
         options = vision.FaceLandmarkerOptions(

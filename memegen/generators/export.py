@@ -127,7 +127,7 @@ def export_onnx(file: Path, out: Path) -> list[Path]:
         import onnx
         import onnxscript  # noqa: F401  (what torch writes ONNX with)
     except ImportError:
-        raise UsageError("ONNX needs its packages: pip install 'memegen[onnx]'") from None
+        raise UsageError("ONNX needs its packages: pip install 'memegen-faces[onnx]'") from None
     written = []
     for one in networks_of(file):
         path = out.with_stem(f"{out.stem}-{one.part}") if one.part else out

@@ -72,6 +72,6 @@ def _board(folder: Path, start: int) -> Any:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         raise UsageError(
-            "`tensorboard` needs the tensorboard package: pip install 'memegen[train]'"
+            "`tensorboard` needs the tensorboard package: pip install 'memegen-faces[train]'"
         ) from None
     return SummaryWriter(str(folder), purge_step=start or None)

@@ -84,7 +84,7 @@ class Team(AbstractContextManager["Team"]):
             from lightning_fabric import Fabric
         except ImportError:
             raise UsageError(
-                "several processes need Lightning Fabric: pip install 'memegen[train]'"
+                "several processes need Lightning Fabric: pip install 'memegen-faces[train]'"
             ) from None
         local = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
         self._fabric = Fabric(
