@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from memegen import models
-from memegen.cli import captions, complete, dry_run, options
+from memegen.cli import complete, dry_run, options
+from memegen.cli import mark as marking
 from memegen.cli.command import is_said
 from memegen.cli.console import fail, result, say, verbosity
 from memegen.errors import UsageError
@@ -105,8 +106,8 @@ def batch(
     crop: options.Crop = None,
     platform: options.For = None,
     fmt: options.Format = None,
-    mark: captions.Mark = None,
-    mark_text: captions.MarkText = None,
+    mark: marking.Mark = None,
+    mark_text: marking.MarkText = None,
     model: _Model = None,
     device: options.Device = "auto",
     workers: _Workers = None,
@@ -119,7 +120,7 @@ def batch(
     """Animate many photos by many recipes; what is up to date already is not made again."""
     from memegen.batch import Settings
 
-    named = {"format": fmt, **locals(), "mark": captions.mark_asked(mark, mark_text)}
+    named = {"format": fmt, **locals(), "mark": marking.mark_asked(mark, mark_text)}
     over = {row.name: named[row.name] for row in fields(Settings) if named[row.name] is not None}
     if au is not None and recipe is not None:
         raise UsageError("give --recipe or --au, not both")

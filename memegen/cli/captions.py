@@ -7,17 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from memegen.captions.caption import (
-    BARS,
-    MARK,
-    Caption,
-    checked_mark,
-    checked_text,
-    usual_style,
-)
+from memegen.captions.caption import BARS, Caption, checked_text, usual_style
 from memegen.captions.style import STYLES, style_named, styled
 from memegen.cli import complete
-from memegen.cli.console import say
 from memegen.errors import UsageError, nearest
 
 if TYPE_CHECKING:
@@ -50,13 +42,6 @@ Font = Annotated[
         autocompletion=complete.font,
     ),
 ]
-Mark = Annotated[
-    bool | None,
-    typer.Option("--mark/--no-mark", help=f"A small '{MARK}' in a corner, off the face."),
-]
-MarkText = Annotated[
-    str | None, typer.Option("--mark-text", help="The same with a text of your own.")
-]
 
 
 @dataclass(frozen=True)
@@ -69,13 +54,6 @@ class CaptionOptions:
     caption_at: str = "above"
     caption_style: str | None = None
     font: str | None = None
-    mark: bool | None = None
-    mark_text: str | None = None
-
-    @property
-    def marked_with(self) -> str | None:
-        """The text of the mark; None where none is asked for."""
-        return mark_asked(self.mark, self.mark_text) or None
 
     def check(self) -> None:
         """Raises UsageError."""
@@ -91,8 +69,6 @@ class CaptionOptions:
                 checked_text(text or "")
             except UsageError as error:
                 raise UsageError(f"{option}: {error}") from None
-        if self.marked_with is not None:
-            checked_mark(self.marked_with)
         if self.caption_style is not None:
             style_named(self.caption_style)
         if self.font is not None:
@@ -107,14 +83,6 @@ class CaptionOptions:
         captions = [self._in_font(caption) for caption in (*frames.captions, *own)]
         return replace(frames, captions=tuple(captions))
 
-    def marked(self, frames: Frames) -> Frames:
-        """Frames whose captions are drawn, with the mark that is asked for."""
-        if self.marked_with is None:
-            return frames
-        from memegen.captions.mark import marked
-
-        return marked(frames, self.marked_with, say)
-
     def _caption(self, text: str, position: str) -> Caption:
         named = self.caption_style
         style = style_named(named) if named and position not in BARS else usual_style(position)
@@ -124,13 +92,3 @@ class CaptionOptions:
         if self.font is None:
             return caption
         return replace(caption, style=styled(caption.style, {"font": self.font}))
-
-
-def mark_asked(mark: bool | None, text: str | None) -> str | None:
-    """The mark that `--mark` and `--mark-text` ask for; a text asks for one by itself.
-
-    None where nothing is asked for, an empty text where `--no-mark` wants none.
-    """
-    if mark is None:
-        return text or None
-    return (text or MARK) if mark else ""

@@ -110,7 +110,6 @@ def of_clip(job: ClipJob, captions: Track | None = None) -> Planned:
 
 def of_job(forecast: Forecast, as_json: bool) -> str:
     """Tell of a job of a batch; returns what would become of it, in words."""
-    from memegen.cli.captions import CaptionOptions
     from memegen.cli.output import Output
     from memegen.media.platforms import platform_named
     from memegen.pipeline import Frames
@@ -124,10 +123,10 @@ def of_job(forecast: Forecast, as_json: bool) -> str:
         fail(forecast.error)
         return said
     platform = platform_named(settings.platform) if settings.platform else None
-    texts = CaptionOptions(mark_text=settings.mark or None)
     output = Output(
-        settings.format, None, settings.max_size, settings.loop, True, None, platform, texts
-    )
+        settings.format, None, settings.max_size, settings.loop, True, None, platform,
+        mark=settings.mark,
+    )  # fmt: skip
     side = settings.side(forecast.fmt)
     scale = 1.0 if side is None else min(1.0, side / max(forecast.size))
     # What a crop shows depends on the face: it is at most so large.

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from memegen.captions.caption import checked_mark
 from memegen.cli.captions import CaptionOptions
 from memegen.cli.console import progress, result, say
 from memegen.errors import UsageError
@@ -31,6 +32,7 @@ class Output:
     crop: str | None = None
     platform: Platform | None = None
     captions: CaptionOptions = field(default_factory=CaptionOptions)
+    mark: str | None = None  # its text
 
     @classmethod
     def on(cls, platform: str | None, crop: str | None, output: Output) -> Output:
@@ -53,6 +55,8 @@ class Output:
         """Raises UsageError now, not after all work, for what cannot be written so."""
         _ = self.limit  # raises for a size that means nothing
         self.captions.check()
+        if self.mark:
+            checked_mark(self.mark)
         if self.platform is None or path is None or path == "-" or not Path(path).suffix:
             return
         if format_of(path) is not self.platform.output:
@@ -82,8 +86,10 @@ class Output:
     def composed(self, frames: Frames) -> Frames:
         """Frames as they are encoded: with captions and mark, as a platform wants them."""
         from memegen.captions.frames import drawn
+        from memegen.captions.mark import marked
 
-        frames = self.captions.marked(drawn(self.captions.added_to(frames), say))
+        frames = drawn(self.captions.added_to(frames), say)
+        frames = marked(frames, self.mark, say) if self.mark else frames
         return fitted(frames, self.platform) if self.platform else frames
 
     def write(self, frames: Frames, path: str, about: str, sound: Sound | None = None) -> None:

@@ -48,6 +48,7 @@ def draw(pictures: Sequence[Picture], labels: Sequence[str], console: Console) -
     from rich.segment import Segment, Segments
 
     coloured = console.color_system is not None and not console.no_color
+    coloured = coloured and console.encoding.startswith("utf")
     sheet = Sheet.for_window(console.width, len(pictures))
     for first in range(0, len(pictures), sheet.columns):
         row = [_small(p, sheet.width) for p in pictures[first : first + sheet.columns]]

@@ -10,6 +10,7 @@ import typer
 
 from memegen import models
 from memegen.cli import captions, complete, dry_run, options
+from memegen.cli import mark as marking
 from memegen.cli.captions import CaptionOptions
 from memegen.cli.clips import ClipJob, clip_for, face_number, is_clip, usual_format, write_clip
 from memegen.cli.console import photo_at, result, say
@@ -134,8 +135,8 @@ def transfer(
     caption_at: captions.At = "above",
     caption_style: captions.Style = None,
     font: captions.Font = None,
-    mark: captions.Mark = None,
-    mark_text: captions.MarkText = None,
+    mark: marking.Mark = None,
+    mark_text: marking.MarkText = None,
     fmt: options.Format = None,
     model: options.Model = models.DEFAULT,
     device: options.Device = "auto",
@@ -152,8 +153,9 @@ def transfer(
     asked.check()
     played.check()
     saved.check()
-    said = CaptionOptions(top, bottom, caption, caption_at, caption_style, font, mark, mark_text)
-    plain = Output(fmt, size, max_size, loop, mute, captions=said)
+    said = CaptionOptions(top, bottom, caption, caption_at, caption_style, font)
+    marked = marking.mark_asked(mark, mark_text)
+    plain = Output(fmt, size, max_size, loop, mute, captions=said, mark=marked)
     output = Output.on(platform, crop, plain)
     job = _Transfer(source, played, asked, saved, output, face, intensity)
     if dry:
