@@ -247,16 +247,16 @@ def test_a_broken_line_of_the_manifest_is_ignored(tmp_path: Path) -> None:
     notes = manifest.Manifests()
     for name in ("a", "b"):
         (tmp_path / name).write_bytes(b"123")
-        notes.done(str(tmp_path / name), name * 3)
+        notes.done(str(tmp_path / name), name * 3, 3)
     file = tmp_path / manifest.NAME
     file.write_bytes(file.read_bytes()[:-9])  # the kill came in the middle of a line
     again = manifest.Manifests()
     assert again.is_current(str(tmp_path / "a"), "aaa")
     assert not again.is_current(str(tmp_path / "b"), "bbb")
-    again.done(str(tmp_path / "b"), "bbb")
+    again.done(str(tmp_path / "b"), "bbb", 3)
     assert manifest.Manifests().is_current(str(tmp_path / "b"), "bbb")
     for _ in range(20):
-        again.done(str(tmp_path / "a"), "aaa")
+        again.done(str(tmp_path / "a"), "aaa", 3)
     assert manifest.Manifests().is_current(str(tmp_path / "a"), "aaa")
     assert len(file.read_text().splitlines()) == 2, "written anew, without what is out of date"
 

@@ -40,7 +40,7 @@ def run(
         for outcome in outcomes:
             made_of = prints.of(outcome.job)
             if outcome.state is State.DONE:
-                manifests.done(outcome.job.out, made_of)
+                manifests.done(outcome.job.out, made_of, outcome.bytes)
             yield from prints.passed_over()
             yield outcome
     yield from prints.passed_over()
