@@ -259,6 +259,9 @@ def _connect(ray: Any, address: str | None, workers: int | None) -> None:
     try:
         with _own_signals():
             ray.init(**options)
+        # Ray tells of deaths, as we do, but on standard output, where results go. There is no
+        # public way to have it silent.
+        ray._private.worker._worker_logs_enabled = False
     except (Exception, SystemExit) as error:
         told = " ".join(str(error).split()) or type(error).__name__
         raise MemegenError(f"Ray at {where} does not answer: {told[:300]}") from None
