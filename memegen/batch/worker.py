@@ -71,6 +71,13 @@ class Worker:
             return Outcome(job, State.FAILED, seconds, error=said, exit_code=code)
         return Outcome(job, State.DONE, time.perf_counter() - began, size)
 
+    def load(self, model: str) -> None:
+        """Load a model's networks, and those that find faces, before any job needs them."""
+        import torch
+
+        animator = self._animator(model)
+        animator.detector.judge(torch.zeros(1, 3, *(animator.analyzer.network.config.size,) * 2))
+
     def stop(self) -> None:
         """Let all jobs end at their next frame, until `resume`."""
         self._stopping.set()
@@ -91,7 +98,8 @@ class Worker:
         shown = settings.model, settings.side(chosen), settings.crop or "none"
         frames = self._photo(job).prepared(animator, *shown).play(track, settings.intensity)
         with closing(self._painted(frames.pictures)) as pictures:
-            painted = drawn(replace(frames, pictures=pictures), warn=self._say)
+            captioned = settings.captions.added_to(replace(frames, pictures=pictures))
+            painted = drawn(captioned, warn=self._say)
             platform = platform_named(settings.platform) if settings.platform else None
             write(
                 fitted(painted, platform) if platform else painted,

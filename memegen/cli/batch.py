@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from memegen import models
-from memegen.cli import options
+from memegen.cli import captions, options
 from memegen.cli.console import fail, result, say, verbosity
 from memegen.errors import UsageError, nearest
 
@@ -54,6 +54,9 @@ _Intensity = Annotated[float | None, typer.Option("--intensity", help="Scales th
 _Face = Annotated[
     str | None, typer.Option("--face", help="largest, all, a number from 1, or a box x,y,w,h.")
 ]
+_At = Annotated[
+    str | None, typer.Option("--caption-at", help="Where the bar is: above (usual) or below.")
+]
 _Model = Annotated[
     str | None, typer.Option("--model", help=f"Model, {models.DEFAULT} unless given.")
 ]
@@ -92,6 +95,12 @@ def batch(
     still: _Still = None,
     crop: options.Crop = None,
     platform: options.For = None,
+    top: captions.Top = None,
+    bottom: captions.Bottom = None,
+    caption: captions.Text = None,
+    caption_at: _At = None,
+    caption_style: captions.Style = None,
+    font: captions.Font = None,
     fmt: options.Format = None,
     model: _Model = None,
     device: options.Device = "auto",
