@@ -20,7 +20,7 @@ from support.command import RunCli
 from support.paths import SAMPLE
 
 from memegen import batch
-from memegen.batch import manifest, template
+from memegen.batch import manifest, report, template
 from memegen.batch.fingerprint import Fingerprints
 from memegen.batch.jobs import Job, Outcome, Request, Settings, State
 from memegen.batch.jobs_file import read_jobs
@@ -415,7 +415,7 @@ def test_real_runs_and_the_report(folder: Path, tmp_path: Path) -> None:
     from urllib.parse import unquote
 
     with Image.open(io.BytesIO(b64decode(images[0].split(",")[1]))) as shown:
-        assert shown.n_frames > 1 and max(shown.size) <= 128
+        assert shown.n_frames > 1 and max(shown.size) <= report.SIDE
     links = [attrs["href"] for tag, attrs in page.found if tag == "a"]
     assert {(tmp_path / unquote(link)).resolve() for link in links} == {
         path for path in out.resolve().iterdir() if path.suffix == ".gif"
