@@ -236,7 +236,16 @@ def test_addresses(silent: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray_address, "SECONDS", 0.3)
     for good in ("auto", "local"):
         ray_address.check(good)
-    for bad in ("", "host", "host:", "host:0", "host:65536", "http://host:1", "ray://host", "a b:1"):
+    for bad in (
+        "",
+        "host",
+        "host:",
+        "host:0",
+        "host:65536",
+        "http://host:1",
+        "ray://host",
+        "a b:1",
+    ):
         with pytest.raises(UsageError, match="HOST:PORT"):
             ray_address.check(bad)
     with pytest.raises(MemegenError, match=rf"no Ray answers at {silent} within"):
@@ -291,7 +300,16 @@ class Command:
     """`memegen batch --engine ray`, running."""
 
     def __init__(self, notes: Path, *arguments: str) -> None:
-        command = [sys.executable, "-m", "memegen", "batch", *arguments, "--engine", "ray", "--json"]
+        command = [
+            sys.executable,
+            "-m",
+            "memegen",
+            "batch",
+            *arguments,
+            "--engine",
+            "ray",
+            "--json",
+        ]
         self._notes = notes
         with notes.open("w") as file:
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=file, text=True)

@@ -45,7 +45,9 @@ def sheet(tmp_path_factory: pytest.TempPathFactory) -> Path:
         size = moving(out, SIZES[number % len(SIZES)])
         state = State.CURRENT if number == 1 else State.DONE
         outcomes.append(Outcome(Job(f"photos/{name}.jpg", "smile", None, str(out)), state, 1, size))
-    gone = Job("photos/plain.jpg", "smile", "AU12=4,AU6=2,AU1=3,AU2=3,AU25=2", str(place / "gone.gif"))
+    gone = Job(
+        "photos/plain.jpg", "smile", "AU12=4,AU6=2,AU1=3,AU2=3,AU25=2", str(place / "gone.gif")
+    )
     outcomes.append(Outcome(gone, State.DONE, 1, 7))
     for recipe in ("smile", "wink"):
         job = Job("photos/<i>.jpg", recipe, None, str(place / f"{recipe}.gif"))

@@ -182,7 +182,7 @@ class PoolEngine:
             yield from self._lost(member.jobs, event)
 
     def _lost(self, jobs: list[Job], death: Died) -> Iterator[Outcome]:
-        """Note the jobs of a worker that died, to be done again; those that killed it have failed."""
+        """Note the jobs of a worker that died, to be done again; those that killed it failed."""
         where = f" on {death.where}" if death.where else ""
         if jobs:
             self._say(f"a worker{where} died, what it did is done again ({death.why})")

@@ -34,7 +34,9 @@ def check(address: str) -> None:
         )
     encrypted = os.environ.get("RAY_USE_TLS", "0") == "1"
     try:
-        with socket.create_connection((parts["host"].strip("[]"), int(parts["port"])), SECONDS) as s:
+        with socket.create_connection(
+            (parts["host"].strip("[]"), int(parts["port"])), SECONDS
+        ) as s:
             s.settimeout(SECONDS)
             if encrypted:
                 return

@@ -27,8 +27,8 @@ PREVIEW_SECONDS = 1.2  # that a preview takes
 QUALITY = 60  # of WebP, 0..100
 
 _STYLE = """
-:root{color-scheme:light dark;--back:#f6f6f7;--card:#fff;--line:#dcdce0;--text:#1d1d20;--soft:#62626a;
---bad:#a5121f;--link:#1a56b0}
+:root{color-scheme:light dark;--back:#f6f6f7;--card:#fff;--line:#dcdce0;--text:#1d1d20;
+--soft:#62626a;--bad:#a5121f;--link:#1a56b0}
 @media(prefers-color-scheme:dark){:root{--back:#151517;--card:#202023;--line:#3a3a40;--text:#e6e6ea;
 --soft:#a0a0aa;--bad:#ff8a8a;--link:#8ab8ff}}
 *{box-sizing:border-box}
@@ -39,14 +39,14 @@ h2{font-size:1rem;margin:0 0 .5rem;overflow-wrap:anywhere;width:0;min-width:100%
 h2 span{color:var(--soft);font-weight:400}bdi{white-space:pre-wrap}
 a{color:var(--link)}:focus-visible{outline:3px solid var(--link);outline-offset:2px}
 .errors{border:1px solid var(--bad);border-radius:8px;background:var(--card);padding:.6rem .9rem}
-.errors strong{color:var(--bad)}.errors ul{margin:.4rem 0;padding-left:1.2rem;overflow-wrap:anywhere;
-max-height:16rem;overflow:auto}
+.errors strong{color:var(--bad)}.errors ul{margin:.4rem 0;padding-left:1.2rem;
+overflow-wrap:anywhere;max-height:16rem;overflow:auto}
 .errors label{display:inline-block;padding:.3rem 0;cursor:pointer}
 main{display:flex;flex-wrap:wrap;gap:1.5rem;margin-top:1.25rem;align-items:flex-start}
 section{max-width:100%}section:target h2{text-decoration:underline}
 .row{display:flex;flex-wrap:wrap;gap:.6rem}
-figure{margin:0;padding:.45rem;background:var(--card);border:1px solid var(--line);border-radius:8px;
-width:11rem}
+figure{margin:0;padding:.45rem;background:var(--card);border:1px solid var(--line);
+border-radius:8px;width:11rem}
 figure a{display:flex;height:10rem;align-items:center;justify-content:center;border-radius:4px;
 text-align:center}
 figure a span{max-width:100%;overflow-wrap:anywhere}
@@ -143,10 +143,8 @@ def _image(outcome: Outcome) -> str:
         return f"<span>{alt}<br>(no preview)</span>"
     with Image.open(io.BytesIO(moving)) as picture:
         width, height = picture.size
-        still = _webp([picture.convert("RGB")]) if getattr(picture, "n_frames", 1) > 1 else b""
-    image = (
-        f"<img alt='{alt}' width='{width}' height='{height}' decoding='async' src='{_data(moving)}'>"
-    )
+        still = _webp([picture.copy()]) if getattr(picture, "n_frames", 1) > 1 else b""
+    image = f"<img alt='{alt}' width='{width}' height='{height}' src='{_data(moving)}'>"
     if not still:
         return image
     less = "(prefers-reduced-motion: reduce)"
@@ -190,7 +188,7 @@ def _data(webp: bytes) -> str:
 
 
 def _text(text: str) -> str:
-    """A text that anyone may have written, for the page: of its own direction, spaces as they are."""
+    """A text that anyone may have written, for the page: with its own direction and spaces."""
     return f"<bdi>{html.escape(_shown(text))}</bdi>"
 
 

@@ -68,7 +68,9 @@ _EngineName = Annotated[
 ]
 _Address = Annotated[
     str | None,
-    typer.Option("--address", help="Ray's: auto, HOST:PORT, ray://HOST:PORT; starts one unless given."),
+    typer.Option(
+        "--address", help="Ray's: auto, HOST:PORT, ray://HOST:PORT; starts one unless given."
+    ),
 ]
 _Report = Annotated[
     Path | None, typer.Option("--report", help="Write a contact sheet, one HTML file.")
@@ -150,7 +152,9 @@ class _Engine:
         self, name: str, workers: int | None, device: str, address: str | None = None
     ) -> None:
         if name not in ENGINES:
-            raise UsageError(f"`engine` {name}: must be {' or '.join(ENGINES)}{nearest(name, ENGINES)}")
+            raise UsageError(
+                f"`engine` {name}: must be {' or '.join(ENGINES)}{nearest(name, ENGINES)}"
+            )
         if address is not None and name != "ray":
             raise UsageError("`address` goes with `engine` ray")
         if name == "ray":
