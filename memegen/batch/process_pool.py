@@ -48,9 +48,9 @@ class ProcessPool:
         self._launcher: _Launcher | None = None
 
     def size(self) -> int:
-        """How many workers are wanted. Starts the launcher, which knows what device there is."""
+        """How many workers are wanted. The launcher is asked what device `auto` is."""
         if self._workers is None:
-            accelerated = self._ready().device != "cpu"
+            accelerated = self._device != "cpu" and self._ready().device != "cpu"
             self._workers = min(cores(), ACCELERATED) if accelerated else cores()
         return self._workers
 
