@@ -20,7 +20,7 @@ from support.command import RunCli
 from support.paths import SAMPLE
 
 from memegen import batch
-from memegen.batch import manifest, template
+from memegen.batch import manifest, report, template
 from memegen.batch.fingerprint import Fingerprints
 from memegen.batch.jobs import Job, Outcome, Request, Settings, State
 from memegen.batch.jobs_file import read_jobs
@@ -329,16 +329,16 @@ def test_a_broken_line_of_the_manifest_is_ignored(tmp_path: Path) -> None:
     notes = manifest.Manifests()
     for name in ("a", "b"):
         (tmp_path / name).write_bytes(b"123")
-        notes.done(str(tmp_path / name), name * 3)
+        notes.done(str(tmp_path / name), name * 3, 3)
     file = tmp_path / manifest.NAME
     file.write_bytes(file.read_bytes()[:-9])  # the kill came in the middle of a line
     again = manifest.Manifests()
     assert again.is_current(str(tmp_path / "a"), "aaa")
     assert not again.is_current(str(tmp_path / "b"), "bbb")
-    again.done(str(tmp_path / "b"), "bbb")
+    again.done(str(tmp_path / "b"), "bbb", 3)
     assert manifest.Manifests().is_current(str(tmp_path / "b"), "bbb")
     for _ in range(20):
-        again.done(str(tmp_path / "a"), "aaa")
+        again.done(str(tmp_path / "a"), "aaa", 3)
     assert manifest.Manifests().is_current(str(tmp_path / "a"), "aaa")
     assert len(file.read_text().splitlines()) == 2, "written anew, without what is out of date"
 
@@ -415,7 +415,7 @@ def test_real_runs_and_the_report(folder: Path, tmp_path: Path) -> None:
     from urllib.parse import unquote
 
     with Image.open(io.BytesIO(b64decode(images[0].split(",")[1]))) as shown:
-        assert shown.n_frames > 1 and max(shown.size) <= 128
+        assert shown.n_frames > 1 and max(shown.size) <= report.SIDE
     links = [attrs["href"] for tag, attrs in page.found if tag == "a"]
     assert {(tmp_path / unquote(link)).resolve() for link in links} == {
         path for path in out.resolve().iterdir() if path.suffix == ".gif"
