@@ -70,7 +70,9 @@ def main() -> None:
             )
         flight = SLOTS * options.workers
         most = max(killing.repeated(kill, broken) for kill in done)
-        wrong = [name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name)]
+        wrong = [
+            name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name)
+        ]
         notes = set(times_noted(broken).values())
         print(
             f"{len(done)} kills: {len(wrong)} of {len(wanted)} outputs are wrong; at most {most} that "
