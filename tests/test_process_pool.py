@@ -6,7 +6,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -125,6 +127,31 @@ def test_a_program_without_a_main_guard(photo: str, tmp_path: Path) -> None:
     )
     ran = subprocess.run([sys.executable, str(program)], capture_output=True, text=True)
     assert (ran.stdout, ran.stderr) == ("done\n", "")
+
+
+@pytest.mark.slow
+def test_workers_that_start_afresh(
+    photo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on GPUs, and on systems other than Linux: the same outputs."""
+    started = subprocess.Popen
+
+    def elsewhere(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
+        assert command[-1].endswith("launcher.main()")
+        changed = command[-1].replace("launcher.main()", "launcher.FORKING = (); launcher.main()")
+        return started([*command[:-1], changed], **options)
+
+    made = []
+    for name in ("forked", "afresh"):
+        asked = batch.Request(
+            (photo,), ("smile", "wink"), out=f"{tmp_path}/{name}/", settings=SMALL
+        )
+        with closing(batch.LocalEngine(2, "cpu")) as engine:
+            outcomes = list(batch.run(batch.plan([asked]), engine))
+        assert [outcome.state for outcome in outcomes] == [State.DONE] * 2
+        made.append([path.read_bytes() for path in sorted((tmp_path / name).glob("*.gif"))])
+        monkeypatch.setattr(process_pool.subprocess, "Popen", elsewhere)
+    assert len(made[0]) == 2 and made[0] == made[1]
 
 
 def test_a_device_that_is_not_there(photo: str, tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from memegen.process import one_thread
 
 SLOTS = 2  # jobs of a worker: one is painted while the encoder of the other finishes
 GRACE_SECONDS = 10.0  # in which jobs that are given up end by themselves
+FORKING = ("linux",)  # systems where a process that has loaded all this can be forked
 ASKED_TO_END = ("SIGINT", "SIGTERM", "SIGHUP")  # whole groups are: the first of them says when
 
 
@@ -105,7 +106,7 @@ class _Launcher:
             device = device_named(self._device)
         except MemegenError as error:
             return Begin(self._device, error)
-        if device == "cpu" and sys.platform == "linux":
+        if device == "cpu" and sys.platform in FORKING:
             self._model = _Worker(device)
             with contextlib.suppress(Exception):  # jobs tell it better
                 self._model.load(models.DEFAULT)
