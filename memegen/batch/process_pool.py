@@ -36,7 +36,7 @@ class ProcessPool:
     """See `memegen.batch.pool_engine.Pool`.
 
     workers: how many processes, a core each; all cores unless given, ACCELERATED where they share
-    a GPU. say: is told, in one line, what a user should know of a job that went well.
+    a GPU. say: is told, in one line, what a user should know of jobs that went well.
     """
 
     slots = SLOTS
@@ -44,6 +44,7 @@ class ProcessPool:
     def __init__(self, workers: int | None, device: str, say: Callable[[str], None]) -> None:
         self._workers, self._device, self._say = workers, device, say
         self._numbers = count()
+        self._said: set[str] = set()  # once each, however many jobs have it to say
         self._alive: set[int] = set()
         self._launcher: _Launcher | None = None
 
@@ -72,8 +73,9 @@ class ProcessPool:
         try:
             while launcher.connection.poll(0 if found else WAIT_SECONDS):
                 event, lines = launcher.connection.recv()
-                for line in lines:
+                for line in set(lines) - self._said:
                     self._say(line)
+                self._said.update(lines)
                 if isinstance(event, Died):
                     self._alive.discard(event.worker)
                 found.append(event)

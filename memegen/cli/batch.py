@@ -20,6 +20,7 @@ from memegen.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from memegen.batch import Engine, Job, Outcome, Request
+    from memegen.batch.pool_engine import PoolEngine
 
 SOME_FAILED = 6
 STDIN = "-"
@@ -61,7 +62,10 @@ _Model = Annotated[
     str | None, typer.Option("--model", help=f"Model, {models.DEFAULT} unless given.")
 ]
 _Workers = Annotated[
-    int | None, typer.Option("--workers", min=1, max=1024, help="Photos at a time; all cores.")
+    int | None,
+    typer.Option(
+        "--workers", min=1, max=1024, help="Jobs painted at a time, a core each; all cores."
+    ),
 ]
 _EngineName = Annotated[
     str, typer.Option("--engine", help="local, or ray: many machines, by a cluster of Ray.")
@@ -146,7 +150,7 @@ def _names(recipe: str | None) -> list[str] | None:
 
 
 class _Engine:
-    """The engine that is asked for, made when there is work: the local one loads torch."""
+    """The engine that is asked for, made when there is work."""
 
     def __init__(
         self, name: str, workers: int | None, device: str, address: str | None = None
@@ -178,12 +182,13 @@ class _Engine:
         if self._name == "ray":
             from memegen.batch import RayEngine
 
-            made = RayEngine(self._workers, self._device, self._address, say)
-            self._close = made.close
-            return made
-        from memegen.batch import LocalEngine
+            made: PoolEngine = RayEngine(self._workers, self._device, self._address, say)
+        else:
+            from memegen.batch import LocalEngine
 
-        return LocalEngine(self._workers, self._device)
+            made = LocalEngine(self._workers, self._device, say)
+        self._close = made.close
+        return made
 
 
 class _Run:
