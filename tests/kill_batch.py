@@ -37,6 +37,15 @@ def waits(seed: int, longest: float) -> Iterator[tuple[float, bool, bool]]:
         number += 1
 
 
+def tell(kill: killing.Kill) -> None:
+    with_children = ", with all that it had started" if kill.whole_group else ""
+    print(
+        f"killed after {kill.seconds:4.1f} s{with_children}: {len(kill.told)} made, "
+        f"{len(kill.noted)} noted so far, {kill.half} half-written files",
+        flush=True,
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=Path)
@@ -60,16 +69,11 @@ def main() -> None:
         took = time.monotonic() - began
         wanted = contents(whole)
         print(f"unbroken: {len(wanted)} outputs in {took:.0f} s", flush=True)
-        again = [*command, f"{broken}/"]
-        done = killing.begin_again(again, broken, waits(options.seed, took / 5), options.kills)
+        moments = waits(options.seed, took / 5)
+        done = killing.begin_again([*command, f"{broken}/"], broken, moments, options.kills, tell)
         found = contents(broken)
-        for kill in done:
-            print(
-                f"killed after {kill.seconds:4.1f} s{', with its children' * kill.whole_group}: "
-                f"{len(kill.told)} made, {len(kill.noted)} noted, {kill.half} half-written files"
-            )
         flight = SLOTS * options.workers
-        most = max(killing.repeated(kill, broken) for kill in done)
+        most = max(kill.again for kill in done)
         wrong = [
             name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name)
         ]

@@ -11,6 +11,7 @@ import os
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
@@ -124,6 +125,7 @@ class RayPool:
         self._numbers = count()
         self._started: dict[int, _Started] = {}
         self._pending: dict[Any, tuple[int, Job | None]] = {}  # by Ray's reference; None: it begins
+        self._said: set[str] = set()  # once each, however many jobs have it to say
         self._told = False
         _connect(self._ray, address, workers)
 
@@ -202,8 +204,9 @@ class RayPool:
             started.where = value
             return Ready(worker)
         outcome, lines = value
-        for line in lines:
+        for line in set(lines) - self._said:
             self._say(line)
+        self._said.update(lines)
         return Ended(worker, job, outcome, started.where)
 
     def _late(self) -> Iterator[tuple[int, Died]]:
@@ -257,7 +260,8 @@ def _connect(ray: Any, address: str | None, workers: int | None) -> None:
         options |= {"include_dashboard": False, "object_store_memory": STORE_BYTES}
         options |= {"num_cpus": workers} if workers else {}
     try:
-        with _own_signals():
+        with _own_signals(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             ray.init(**options)
         # Ray tells of deaths, as we do, but on standard output, where results go. There is no
         # public way to have it silent.

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +28,7 @@ class Kill:
     noted: set[str] = field(default_factory=set)  # that the manifest knew afterwards
     there: dict[str, int] = field(default_factory=dict)  # when outputs that were there were written
     half: int = 0  # files that were half-written
+    again: int = -1  # outputs that were there, whole, but not noted, and were made again later
 
 
 def run(command: Sequence[str], wait: float | None, early: bool, group: bool) -> Kill | None:
@@ -92,9 +93,13 @@ def look(kill: Kill, out: Path) -> Kill:
 
 
 def begin_again(
-    command: Sequence[str], out: Path, waits: Iterator[tuple[float, bool, bool]], kills: int
+    command: Sequence[str],
+    out: Path,
+    waits: Iterator[tuple[float, bool, bool]],
+    kills: int,
+    tell: Callable[[Kill], object] = id,
 ) -> list[Kill]:
-    """Kill a batch so often, then let it end. `waits`: see `run`.
+    """Kill a batch so often, then let it end. `waits`: see `run`; `tell` is told of every kill.
 
     Where it ends before it has been killed often enough, its folder is emptied and it begins anew.
     """
@@ -104,6 +109,7 @@ def begin_again(
         kill = run(command, *next(waits))
         if kill is not None:
             done.append(look(kill, out))
+            tell(done[-1])
             continue
         check(done[seen:], out)
         seen = len(done)
@@ -115,18 +121,11 @@ def begin_again(
 
 
 def check(kills: Sequence[Kill], out: Path) -> None:
-    """Nothing that was noted, or told, was made again; and nothing half-written was left."""
+    """Nothing that was noted, or told, was made again, and nothing half-written was left."""
     written = {p.name: p.stat().st_mtime_ns for p in out.iterdir() if p.name != manifest.NAME}
     assert not [name for name in written if name.startswith(PREFIX)]
     for kill in kills:
         assert kill.told <= kill.noted
-        again = {name for name in kill.noted if written[name] != kill.there[name]}
-        assert not again, again
-
-
-def repeated(kill: Kill, out: Path) -> int:
-    """How many outputs were there at a kill, whole, but not noted, and were therefore made again."""
-    return sum(
-        name not in kill.noted and (out / name).stat().st_mtime_ns != at
-        for name, at in kill.there.items()
-    )
+        again = {name for name, at in kill.there.items() if written[name] != at}
+        assert not again & kill.noted
+        kill.again = len(again)
