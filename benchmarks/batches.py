@@ -1,7 +1,7 @@
-"""One batch against separate runs: seconds, ratio, peak memory; and what a kill costs.
+"""One batch against separate runs: seconds, ratio, peak memory.
 
     python benchmarks/batches.py FOLDER [--photos 200] [--recipes smile,wink,surprise] [--size 256]
-                                 [--separate 6] [--kills 0] [--json]
+                                 [--separate 6] [--workers N] [--json]
 
 The batch makes every recipe of every photo. Separate runs of `memegen animate` are timed for
 `--separate` of these jobs, spread over all, before and after the batch; their mean, times the
@@ -9,8 +9,7 @@ number of jobs, stands for making all so. A folder with fewer photos gives chang
 cut at the edges, every other one mirrored. Memory is what all processes of a run have together,
 shared pages counted once (Linux: the sum of their PSS), looked at every LOOK_SECONDS.
 
-With `--kills`, the same batch is made again and killed (SIGKILL) so often at random moments; what
-is left must be the same files, byte for byte, and no output made again that the manifest knew.
+`tests/kill_batch.py` tells what is left of a batch that is killed.
 """
 
 from __future__ import annotations
@@ -18,20 +17,17 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import random
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from memegen.batch.manifest import NAME
 from memegen.batch.planning import photos_in
 
 LOOK_SECONDS = 0.5  # between two looks at memory
@@ -127,33 +123,6 @@ def gathered(folder: Path, count: int, place: Path) -> list[str]:
     return photos
 
 
-def killed(arguments: list[str], kills: int, longest: float) -> int:
-    """Kill a batch, within `longest` seconds each time, then let it end; returns the kills."""
-    done = 0
-    for _ in range(kills):
-        process = subprocess.Popen(command(*arguments), stdout=subprocess.DEVNULL)
-        try:
-            process.wait(random.uniform(1, longest))
-            break  # it was quicker
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            done += 1
-    timed(*arguments)
-    return done
-
-
-def compare(whole: Path, resumed: Path) -> tuple[int, int]:
-    """How many outputs differ or are missing, and how many were made again though noted."""
-    names = {path.name for path in whole.iterdir() if path.name != NAME}
-    there = {path.name for path in resumed.iterdir() if not path.name.startswith(".")}
-    wrong = [n for n in names | there if n not in names & there
-             or (whole / n).read_bytes() != (resumed / n).read_bytes()]  # fmt: skip
-    lines = map(json.loads, (resumed / NAME).read_text().splitlines())
-    made = Counter(line["out"] for line in lines if line["fingerprint"])
-    return len(wrong), sum(count - 1 for count in made.values())
-
-
 def separately(jobs: list[tuple[str, str]], same: list[str], place: Path) -> list[Run]:
     """Each job by a run of its own."""
     return [timed("animate", photo, "-r", recipe, *same, "-o", str(place / f"{number}.gif"))
@@ -215,16 +184,13 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--separate", type=int, default=6, help="runs to sample")
     parser.add_argument("--workers", type=int, help="of the batch")
-    parser.add_argument("--kills", type=int, default=0)
-    parser.add_argument("--longest", type=float, default=20.0, help="seconds until a kill")
     parser.add_argument("--model", default="anatomical")
     parser.add_argument("--json", action="store_true", help="one object instead of sentences")
     options = parser.parse_args()
-    random.seed(0)
     same = ["--size", str(options.size), "--model", options.model]
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        for name in ("copies", "whole", "resumed", "single"):
+        for name in ("copies", "batch", "single"):
             (place / name).mkdir()
         photos = gathered(options.folder, options.photos, place / "copies")
         batch = ["batch", *photos, "--recipe", options.recipes, *same]
@@ -233,21 +199,10 @@ def main() -> None:
         sampled = jobs[:: max(1, len(jobs) // max(1, options.separate))][: options.separate]
         half = len(sampled) // 2
         runs = separately(sampled[:half], same, place / "single")
-        done = timed(*batch, "-o", f"{place / 'whole'}/")
+        done = timed(*batch, "-o", f"{place / 'batch'}/")
         runs += separately(sampled[half:], same, place / "single")
         figures = Figures.of(len(jobs), done, runs)
-        told = asdict(figures)
-        if not options.json:
-            print(figures, flush=True)
-        if options.kills:
-            resumed = [*batch, "-o", f"{place / 'resumed'}/"]
-            told["kills"] = killed(resumed, options.kills, options.longest)
-            told["wrong"], told["made_again"] = compare(place / "whole", place / "resumed")
-            if not options.json:
-                print(f"killed {told['kills']} times: {told['wrong']} outputs wrong, "
-                      f"{told['made_again']} made again though noted")  # fmt: skip
-        if options.json:
-            print(json.dumps(told))
+        print(json.dumps(asdict(figures)) if options.json else figures)
 
 
 if __name__ == "__main__":

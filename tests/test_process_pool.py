@@ -166,3 +166,15 @@ def test_all_cores_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
     pool = ProcessPool(None, "cpu", print)
     assert pool.size() == 7
     pool.close()
+
+
+@pytest.mark.parametrize(
+    ("written", "share"), [("max 100000", None), ("50000 100000", 1), ("150000 100000", 2)]
+)
+def test_containers_with_less_time_than_cores(
+    written: str, share: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    (tmp_path / "cpu.max").write_text(f"{written}\n")
+    assert process_pool.cores(tmp_path / "cpu.max") == (share or 8)
+    assert process_pool.cores(tmp_path / "none") == 8

@@ -7,6 +7,7 @@ Python's lock lets one thread at a time go on, so that two threads paint hardly 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import pickle
 import queue
@@ -18,6 +19,7 @@ import weakref
 from collections.abc import Callable
 from itertools import count
 from multiprocessing.connection import Connection, Listener
+from pathlib import Path
 from typing import Any
 
 from memegen.batch.jobs import Job
@@ -28,6 +30,7 @@ from memegen.errors import MemegenError
 WAIT_SECONDS = 1.0  # after which `events` has nothing to tell
 START_SECONDS = 0.1  # between two looks whether the launcher is still there while it starts
 ACCELERATED = 4  # workers that share one GPU, unless told otherwise: each has a context there
+CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # Linux, control groups version 2
 # The launcher's own. One thread a process, and one that waits sleeps.
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 
@@ -125,11 +128,17 @@ class _Launcher:
             self.connection.send(message)
 
 
-def cores() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def cores(quota: Path = CPU_QUOTA) -> int:
+    """How many cores this process may use; of a container, no more than its share of time is worth.
+
+    quota: the file that tells that share: microseconds of work in every so many microseconds.
+    """
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    try:
+        share, period = map(int, quota.read_text().split())
+    except (OSError, ValueError):  # no such system, or "max": no limit
+        return allowed or 1
+    return max(1, min(allowed or 1, math.ceil(share / period)))
 
 
 def _process(setup: Setup) -> subprocess.Popen[bytes]:
