@@ -19,7 +19,7 @@ from memegen.batch import process_pool
 from memegen.batch.jobs import Job, Settings, State
 from memegen.batch.pool_engine import Died, Ended, Event, Ready
 from memegen.batch.process_pool import ProcessPool
-from memegen.errors import UsageError
+from memegen.errors import MemegenError, UsageError
 
 SMALL = Settings(size=48, fps=5, duration=0.6, model="mesh")
 PATIENCE = 120.0  # seconds for what takes some, on a busy machine
@@ -158,6 +158,18 @@ def test_a_device_that_is_not_there(photo: str, tmp_path: Path) -> None:
     jobs = batch.plan([batch.Request((photo,), ("smile",), out=f"{tmp_path}/", settings=SMALL)])
     with pytest.raises(UsageError, match="unknown device 'abacus'"):
         list(batch.run(jobs, batch.LocalEngine(1, "abacus")))
+
+
+def test_processes_that_do_not_start(
+    photo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = batch.plan([batch.Request((photo,), ("smile",), out=f"{tmp_path}/", settings=SMALL)])
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\nexit 7\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(process_pool.sys, "executable", str(program))
+    with pytest.raises(MemegenError, match=r"do not start \(7\)"):
+        list(batch.run(jobs, batch.LocalEngine(1, "cpu")))
 
 
 def test_all_cores_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
