@@ -10,7 +10,8 @@ from typing import Any
 import yaml
 
 from memegen import models, recipes
-from memegen.captions.caption import MARK, checked_mark
+from memegen.captions.caption import BARS, MARK, checked_mark
+from memegen.captions.options import CaptionOptions
 from memegen.errors import UsageError
 from memegen.media.formats import Format, format_of
 from memegen.media.platforms import platform_named
@@ -74,6 +75,12 @@ class Settings:
     mark: str | None = _setting(None, _mark)  # text in a corner; empty: none
     format: str | None = _setting(None, _text)
     model: str = _setting(models.DEFAULT, _text)
+    top: str | None = _setting(None, _text)
+    bottom: str | None = _setting(None, _text)
+    caption: str | None = _setting(None, _text)
+    caption_at: str = _setting(BARS[0], lambda reader, node: reader.word(node, BARS))
+    caption_style: str | None = _setting(None, _text)
+    font: str | None = _setting(None, _text)
 
     def check(self) -> None:
         """Raise UsageError for a value that cannot be."""
@@ -94,6 +101,13 @@ class Settings:
             from memegen.faces.choose import parse_choice
 
             parse_choice(self.face)
+        self.captions.check()
+
+    @property
+    def captions(self) -> CaptionOptions:
+        """The captions that are asked for, beside those of the recipe."""
+        said = {row.name: getattr(self, row.name) for row in fields(CaptionOptions)}
+        return CaptionOptions(**said)
 
     def on_platform(self) -> Settings:
         """The same with what the platform asks for; the settings themselves where none is named.

@@ -125,7 +125,7 @@ def of_job(forecast: Forecast, as_json: bool) -> str:
     platform = platform_named(settings.platform) if settings.platform else None
     output = Output(
         settings.format, None, settings.max_size, settings.loop, True, None, platform,
-        mark=settings.mark,
+        settings.captions, settings.mark,
     )  # fmt: skip
     side = settings.side(forecast.fmt)
     scale = 1.0 if side is None else min(1.0, side / max(forecast.size))
