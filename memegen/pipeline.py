@@ -18,6 +18,7 @@ from memegen.captions.caption import Caption
 from memegen.captions.frames import drawn
 from memegen.compositing import PreparedFace, paste_back
 from memegen.crop import checked_crop, crop_box
+from memegen.cutout.cut import cut_box, cut_out
 from memegen.devices import device_named
 from memegen.errors import UsageError
 from memegen.faces.align import Alignment
@@ -176,26 +177,32 @@ class Animator:
         photo: Photo | str | Path,
         face: str | Choice = _LARGEST,
         size: int | None = None,
-        crop: str = "none",
+        crop: str | None = None,
+        cutout: str | None = None,
     ) -> PreparedPhoto:
         """Do everything for a photo that does not depend on what is played.
 
-        face and size as for `animate`; crop is what is shown: none, square, head or face.
+        face and size as for `animate`; cutout is what stays of the photo: head, person, or all;
+        crop what of it is shown: none, square, head or face; unless given, all that stays.
         """
         picture = photo if isinstance(photo, Photo) else read_photo(photo)
-        return self.prepare_canvas(picture, self.analyze(picture, face), size, crop)
+        return self.prepare_canvas(picture, self.analyze(picture, face), size, crop, cutout)
 
     def prepare_canvas(
         self,
         picture: Photo,
         seen: list[AnalyzedFace],
         size: int | None = None,
-        crop: str = "none",
+        crop: str | None = None,
+        cutout: str | None = None,
     ) -> PreparedPhoto:
-        """The same for faces that were found in the photo before; size and crop as there."""
+        """The same for faces that were found in the photo before; the rest as there."""
         faces_found = [found.analysis for found in seen]
-        box = crop_box(checked_crop(crop), faces_found, picture.size)
-        picture = picture.cropped(*box.slices) if crop != "none" else picture
+        box = crop_box(checked_crop(crop or "none"), faces_found, picture.size)
+        if cutout is not None:
+            picture = cut_out(picture, faces_found, cutout)
+            box = cut_box(picture, faces_found) if crop is None else box
+        picture = picture.cropped(*box.slices) if box.shape != picture.rgb.shape[:2] else picture
         scale = _scale_to(picture, size)
         small = picture if scale == 1 else picture.resized(*_scaled(picture.size, scale))
         canvas = small.channels()

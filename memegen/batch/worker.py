@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from memegen.pipeline import Animator, PreparedPhoto
 
 
+Shown = tuple[int | None, str | None, str | None]  # size, crop and cutout
+
+
 class Stopped(Exception):  # noqa: N818 (no error: it was asked for)
     """The batch is to end now."""
 
@@ -86,8 +89,12 @@ class Worker:
         played = Played(job.recipe, job.au, settings.fps, settings.duration, settings.loop)
         track = played.on_photos(chosen, settings.still)
         animator = self._animator(settings.model)
-        shown = settings.model, settings.side(chosen), settings.crop or "none"
-        frames = self._photo(job).prepared(animator, *shown).play(track, settings.intensity)
+        shown = settings.side(chosen), settings.crop, settings.cutout
+        frames = (
+            self._photo(job)
+            .prepared(animator, settings.model, shown)
+            .play(track, settings.intensity)
+        )
         with closing(self._painted(frames.pictures)) as pictures:
             painted = drawn(replace(frames, pictures=pictures), warn=_to_stderr)
             platform = platform_named(settings.platform) if settings.platform else None
@@ -144,17 +151,15 @@ class _UnderstoodPhoto:
         self._lock = threading.Lock()
         self._stamp: tuple[int, int] | None = None
         self._seen: tuple[Photo, list[AnalyzedFace]] | MemegenError | None = None
-        self._prepared: dict[tuple[str, int | None, str], PreparedPhoto] = {}
+        self._prepared: dict[tuple[str, Shown], PreparedPhoto] = {}
 
-    def prepared(
-        self, animator: Animator, model: str, size: int | None, crop: str
-    ) -> PreparedPhoto:
+    def prepared(self, animator: Animator, model: str, shown: Shown) -> PreparedPhoto:
         """The photo at a size, or a part of it, ready to be painted."""
         with self._lock, self._painting:
             photo, faces = self._understood(animator)
-            key = model, size, crop
+            key = model, shown
             if key not in self._prepared:
-                self._prepared[key] = animator.prepare_canvas(photo, faces, size, crop)
+                self._prepared[key] = animator.prepare_canvas(photo, faces, *shown)
             return self._prepared[key]
 
     def _understood(self, animator: Animator) -> tuple[Photo, list[AnalyzedFace]]:

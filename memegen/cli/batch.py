@@ -83,6 +83,7 @@ def batch(
     loop: options.Loop = None,
     still: _Still = None,
     crop: options.Crop = None,
+    cutout: options.Cutout = None,
     platform: options.For = None,
     fmt: options.Format = None,
     model: _Model = None,

@@ -9,6 +9,13 @@ import typer
 Crop = Annotated[
     str | None, typer.Option("--crop", help="What of a photo is shown: none, square, head or face.")
 ]
+Cutout = Annotated[
+    str | None,
+    typer.Option(
+        "--cutout",
+        help="What stays of a photo, on transparent ground: head or person (extra [cutout]).",
+    ),
+]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
 Duration = Annotated[float | None, typer.Option("--duration", help="Seconds of one cycle.")]
 Face = Annotated[

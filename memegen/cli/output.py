@@ -29,6 +29,7 @@ class Output:
     loop: bool | None
     mute: bool
     crop: str | None = None
+    cutout: str | None = None
     platform: Platform | None = None
     captions: CaptionOptions = field(default_factory=CaptionOptions)
 
@@ -47,7 +48,8 @@ class Output:
         wanted = platform_named(platform)
         if output.fmt is not None and format_of(output.fmt) is not wanted.output:
             raise UsageError(f"--for {platform} is a {wanted.output.suffix}, not {output.fmt}")
-        return replace(output, crop=crop or wanted.crop, platform=wanted, fmt=wanted.format)
+        usual = wanted.crop if output.cutout is None else None  # a cut-out has bounds of its own
+        return replace(output, crop=crop or usual, platform=wanted, fmt=wanted.format)
 
     def check(self, path: str | None = None) -> None:
         """Raises UsageError now, not after all work, for what cannot be written so."""
@@ -58,6 +60,18 @@ class Output:
         if format_of(path) is not self.platform.output:
             suffix = self.platform.output.suffix
             raise UsageError(f"{path}: --for {self.platform.name} is a {suffix}")
+
+    def check_cutout(self, path: str) -> None:
+        """Raises UsageError where a cut-out is asked for that cannot be made, or written so."""
+        if self.cutout is not None:
+            from memegen.cutout.asked import check_cutout
+
+            check_cutout(self.cutout, self.format_at(path))
+
+    def check_clip(self, clip: str) -> None:
+        """Raises UsageError where something is asked for that only photos can have."""
+        if self.cutout is not None:
+            raise UsageError(f"{clip}: moves; --cutout is for photos")
 
     @property
     def limit(self) -> int | None:

@@ -120,6 +120,7 @@ def transfer(
     compare: _Compare = False,
     mute: _Mute = False,
     crop: options.Crop = None,
+    cutout: options.Cutout = None,
     platform: options.For = None,
     save_track: _SaveTrack = None,
     save_recipe: _SaveRecipe = None,
@@ -145,7 +146,7 @@ def transfer(
     played.check()
     saved.check()
     said = CaptionOptions(top, bottom, caption, caption_at, caption_style, font)
-    plain = Output(fmt, size, max_size, loop, mute, captions=said)
+    plain = Output(fmt, size, max_size, loop, mute, cutout=cutout, captions=said)
     output = Output.on(platform, crop, plain)
     job = _Transfer(source, played, asked, saved, output, face, intensity)
     job.run(out, compare, (model, device), verbose)
@@ -174,6 +175,9 @@ class _Transfer:
             raise UsageError("--compare needs a video as target, and no --boomerang")
         if onto and (compare or self.played.boomerang):
             raise UsageError("--compare and --boomerang need a photo as source")
+        self.output.check_cutout(path)
+        if onto:
+            self.output.check_clip(self.source)
         job = self._clip_job(path) if onto else None
         retargeting = self.asked.options(still)
         photo = None if onto else photo_at(self.source)
@@ -225,8 +229,8 @@ class _Transfer:
         from memegen.pipeline import side_by_side
 
         side = self.output.side_of(self.output.format_at(path))
-        crop = self.output.crop or "none"
-        ready = animator.prepare_photo(photo, self.face, side, crop)
+        part = self.output.crop, self.output.cutout
+        ready = animator.prepare_photo(photo, self.face, side, *part)
         frames = ready.play(track, self.intensity)
         if compare and clip is not None:
             shown = replace(clip, fps=track.fps / self.played.speed)

@@ -145,7 +145,7 @@ def _animation(
 
     A size limit may need the frames more than once: they are kept in a file.
     """
-    ready = (f if stream.alpha else flatten(f) for f in frames)
+    ready = (fmt.pixels(f) if stream.alpha else flatten(f) for f in frames)
     ladder, comment, sound = fmt.ladder(), target.comment, target.sound
     if not target.max_bytes:
         _run(encode(fmt, stream, ladder[0], raw_input(stream), partial, comment, sound), ready)

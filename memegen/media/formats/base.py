@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
+from memegen.arrays import Picture
 from memegen.media.graph import FilterStream, Option, Options
 
 if TYPE_CHECKING:
@@ -96,11 +97,20 @@ class Format(ABC):
         """The frame rate nearest to `fps` that its files can say."""
         return fps
 
+    def pixels(self, frame: Picture) -> Picture:
+        """A transparent frame (H, W, 4) as it is encoded, where its files keep transparency."""
+        return frame
+
     def add_comment(self, path: Path, comment: str, alpha: bool) -> None:  # noqa: B027
         """Complete the file that was written with what its writer cannot: here, nothing.
 
         `alpha`: its pictures are transparent.
         """
+
+
+def hidden_cleared(frame: Picture, threshold: int = 1) -> Picture:
+    """(H, W, 4) with nothing but zeros where alpha is below a threshold: that packs best."""
+    return frame * (frame[..., 3:] >= threshold)
 
 
 class AnimatedFormat(Format, Generic[QualityT]):

@@ -6,10 +6,20 @@ import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from memegen.media.formats.base import AnimatedFormat, Quality, Stream, then_narrower
+import numpy as np
+
+from memegen.arrays import Picture
+from memegen.media.formats.base import (
+    AnimatedFormat,
+    Quality,
+    Stream,
+    hidden_cleared,
+    then_narrower,
+)
 from memegen.media.graph import FilterStream, Options
 
 TICKS = 100  # delays count hundredths of a second
+SHOWN = 128  # of 255: alpha from which a pixel is one of the picture
 SHORTEST = 2  # browsers slow anything shorter down to a tenth of a second
 
 
@@ -25,6 +35,7 @@ class Gif(AnimatedFormat[GifQuality]):
 
     name = "gif"
     suffixes = (".gif",)
+    alpha = True
     default_side = 640
     loops = True
 
@@ -38,6 +49,12 @@ class Gif(AnimatedFormat[GifQuality]):
         fewer = [replace(half, colours=colours) for colours in (256, 160, 96, 64)]
         return then_narrower([GifQuality(), *fewer])
 
+    def pixels(self, frame: Picture) -> Picture:
+        """A pixel is there or not: those at least half there are, in their own colour."""
+        shown = hidden_cleared(frame, SHOWN)
+        shown[..., 3] = np.where(shown[..., 3] > 0, 255, 0)
+        return shown
+
     def encode(
         self, pictures: FilterStream, stream: Stream, quality: GifQuality
     ) -> tuple[FilterStream, Options]:
@@ -48,8 +65,9 @@ class Gif(AnimatedFormat[GifQuality]):
         """
         shown, counted = quality.reduced(pictures).split()
         palette = counted.filter(
-            "palettegen", max_colors=quality.colours, reserve_transparent=0, stats_mode="full"
-        )
+            "palettegen", max_colors=quality.colours, reserve_transparent=int(stream.alpha),
+            stats_mode="full",
+        )  # fmt: skip
         coloured = shown.filter_with(
             palette, "paletteuse", dither="bayer", bayer_scale=4, diff_mode="rectangle"
         )
