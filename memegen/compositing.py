@@ -1,17 +1,18 @@
-"""Compositing: paste what was rendered for a face back into its picture."""
+"""Compositing: paste what was rendered for faces back into their picture, frame by frame."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from memegen.arrays import Array, Picture
+from memegen.arrays import Array, Mask, Picture
 from memegen.generators import Renderer
 from memegen.geometry.box import Box
-from memegen.geometry.head import FACE_MIDDLE
+from memegen.geometry.head import FACE_MIDDLE, warp_head
 from memegen.geometry.motion import FaceMotion
-from memegen.tracks import HeadTransform
+from memegen.tracks import Detail, HeadTrajectory, HeadTransform, Track
 
 
 @dataclass(frozen=True)
@@ -54,3 +55,67 @@ def paste_back(
     new ^= view
     new &= inside
     view ^= new  # `new` where inside, else `view`: four times as fast as a masked copy
+
+
+def render(
+    canvas: Picture, faces: list[PreparedFace], track: Track, intensity: float
+) -> Iterator[Picture]:
+    """Composite each face's change into the photo (H, W, 3 or 4), frame by frame.
+
+    A frame equal to the one before, as in holds, is not painted again but copied.
+    """
+    detail = track.detail
+    if detail is not None:
+        detail = replace(detail, shift=detail.shift * np.float32(intensity))
+    targets = [track.resolve(face.source, intensity) for face in faces]
+    held = repeats(targets, detail, track.head)
+    painted = np.flatnonzero(~held)
+    shown = detail.rows(painted) if detail is not None else None
+    renders = [
+        face.renderer.render(t[painted], shown) for face, t in zip(faces, targets, strict=True)
+    ]
+    pictures = zip(*renders, strict=True)
+    frame = canvas
+    for index in range(len(track)):
+        if not held[index]:
+            place = track.head.place(index, intensity) if track.head is not None else None
+            expressions = [t[index] for t in targets]
+            frame = _composited(canvas, faces, next(pictures), expressions, place)
+        yield frame.copy() if index + 1 < len(track) and held[index + 1] else frame
+
+
+def repeats(targets: Sequence[Array], detail: Detail | None, head: HeadTrajectory | None) -> Mask:
+    """(T,) which frames show just what the one before them does.
+
+    targets: every face's (T, K) expressions; detail and head: of T frames.
+    """
+    asked = [*targets]
+    if detail is not None:
+        asked.append(detail.shift)
+    if head is not None:
+        asked += [head.shift, head.scale, head.roll]
+    held = np.zeros(len(asked[0]), bool)
+    held[1:] = True
+    for values in asked:
+        changes = values[1:] != values[:-1]
+        held[1:] &= ~changes.any(axis=tuple(range(1, values.ndim)))
+    return held
+
+
+def _composited(
+    canvas: Picture,
+    faces: list[PreparedFace],
+    pictures: Sequence[Array],
+    expressions: Sequence[Array],
+    place: HeadTransform | None,
+) -> Picture:
+    """One frame: every face's picture and expression (K,) in the canvas; heads where they go."""
+    frame = canvas.copy()
+    for face, picture in zip(faces, pictures, strict=True):
+        before = np.rot90(canvas, face.turns) if len(faces) > 1 else None
+        paste_back(np.rot90(frame, face.turns), face, picture, before)
+    if place is not None:
+        for face, expression in zip(faces, expressions, strict=True):
+            left = face.place(place, expression)
+            warp_head(np.rot90(frame, face.turns), face.middle, face.iod, left)
+    return frame

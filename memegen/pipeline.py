@@ -16,7 +16,7 @@ from memegen.arrays import Array, Picture
 from memegen.aus import parse_expression
 from memegen.captions.caption import Caption
 from memegen.captions.frames import drawn
-from memegen.compositing import PreparedFace, paste_back
+from memegen.compositing import PreparedFace, render
 from memegen.crop import checked_crop, crop_box
 from memegen.cutout.cut import cut_box, cut_out
 from memegen.devices import device_named
@@ -30,7 +30,7 @@ from memegen.generators.shared_appearance import SharedAppearance
 from memegen.generators.tone import GreyscaleRenderer, tone_of
 from memegen.geometry.anatomy import load_anatomy
 from memegen.geometry.box import Box
-from memegen.geometry.head import FACE_MIDDLE, warp_head
+from memegen.geometry.head import FACE_MIDDLE
 from memegen.geometry.motion import FaceMotion
 from memegen.geometry.outline import fill
 from memegen.media.commands import Sound
@@ -345,33 +345,6 @@ def _checked(size: int) -> int:
 
 def _scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
-
-
-def render(
-    canvas: Picture, faces: list[PreparedFace], track: Track, intensity: float
-) -> Iterator[Picture]:
-    """Composite each face's change into the photo (H, W, 3 or 4), frame by frame."""
-    detail = track.detail
-    if detail is not None:
-        detail = replace(detail, shift=detail.shift * np.float32(intensity))
-    targets = [track.resolve(face.source, intensity) for face in faces]
-    renders = [face.renderer.render(t, detail) for face, t in zip(faces, targets, strict=True)]
-    for index, pictures in enumerate(zip(*renders, strict=True)):
-        frame = canvas.copy()
-        for face, picture in zip(faces, pictures, strict=True):
-            before = np.rot90(canvas, face.turns) if len(faces) > 1 else None
-            paste_back(np.rot90(frame, face.turns), face, picture, before)
-        if track.head is not None:
-            place = track.head.place(index, intensity)
-            for face, target in zip(faces, targets, strict=True):
-                left = face.place(place, target[index])
-                warp_head(
-                    np.rot90(frame, face.turns),
-                    face.middle,
-                    face.iod,
-                    left,
-                )
-        yield frame
 
 
 def write(

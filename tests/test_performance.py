@@ -15,12 +15,15 @@ from memegen import aus, recipes
 from memegen.errors import MemegenError, NoFaceError, UsageError
 from memegen.faces.detect import Detector
 from memegen.geometry.motion import FaceMotion
+from memegen.geometry.topology import REGIONS
 from memegen.perception.analyze import FaceAnalyzer
 from memegen.performance.clip import open_clip, parse_probe, read_clip, read_ppm
 from memegen.performance.keyframes import recipe_text, simplify
 from memegen.performance.retarget import (
+    PARTS,
     STRENGTH,
     RetargetOptions,
+    detail_weights,
     parse_parts,
     reference_of,
     reference_weights,
@@ -323,6 +326,17 @@ def test_measured_motion_replaces_the_action_units_where_it_counts(
     assert abs(moved[11, temple, 1] - face[temple, 1]) < 0.002
     plain = motion.move(track.resolve(motion.source))
     assert np.allclose(plain[11], plain[0], atol=1e-5)
+
+
+def test_parts_share_out_the_measured_motion() -> None:
+    """As in Shepard's interpolation: a part's own points are its own, and all add up to one."""
+    mouth, eyes, brows = (detail_weights((part,)) for part in ("mouth", "eyes", "brows"))
+    assert np.allclose(mouth + eyes + brows, 1, atol=1e-6)
+    assert np.allclose(detail_weights(tuple(PARTS)), 1, atol=1e-6)
+    assert not detail_weights(("head", "gaze")).any()
+    chin, lips, forehead = 152, list(REGIONS["mouth"]), 10
+    assert mouth[lips].min() > 0.95 and mouth[chin] > 0.9 > 0.1 > mouth[forehead]
+    assert eyes[list(REGIONS["eyes"])].min() > 0.7 and brows[list(REGIONS["brows"])].min() > 0.7
 
 
 def test_gains_count_in_measured_motion_too(face: np.ndarray, motion: FaceMotion) -> None:

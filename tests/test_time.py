@@ -224,7 +224,7 @@ def test_what_begins_first_is_whole_and_in_step(first: str, start: float, tmp_pa
 
 
 def test_a_saved_track_drives_as_its_clip_does(tmp_path: Path, run_cli: RunCli) -> None:
-    """Also where the head goes, and what lips and brows do beyond action units."""
+    """Also where the head goes, and what the face does beyond action units."""
     import memegen
 
     photo, clip, table = tmp_path / "photo.png", tmp_path / "clip.gif", tmp_path / "track.csv"

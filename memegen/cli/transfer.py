@@ -62,7 +62,7 @@ _Detail = Annotated[
     float,
     typer.Option(
         "--detail",
-        help="How far lips and brows copy what the performer's do beyond action units, "
+        help="How far the face copies what the performer's does beyond action units, "
         "0..1; with --relative only.",
     ),
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -43,7 +43,7 @@ PATH_FLOOR = 0.004  # IOD, and log of the scale: noise that a head's place has a
 TILT_UNIT = 57.3  # degrees: rolls are smoothed as radians, of which an IOD away makes an IOD
 NOISE_FLOOR = 0.004  # of a channel (of 1), and of a degree's share of a channel
 DETAIL_FLOOR = 0.0015  # IOD of noise that landmarks have at least
-DETAIL_REACH = {"mouth": 0.35, "brows": 0.2}  # IOD over which measured motion fades out
+DETAIL_REACH = {"mouth": 0.35, "eyes": 0.2, "brows": 0.2}  # IOD over which one part becomes another
 _TURNS = [aus.INDEX[c] for pair in aus.OPPOSITES[:3] for c in pair]
 _TILTS = [aus.INDEX[c] for c in aus.OPPOSITES[2]]
 _FACE = ("brows", "eyes", "cheeks", "nose", "mouth")
@@ -66,7 +66,7 @@ class RetargetOptions:
     smoothing: float = 1.0  # 0: none
     gains: Mapping[str, float] = field(default_factory=dict)  # by action unit
     head: float = 1.0  # how far the head follows in turns and in the picture, 0..1
-    detail: float = 1.0  # how far lips and brows follow what action units do not say, 0..1
+    detail: float = 1.0  # how far the face follows what action units do not say, 0..1
 
 
 def parse_parts(text: str) -> tuple[str, ...]:
@@ -191,7 +191,7 @@ def head_trajectory(
 
 
 def detail_of(performance: Performance, options: RetargetOptions, weights: Array) -> Detail:
-    """What lips and brows of the performer do beyond the action units that are read from them.
+    """What the performer's face does beyond the action units that are read from it.
 
     Only that: an action unit stops at its end, on a photo that smiles already too. `weights` (T,)
     of the reference frames.
@@ -207,17 +207,26 @@ def detail_of(performance: Performance, options: RetargetOptions, weights: Array
     units = np.clip(_smoothed(performance, options.smoothing), 0, 1)
     # Without the gains: they make up for landmarks that lag behind, and these do so too.
     shift += anatomy.displacement(calm) - anatomy.displacement(units)
-    weight = np.zeros(MESH_POINTS, np.float32)
-    for part, reach in DETAIL_REACH.items():
-        if part in options.only:
-            weight = np.maximum(weight, _near(anatomy.canonical, REGIONS[part], reach))
-    return Detail(shift * presence(performance)[:, None, None], weight * options.detail)
+    weight = detail_weights(options.only) * np.float32(options.detail)
+    return Detail(shift * presence(performance)[:, None, None], weight)
+
+
+def detail_weights(only: Container[str]) -> Array:
+    """(468,) how far each vertex belongs to the parts that follow: 1 if all of the face does.
+
+    Parts share the face out by how near they are to a vertex; shares add up to 1 (Shepard, 1968:
+    interpolation weighted by inverse distances).
+    """
+    canonical = load_anatomy().canonical
+    near = {part: _near(canonical, REGIONS[part], reach) for part, reach in DETAIL_REACH.items()}
+    followed = sum((share for part, share in near.items() if part in only), np.zeros(MESH_POINTS))
+    return np.asarray(followed / sum(near.values()), np.float32)
 
 
 def _near(canonical: Array, rows: tuple[int, ...], reach: float) -> Array:
-    """(468,) one at vertices of a region, fading out over `reach` IOD."""
+    """(468,) one at vertices of a region, falling off over `reach` IOD, nowhere zero."""
     distance = np.linalg.norm(canonical[:, None] - canonical[list(rows)][None], axis=-1).min(1)
-    return np.exp(-0.5 * (distance / reach) ** 2).astype(np.float32)
+    return 1 / (1 + (distance / reach) ** 4)
 
 
 def _smoothed(performance: Performance, strength: float) -> Array:

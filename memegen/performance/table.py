@@ -8,7 +8,7 @@ downward. What OpenFace has no column for gets one in the same style: `AU12L_r`,
 Columns of our own beside these, all or none of a group: `head_x`, `head_y` (the middle of the face
 in the picture, pixels right and down), `head_iod` (pixels between the eyes), `head_tilt` (degrees
 to the person's left): where the head goes; and `mesh_x_0` .. `mesh_z_477`, the landmarks in units
-of their crop, which lips and brows follow. A track with both drives a photo as its clip does.
+of their crop, which the face follows. A track with both drives a photo as its clip does.
 """
 
 from __future__ import annotations
