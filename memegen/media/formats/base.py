@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
@@ -125,6 +125,16 @@ class AnimatedFormat(Format, Generic[QualityT]):
         self, pictures: FilterStream, stream: Stream, quality: QualityT
     ) -> tuple[FilterStream, Options]:
         """The pictures as its encoder takes them, and the options of that and of its container."""
+
+    def other_encoder(
+        self, pictures: Sequence[Path], out: Path, stream: Stream, quality: QualityT
+    ) -> list[str] | None:
+        """The command that makes the file of PNG pictures, where not ffmpeg shall; else None."""
+        return None
+
+    def packer(self, made: Path, out: Path, quality: QualityT) -> list[str] | None:
+        """The command that writes what was made smaller, if there is one here; else None."""
+        return None
 
 
 class StillFormat(Format):

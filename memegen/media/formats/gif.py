@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from memegen.arrays import Picture
+from memegen.media.formats import gif_tools
 from memegen.media.formats.base import (
     AnimatedFormat,
     Quality,
@@ -20,6 +22,7 @@ from memegen.media.graph import FilterStream, Options
 
 TICKS = 100  # delays count hundredths of a second
 SHOWN = 128  # of 255: alpha from which a pixel is one of the picture
+LOSSY = 20  # of gifsicle: as much as the eye hardly sees
 SHORTEST = 2  # browsers slow anything shorter down to a tenth of a second
 
 
@@ -28,6 +31,8 @@ class GifQuality(Quality):
     """What a GIF can trade."""
 
     colours: int = 256  # of the palette
+    lossy: int = 0  # how far gifsicle, where it is, may change pixels: 0..200
+    quality: int = 90  # 1..100, of gifski where that is the encoder
 
 
 class Gif(AnimatedFormat[GifQuality]):
@@ -44,10 +49,16 @@ class Gif(AnimatedFormat[GifQuality]):
         return TICKS / max(SHORTEST, math.floor(TICKS / fps + 0.5))
 
     def ladder(self) -> list[GifQuality]:
-        """Half the frames, then fewer colours, then narrower."""
+        """A little loss where a tool can, half the frames, then fewer colours, then narrower."""
+        best = GifQuality()
         half = GifQuality(keep_every=2)
-        fewer = [replace(half, colours=colours) for colours in (256, 160, 96, 64)]
-        return then_narrower([GifQuality(), *fewer])
+        if gif_tools.gifski():
+            coarse = [replace(best, quality=quality) for quality in (90, 75, 60)]
+            return then_narrower([*coarse, *(replace(c, keep_every=2) for c in coarse)])
+        lossy = LOSSY if gif_tools.gifsicle() else 0
+        fewer = [replace(half, colours=colours, lossy=lossy) for colours in (256, 160, 96, 64)]
+        better = [best, replace(best, lossy=lossy), half] if lossy else [best]
+        return then_narrower([*better, *fewer])
 
     def pixels(self, frame: Picture) -> Picture:
         """A pixel is there or not: those at least half there are, in their own colour."""
@@ -72,6 +83,20 @@ class Gif(AnimatedFormat[GifQuality]):
             palette, "paletteuse", dither="bayer", bayer_scale=4, diff_mode="rectangle"
         )
         return coloured, {"format": "gif", "loop": 0 if stream.loops else -1}
+
+    def other_encoder(
+        self, pictures: Sequence[Path], out: Path, stream: Stream, quality: GifQuality
+    ) -> list[str] | None:
+        """See AnimatedFormat.other_encoder: gifski."""
+        program = gif_tools.gifski()
+        if program is None:
+            return None
+        return gif_tools.made_of(program, pictures, out, stream, quality.quality)
+
+    def packer(self, made: Path, out: Path, quality: GifQuality) -> list[str] | None:
+        """See AnimatedFormat.packer: gifsicle."""
+        program = gif_tools.gifsicle()
+        return gif_tools.packed(program, made, out, quality.lossy) if program else None
 
     def add_comment(self, path: Path, comment: str, alpha: bool) -> None:
         """A comment extension (GIF89a specification, section 24) behind the header."""
