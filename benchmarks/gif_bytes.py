@@ -30,7 +30,7 @@ from memegen.media.formats import Stream
 from memegen.media.formats import gif_tools as tools
 from memegen.media.formats.gif import Gif, GifQuality
 
-COLOURS = (256, 160, 96, 64, 32)
+COLOURS = (256, 128, 64)
 EVERY = 3  # frames, of which one is compared
 BLUR = 1.0  # pixels, standard deviation
 ONE_LINE = "split[a][b];[a]palettegen=max_colors={}[p];[b][p]paletteuse"
@@ -174,7 +174,8 @@ def main() -> None:
             )
             for name, (best, size) in rows[-1].items():
                 print(f"  {name}: {size / 1000:.0f} kB; best {best.bytes / 1000:.0f} kB, SSIM "
-                      f"{best.ssim:.3f}, {best.psnr:.1f} dB, {best.seconds:.1f} s", flush=True)  # fmt: skip
+                      f"{best.ssim:.3f}, {best.psnr:.1f} dB, {best.seconds:.1f} s",
+                      flush=True)  # fmt: skip
     print(
         "| encoder | bytes at equal SSIM, to memegen's | 256 colours: bytes | SSIM | dB | seconds |"
     )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from memegen.batch.jobs import Job, Outcome, State
 from memegen.errors import MemegenError, UsageError, in_one_line
 from memegen.media.formats import output_format
-from memegen.media.platforms import fitted, platform_named
+from memegen.media.platforms import platform_named, presented
 from memegen.played import Played
 
 if TYPE_CHECKING:
@@ -81,7 +81,6 @@ class Worker:
         self._stopping.clear()
 
     def _make(self, job: Job) -> None:
-        from memegen.captions.frames import drawn
         from memegen.pipeline import write
 
         settings = job.settings
@@ -96,10 +95,9 @@ class Worker:
             .play(track, settings.intensity)
         )
         with closing(self._painted(frames.pictures)) as pictures:
-            painted = drawn(replace(frames, pictures=pictures), warn=_to_stderr)
             platform = platform_named(settings.platform) if settings.platform else None
             write(
-                fitted(painted, platform) if platform else painted,
+                presented(replace(frames, pictures=pictures), platform, _to_stderr),
                 job.out,
                 fmt=settings.format,
                 max_size=settings.max_size,

@@ -10,7 +10,7 @@ from memegen.cli.captions import CaptionOptions
 from memegen.cli.console import progress, result, say
 from memegen.errors import UsageError
 from memegen.media.formats import format_of, output_format
-from memegen.media.platforms import Platform, fitted, platform_named
+from memegen.media.platforms import Platform, platform_named, presented
 from memegen.media.sizes import parse_size
 
 if TYPE_CHECKING:
@@ -95,11 +95,9 @@ class Output:
 
     def write(self, frames: Frames, path: str, about: str, sound: Sound | None = None) -> None:
         """Write frames under a progress bar, and say where they are."""
-        from memegen.captions.frames import drawn
         from memegen.pipeline import write
 
-        frames = drawn(self.captions.added_to(frames), say)
-        frames = fitted(frames, self.platform) if self.platform else frames
+        frames = presented(self.captions.added_to(frames), self.platform, say)
         with progress(about) as follow:
             followed = replace(frames, pictures=iter(follow(frames, len(frames))))
             kept = None if self.mute else sound
