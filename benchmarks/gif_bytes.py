@@ -1,6 +1,6 @@
 """Bytes of GIFs at equal quality, and seconds: memegen's, with gifsicle, plain ffmpeg's, Pillow's.
 
-    python benchmarks/gif_bytes.py PHOTO... [--recipes smile,yawn,shake] [--size 420]
+    python benchmarks/gif_bytes.py PHOTO... [--recipes smile,...] [--size 420] [--duration 1.2]
 
 Every encoder gets the same frames, at several numbers of colours. Quality is structural similarity
 of luma (SSIM, Wang et al. 2004) of the decoded frames to the frames that went in, a mean over every
@@ -153,13 +153,14 @@ def main() -> None:
     parser.add_argument("photos", nargs="+")
     parser.add_argument("--recipes", default="smile,yawn,shake")
     parser.add_argument("--size", type=int, default=420)
+    parser.add_argument("--duration", type=float, default=1.2, help="seconds of one cycle")
     asked = parser.parse_args()
     from memegen import Animator
 
     animator, rows = Animator(), []
     for photo in asked.photos:
         for recipe in asked.recipes.split(","):
-            played = animator.animate(photo, recipe, size=asked.size)
+            played = animator.animate(photo, recipe, size=asked.size, duration=asked.duration)
             fps, frames = played.fps, [np.ascontiguousarray(frame) for frame in played]
             found = {
                 name: [measured(encode, frames, fps, colours) for colours in COLOURS]
