@@ -94,7 +94,7 @@ def _recipes() -> str:
 
 
 def _optional() -> str:
-    from memegen.cutout.asked import require_engine
+    from memegen.cutout.engines import require_engine
     from memegen.media.formats.gif_tools import gifsicle
 
     try:

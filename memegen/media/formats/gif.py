@@ -22,7 +22,7 @@ from memegen.media.graph import FilterStream, Options
 
 TICKS = 100  # delays count hundredths of a second
 SHOWN = 128  # of 255: alpha from which a pixel is one of the picture
-LOSSY = 20  # of gifsicle: as much as the eye hardly sees
+LOSSY = 40  # of gifsicle
 SHORTEST = 2  # browsers slow anything shorter down to a tenth of a second
 
 
@@ -49,16 +49,18 @@ class Gif(AnimatedFormat[GifQuality]):
         return TICKS / max(SHORTEST, math.floor(TICKS / fps + 0.5))
 
     def ladder(self) -> list[GifQuality]:
-        """A little loss where a tool can, half the frames, then fewer colours, then narrower."""
+        """Somewhat fewer colours, half the frames, fewer colours, some loss, then narrower.
+
+        Loss comes late: at one similarity, fewer colours take fewer bytes (docs/stickers.md).
+        """
         best = GifQuality()
-        half = GifQuality(keep_every=2)
         if gif_tools.gifski():
             coarse = [replace(best, quality=quality) for quality in (90, 75, 60)]
             return then_narrower([*coarse, *(replace(c, keep_every=2) for c in coarse)])
-        lossy = LOSSY if gif_tools.gifsicle() else 0
-        fewer = [replace(half, colours=colours, lossy=lossy) for colours in (256, 160, 96, 64)]
-        better = [best, replace(best, lossy=lossy), half] if lossy else [best]
-        return then_narrower([*better, *fewer])
+        half = replace(best, keep_every=2)
+        fewer = [replace(half, colours=colours) for colours in (256, 160, 96, 64)]
+        lossy = [replace(fewer[-1], lossy=LOSSY)] if gif_tools.gifsicle() else []
+        return then_narrower([best, replace(best, colours=160), *fewer, *lossy])
 
     def pixels(self, frame: Picture) -> Picture:
         """A pixel is there or not: those at least half there are, in their own colour."""
