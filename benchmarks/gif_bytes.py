@@ -154,6 +154,7 @@ def main() -> None:
     parser.add_argument("--recipes", default="smile,yawn,shake")
     parser.add_argument("--size", type=int, default=420)
     parser.add_argument("--duration", type=float, default=1.2, help="seconds of one cycle")
+    parser.add_argument("--without", default="", help="encoders to leave out, by commas")
     asked = parser.parse_args()
     from memegen import Animator
 
@@ -165,6 +166,7 @@ def main() -> None:
             found = {
                 name: [measured(encode, frames, fps, colours) for colours in COLOURS]
                 for name, encode in encoders().items()
+                if name not in asked.without.split(",")
             }
             equal = min(max(point.ssim for point in points) for points in found.values())
             rows.append(
