@@ -15,7 +15,10 @@ from typing import IO
 from memegen.errors import MemegenError, UsageError
 
 PREFIX = ".memegen-"  # of files that are being written
-SETTLED = 2.0  # seconds after which a file that is being written is surely locked
+TOKEN_BYTES = 8  # at random, which the name of such a file has in hexadecimal digits
+WRITTEN = PREFIX + "[0-9a-f]" * (2 * TOKEN_BYTES)  # pattern of its name, without the suffix
+FRESH = ".fresh"  # suffix until it is locked
+SETTLED = 2.0  # seconds after which it is locked, or whoever made it is gone
 NAME_BYTES = 255  # that a file's name may have on common file systems
 
 
@@ -42,14 +45,16 @@ def written_whole(path: Path, suffix: str = "") -> Iterator[Path]:
 def scratch(folder: Path | None, suffix: str = "") -> Iterator[Path]:
     """An empty file in a folder, or where temporary files go, that is gone after the block."""
     place = Path(tempfile.gettempdir()) if folder is None else folder
-    path = place / f"{PREFIX}{secrets.token_hex(8)}{suffix}"  # known before it is there
+    name = f"{PREFIX}{secrets.token_hex(TOKEN_BYTES)}"
+    path, fresh = place / f"{name}{suffix}", place / f"{name}{FRESH}"  # known before they are there
     try:
         try:
             place.mkdir(parents=True, exist_ok=True)
-            path.touch(exist_ok=False)  # with the permissions that new files get here
+            fresh.touch(exist_ok=False)  # with the permissions that new files get here
         except OSError as error:
             raise UsageError(f"{place}: cannot write ({error.strerror})") from None
-        with _held(path):
+        with _held(fresh):
+            fresh.rename(path)  # from when on it is swept where it is not locked
             yield path
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -58,6 +63,7 @@ def scratch(folder: Path | None, suffix: str = "") -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)
+            fresh.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -68,7 +74,7 @@ def _held(path: Path) -> Iterator[None]:
     """
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):
-            _lock(stack.enter_context(path.open("rb")))
+            _lock(stack.enter_context(path.open("r+b")))
         yield
 
 
@@ -91,12 +97,13 @@ def sweep(folder: Path) -> int:
     Files that a living process writes are locked by it, and stay.
     """
     gone = 0
-    for path in folder.glob(f"{PREFIX}*"):
+    for path in folder.glob(f"{WRITTEN}*"):
         with contextlib.suppress(OSError):
-            # One that was made just now may not be locked yet.
-            if not path.is_file() or time.time() - path.stat().st_mtime < SETTLED:
+            if not path.is_file():
                 continue
-            with path.open("rb") as file:
+            if path.suffix == FRESH and time.time() - path.stat().st_mtime < SETTLED:
+                continue
+            with path.open("r+b") as file:  # NFS locks for one writer only what is open to write
                 if _lock(file):
                     path.unlink()
                     gone += 1

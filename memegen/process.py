@@ -50,6 +50,18 @@ def flush_denormals() -> None:
     torch.set_flush_denormal(True)
 
 
+def one_thread() -> None:
+    """Have torch and OpenCV use one core in this process: its own, where processes share a machine.
+
+    New threads begin as the process did for torch: each calls this again.
+    """
+    import cv2
+    import torch
+
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+
+
 def keep_freed_memory() -> None:
     """Let this process keep memory that it frees, for the next step of a training.
 

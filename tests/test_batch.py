@@ -3,13 +3,16 @@
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -17,16 +20,18 @@ from support.command import RunCli
 from support.paths import SAMPLE
 
 from memegen import batch
-from memegen.batch import manifest, template
+from memegen.batch import manifest, report, template
+from memegen.batch.fingerprint import Fingerprints
 from memegen.batch.jobs import Job, Outcome, Request, Settings, State
 from memegen.batch.jobs_file import read_jobs
 from memegen.batch.planning import photos_in, photos_listed
 from memegen.batch.report import write_report
 from memegen.batch.watch import arrivals
+from memegen.captions import fonts
 from memegen.errors import UsageError
 from memegen.files import scratch, sweep
 from memegen.media.formats import format_of
-from memegen.media.platforms import platform_named
+from memegen.media.platforms import platform_named, platforms
 
 SMALL = Settings(size=48, fps=5, duration=0.6, model="mesh")
 
@@ -215,6 +220,10 @@ def test_what_is_up_to_date_is_passed_over(folder: Path, tmp_path: Path) -> None
     assert run(failing="b.jpg") == ["done", "done", "failed", "failed"]
     assert run() == ["current", "current", "done", "done"]
     assert run() == ["current"] * 4
+    note = tmp_path / "o" / manifest.NAME
+    for _ in range(2):  # the manifest stays, however old it is
+        os.utime(note, (time.time() - 3600,) * 2)
+        assert run() == ["current"] * 4 and note.exists()
     assert run(again=True) == ["done"] * 4
     assert run(Settings(size=49)) == ["done"] * 4
     assert run(Settings(size=49)) == ["current"] * 4
@@ -243,20 +252,97 @@ def test_other_weights_are_other_outputs(
     assert found == ["done", "current", "done"]
 
 
+def test_everything_that_changes_the_output_counts(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each change gives another fingerprint, and nothing else does."""
+    recipe = tmp_path / "said.yaml"
+    recipe.write_text("keyframes: [{at: 0, expression: {AU12: 1}}]\ncaptions: [{text: hi}]")
+    font = tmp_path / "mine.ttf"
+    shutil.copyfile(fonts.folder() / "anton.ttf", font)
+    photo = str(folder / "a.png")
+
+    def print_of(name: str = "smile", **settings: Any) -> str:
+        (job,) = batch.plan(
+            [Request((photo,), (name,), out=f"{tmp_path}/", settings=Settings(**settings))]
+        )
+        return Fingerprints().of(job)
+
+    captions: list[dict[str, Any]] = [
+        {},
+        {"top": "a"},
+        {"top": "b"},
+        {"bottom": "a"},
+        {"caption": "a"},
+        {"caption": "a", "caption_at": "below"},
+        {"top": "a", "caption_style": "plain"},
+        {"top": "a", "font": "oswald-bold"},
+        {"top": "a", "font": str(font)},
+        {"platform": "discord-emoji"},
+    ]
+    prints = [print_of(**said) for said in captions] + [print_of(str(recipe))]
+    assert len(set(prints)) == len(prints)
+    assert prints == [print_of(**said) for said in captions] + [print_of(str(recipe))]
+    shutil.copyfile(fonts.folder() / "oswald-bold.ttf", tmp_path / "new.ttf")
+    (tmp_path / "new.ttf").replace(font)  # never in place: the old one is mapped into memory
+    changed = [print_of(**said) != before for said, before in zip(captions, prints, strict=False)]
+    assert [said for said, other in zip(captions, changed, strict=True) if other] == [captions[8]]
+    rows = dict(platforms())
+    old = rows["discord-emoji"]
+    other_limit = {**rows, "discord-emoji": replace(old, frames=7)}
+    told_later = {**rows, "discord-emoji": replace(old, as_of="2099-01-01")}
+    for table, same in ((told_later, True), (other_limit, False)):
+        monkeypatch.setattr("memegen.media.platforms.platforms", lambda table=table: table)
+        assert (print_of(platform="discord-emoji") == prints[9]) is same
+    monkeypatch.setattr("memegen.captions.fonts.SHIPPED", fonts.SHIPPED[::-1])
+    assert print_of(str(recipe)) == prints[-1], "a font that draws none of its letters"
+    shipped = fonts.folder()
+    monkeypatch.setattr("memegen.captions.fonts.folder", lambda: tmp_path / "fonts")
+    shutil.copytree(shipped, tmp_path / "fonts")
+    with (tmp_path / "fonts" / "anton.ttf").open("ab") as file:
+        file.write(b"\0")  # a newer one
+    assert print_of(str(recipe)) != prints[-1] and print_of() == prints[0]
+
+
+def test_captions_of_jobs(folder: Path) -> None:
+    file = folder / "jobs.yaml"
+    file.write_text(
+        "defaults: {top: all, font: fonts/My.TTF, caption_at: below}\n"
+        "jobs:\n  - {photo: a.png, bottom: one, caption: '1'}\n  - {photo: b.jpg, font: anton}\n"
+    )
+    with pytest.raises(UsageError, match=r"jobs.yaml:3: .*fonts/My.TTF: no such font file"):
+        read_jobs(file)
+    (folder / "fonts").mkdir()
+    shutil.copyfile(fonts.folder() / "anton.ttf", folder / "fonts" / "My.TTF")
+    first, second = (request.settings for request in read_jobs(file, {"top": "said here"}))
+    assert (first.top, first.bottom, first.caption) == ("said here", "one", "1")
+    assert first.font == str(folder / "fonts" / "My.TTF") and first.caption_at == "below"
+    assert (second.font, second.bottom) == ("anton", None)
+    for text, told in (
+        ("caption_at: abov", "did you mean 'above'?"),
+        ("caption_style: mem", "did you mean 'meme'?"),
+        (f"top: {'a' * 1001}", "`top`: 1001 characters are too many"),
+    ):
+        file.write_text(f"- photo: a.png\n- photo: a.png\n  {text}")
+        with pytest.raises(UsageError) as error:
+            read_jobs(file)
+        assert told in str(error.value) and str(error.value).startswith(f"{file}:")
+
+
 def test_a_broken_line_of_the_manifest_is_ignored(tmp_path: Path) -> None:
     notes = manifest.Manifests()
     for name in ("a", "b"):
         (tmp_path / name).write_bytes(b"123")
-        notes.done(str(tmp_path / name), name * 3)
+        notes.done(str(tmp_path / name), name * 3, 3)
     file = tmp_path / manifest.NAME
     file.write_bytes(file.read_bytes()[:-9])  # the kill came in the middle of a line
     again = manifest.Manifests()
     assert again.is_current(str(tmp_path / "a"), "aaa")
     assert not again.is_current(str(tmp_path / "b"), "bbb")
-    again.done(str(tmp_path / "b"), "bbb")
+    again.done(str(tmp_path / "b"), "bbb", 3)
     assert manifest.Manifests().is_current(str(tmp_path / "b"), "bbb")
     for _ in range(20):
-        again.done(str(tmp_path / "a"), "aaa")
+        again.done(str(tmp_path / "a"), "aaa", 3)
     assert manifest.Manifests().is_current(str(tmp_path / "a"), "aaa")
     assert len(file.read_text().splitlines()) == 2, "written anew, without what is out of date"
 
@@ -264,16 +350,17 @@ def test_a_broken_line_of_the_manifest_is_ignored(tmp_path: Path) -> None:
 def test_only_what_the_dead_left_is_swept(tmp_path: Path) -> None:
     dead = tmp_path / ".memegen-0123456789abcdef.gif"
     dead.touch()
+    just_made = tmp_path / ".memegen-0123456789abcde0.fresh"
     with scratch(tmp_path) as living:
-        long_ago = time.time() - 60
-        for path in (dead, living):
-            os.utime(path, (long_ago, long_ago))
         swept = subprocess.run(
             [sys.executable, "-c", f"from memegen.files import *; print(sweep(Path({str(tmp_path)!r})))"],
             capture_output=True, text=True, check=True,
         )  # fmt: skip
         assert swept.stdout.strip() == "1" and living.exists() and not dead.exists()
-    assert sweep(tmp_path) == 0 and list(tmp_path.iterdir()) == []
+    just_made.touch()  # somebody is about to lock it, or died on the way
+    assert sweep(tmp_path) == 0 and just_made.exists()
+    os.utime(just_made, (time.time() - 60,) * 2)
+    assert sweep(tmp_path) == 1 and list(tmp_path.iterdir()) == []
 
 
 def test_photos_that_arrive(folder: Path) -> None:
@@ -333,8 +420,10 @@ def test_real_runs_and_the_report(folder: Path, tmp_path: Path) -> None:
     from urllib.parse import unquote
 
     with Image.open(io.BytesIO(b64decode(images[0].split(",")[1]))) as shown:
-        assert shown.n_frames > 1 and max(shown.size) <= 128
-    links = [attrs["href"] for tag, attrs in page.found if tag == "a"]
+        assert shown.n_frames > 1 and max(shown.size) <= report.SIDE
+    links = [
+        a["href"] for tag, a in page.found if tag == "a" and not str(a["href"]).startswith("#")
+    ]
     assert {(tmp_path / unquote(link)).resolve() for link in links} == {
         path for path in out.resolve().iterdir() if path.suffix == ".gif"
     }
@@ -345,20 +434,26 @@ def test_the_command(
 ) -> None:
     (folder / "bad.png").write_bytes(b"no picture")
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{folder}/a.png\n# no\n{folder}/bad.png\n"))
-    same = ["--size", "48", "--fps", "5", "--model", "mesh", "--still", "-o", f"{tmp_path}/o/"]
+    same = ["--size", "48", "--fps", "5", "--model", "mesh", "--still"]
+    same += ["--top", "hi", "--caption", "the code", "--caption-at", "below", "--font", "anton"]
     sheet = tmp_path / "sheet.html"
-    asked = ["-r", "smile,wink", *same]
+    asked = ["-r", "smile,wink", *same, "-o", f"{tmp_path}/o/"]
     said = run_cli("batch", "-", *asked, "--json", "--report", str(sheet), code=6, notes=True)
     rows = [json.loads(line) for line in said.out.splitlines()]
     assert sorted(row["state"] for row in rows) == ["done", "done", "failed", "failed"]
     assert said.err.count("bad.png: not a picture") == 2 and "2 done, 2 failed" in said.err
     assert sheet.exists()
+    run_cli("animate", f"{folder}/a.png", "-r", "wink", *same, "-o", f"{tmp_path}/one.png")
+    assert (tmp_path / "o" / "a_wink.png").read_bytes() == (tmp_path / "one.png").read_bytes()
+    with Image.open(tmp_path / "one.png") as image:
+        assert image.height > 48 == image.width, "it has a bar"
     said = run_cli("batch", f"{folder}/a.png", *asked)
     assert said.out == "" and "2 up to date" in said.err
     said = run_cli("batch", str(folder), "-o", "{stam}.gif", code=2)
     assert "did you mean 'stem'" in said.err
     run_cli("batch", str(folder), "-r", "smile", "--au", "AU12=2", code=2)
     run_cli("batch", f"{folder}/a.png", "--watch", code=2)
+    run_cli("batch", f"{folder}/a.png", "--caption-at", "up", code=2)
 
 
 @pytest.mark.slow

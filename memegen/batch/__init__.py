@@ -11,6 +11,7 @@ from __future__ import annotations
 from memegen.batch.engine import Engine, LocalEngine
 from memegen.batch.jobs import Job, Outcome, Request, Settings, State
 from memegen.batch.planning import plan
+from memegen.batch.ray_pool import RayEngine
 from memegen.batch.runner import run
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Job",
     "LocalEngine",
     "Outcome",
+    "RayEngine",
     "Request",
     "Settings",
     "State",

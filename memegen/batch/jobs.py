@@ -10,6 +10,8 @@ from typing import Any
 import yaml
 
 from memegen import models, recipes
+from memegen.captions.caption import BARS
+from memegen.captions.options import CaptionOptions
 from memegen.errors import UsageError
 from memegen.media.formats import Format, format_of
 from memegen.media.platforms import platform_named
@@ -66,6 +68,12 @@ class Settings:
     platform: str | None = _setting(None, _text)  # `--for`
     format: str | None = _setting(None, _text)
     model: str = _setting(models.DEFAULT, _text)
+    top: str | None = _setting(None, _text)
+    bottom: str | None = _setting(None, _text)
+    caption: str | None = _setting(None, _text)
+    caption_at: str = _setting(BARS[0], lambda reader, node: reader.word(node, BARS))
+    caption_style: str | None = _setting(None, _text)
+    font: str | None = _setting(None, _text)
 
     def check(self) -> None:
         """Raise UsageError for a value that cannot be."""
@@ -88,6 +96,13 @@ class Settings:
             from memegen.faces.choose import parse_choice
 
             parse_choice(self.face)
+        self.captions.check()
+
+    @property
+    def captions(self) -> CaptionOptions:
+        """The captions that are asked for, beside those of the recipe."""
+        said = {row.name: getattr(self, row.name) for row in fields(CaptionOptions)}
+        return CaptionOptions(**said)
 
     def on_platform(self) -> Settings:
         """The same with what the platform asks for; the settings themselves where none is named.

@@ -3,7 +3,7 @@
     defaults: {size: 320, out: "out/{stem}_{recipe}.{ext}"}
     jobs:
       - {photos: [party/, me.jpg, "more/*.png"], recipes: [smile, wink], intensity: 1.2}
-      - {photo: cat.jpg, au: "AU12=4,AU6=2", format: webp, max_size: 500kB}
+      - {photo: cat.jpg, au: "AU12=4,AU6=2", format: webp, max_size: 500kB, top: "Monday"}
 
 A list of jobs alone is one too. Paths begin at the folder of the file. Every job takes the keys of
 `memegen.batch.jobs.Settings`; what it does not say, `defaults` says.
@@ -20,12 +20,14 @@ import yaml
 from memegen.batch import template
 from memegen.batch.jobs import KINDS, Request, Settings
 from memegen.batch.planning import photos_of
+from memegen.captions.system_fonts import SUFFIXES as FONTS
 from memegen.errors import UsageError
 from memegen.nodes import NodeReader, compose_yaml
 
 PHOTOS = ("photo", "photos")
 SHARED = ("recipe", "recipes", "au", "out", *KINDS)  # what `defaults` may say too
 SUFFIXES = (".yaml", ".yml")
+FILES = {"font": FONTS, "model": (".safetensors",)}  # settings that may name one, by its suffix
 
 
 def read_jobs(path: Path, over: Mapping[str, Any] | None = None) -> list[Request]:
@@ -96,11 +98,15 @@ class _Reader(NodeReader):
             if name in ("photo", "photos"):
                 said["photos"] = self.texts(value, "photo")
             elif name in ("recipe", "recipes"):
-                said["recipes"] = [self.located(text) for text in self.texts(value, "recipe")]
+                said["recipes"] = [
+                    self.located(text, SUFFIXES) for text in self.texts(value, "recipe")
+                ]
             elif name == "au":
                 said[name] = self.text(value)
             elif name == "out":
                 said[name] = str(self._base / self.text(value)) + self.ending(value)
+            elif name in FILES:
+                said[name] = self.located(KINDS[name](self, value), FILES[name])
             else:
                 said[name] = KINDS[name](self, value)
         return said
@@ -111,9 +117,9 @@ class _Reader(NodeReader):
             return [self.text(node)]
         return [self.text(item) for item in self.sequence(node, what)]
 
-    def located(self, recipe: str) -> str:
-        """A recipe's name, or its file from this one's folder."""
-        return str(self._base / recipe) if recipe.endswith(SUFFIXES) else recipe
+    def located(self, name: str, suffixes: tuple[str, ...]) -> str:
+        """A name, or where it has one of the suffixes, the file from this one's folder."""
+        return str(self._base / name) if name.lower().endswith(suffixes) else name
 
     def ending(self, node: yaml.Node) -> str:
         """The slash that says of a path that it is a folder, which Path drops."""

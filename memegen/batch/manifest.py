@@ -86,10 +86,10 @@ class Manifests:
         for folder, entries in new.items():
             self._append(folder, entries)
 
-    def done(self, out: str, fingerprint: str) -> None:
-        """Note an output that was written."""
+    def done(self, out: str, fingerprint: str, size: int) -> None:
+        """Note an output that was written, of `size` bytes."""
         path = Path(out)
-        self._append(path.parent, [Entry(path.name, fingerprint, path.stat().st_size)])
+        self._append(path.parent, [Entry(path.name, fingerprint, size)])
 
     def _of(self, folder: Path) -> dict[str, Entry]:
         if folder not in self._known:

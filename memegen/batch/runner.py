@@ -27,8 +27,19 @@ def run(
     """
     manifests = Manifests()
     manifests.plan([job.out for job in jobs])
-    for folder in {Path(job.out).parent for job in jobs}:
+    folders = {Path(job.out).parent for job in jobs}
+    for folder in folders:
         sweep(folder)
+    try:
+        yield from _outcomes(jobs, engine, manifests, again)
+    finally:  # after what a worker left that was killed
+        for folder in folders:
+            sweep(folder)
+
+
+def _outcomes(
+    jobs: Sequence[Job], engine: Engine | None, manifests: Manifests, again: bool
+) -> Iterator[Outcome]:
     prints = _Prints(manifests, again)
     due = prints.due(jobs)
     first = next(due, None)  # the engine, and with it torch, is loaded only where there is work
@@ -40,7 +51,7 @@ def run(
         for outcome in outcomes:
             made_of = prints.of(outcome.job)
             if outcome.state is State.DONE:
-                manifests.done(outcome.job.out, made_of)
+                manifests.done(outcome.job.out, made_of, outcome.bytes)
             yield from prints.passed_over()
             yield outcome
     yield from prints.passed_over()

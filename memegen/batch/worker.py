@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -32,7 +32,7 @@ class Stopped(Exception):  # noqa: N818 (no error: it was asked for)
     """The batch is to end now."""
 
 
-def _to_stderr(line: str) -> None:
+def to_stderr(line: str) -> None:
     """Standard output is for results."""
     print(line, file=sys.stderr)
 
@@ -41,7 +41,8 @@ class Worker:
     """Does jobs, in the threads that call it.
 
     `painting` is entered for whatever takes a core (a semaphore limits how many do), and left while
-    an encoder finishes; `keep` is for how many photos what was understood of them is kept.
+    an encoder finishes; `keep` is for how many photos what was understood of them is kept; `say` is
+    told, in one line, what a user should know of a job that went well.
     """
 
     def __init__(
@@ -49,8 +50,9 @@ class Worker:
         device: str = "auto",
         painting: AbstractContextManager[object] | None = None,
         keep: int = 2,
+        say: Callable[[str], None] = to_stderr,
     ) -> None:
-        self._device, self._keep = device, keep
+        self._device, self._keep, self._say = device, keep, say
         self._painting = painting or nullcontext()
         self._lock = threading.Lock()
         self._animators: dict[str, Animator] = {}
@@ -71,6 +73,13 @@ class Worker:
             said = in_one_line(error, job.photo)
             return Outcome(job, State.FAILED, seconds, error=said, exit_code=code)
         return Outcome(job, State.DONE, time.perf_counter() - began, size)
+
+    def load(self, model: str) -> None:
+        """Load a model's networks, and those that find faces, before any job needs them."""
+        import torch
+
+        animator = self._animator(model)
+        animator.detector.judge(torch.zeros(1, 3, *(animator.analyzer.network.config.size,) * 2))
 
     def stop(self) -> None:
         """Let all jobs end at their next frame, until `resume`."""
@@ -95,9 +104,10 @@ class Worker:
             .play(track, settings.intensity)
         )
         with closing(self._painted(frames.pictures)) as pictures:
+            captioned = settings.captions.added_to(replace(frames, pictures=pictures))
             platform = platform_named(settings.platform) if settings.platform else None
             write(
-                presented(replace(frames, pictures=pictures), platform, _to_stderr),
+                presented(captioned, platform, self._say),
                 job.out,
                 fmt=settings.format,
                 max_size=settings.max_size,

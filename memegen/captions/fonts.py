@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import groupby
 from pathlib import Path
 
 from PIL import ImageFont, features
 
 from memegen.captions import system_fonts
 from memegen.captions.system_fonts import SUFFIXES, FontFile
-from memegen.captions.text import is_emoji, is_invisible
+from memegen.captions.text import clusters, is_emoji, is_invisible
 from memegen.errors import UsageError, nearest
 
 EMOJI = "noto-emoji-bold"
@@ -158,6 +159,18 @@ class FontBook:
             yield from _faces_of(files)
             yield from _faces_of(iter(_shipped()[::-1]))
         yield from self._faces_for(cluster)
+
+
+def files_used(name: str, text: str) -> frozenset[FontFile]:
+    """All fonts that may draw a text, however its lines are divided; `name` is asked for.
+
+    Raises UsageError where that is not there.
+    """
+    book, parts = FontBook(name), clusters(text)
+    words = groupby(parts, key=lambda part: part.isspace() or is_emoji(part))
+    faces = [book.face(part) for part in parts]
+    faces += [book.face_of_word(list(word)) for apart, word in words if not apart]
+    return frozenset(face.file for face in faces if face is not None)
 
 
 def _shipped() -> list[FontFile]:

@@ -82,7 +82,7 @@ def drawn(frames: Frames, warn: Callable[[str], None] = print) -> Frames:
     Outside text and bars every byte stays. `warn` is told of characters that no font has.
     Raises UsageError where a text does not fit or a font is not there.
     """
-    said = [_spoken(caption) for caption in frames.captions]
+    said = [spoken(caption) for caption in frames.captions]
     captions = [caption for caption in said if caption.text]
     if not captions:
         return replace(frames, captions=())
@@ -207,7 +207,8 @@ class _Printer:
         return keep_off(fitted(min(room, SHARE * height - used)), over)
 
 
-def _spoken(caption: Caption) -> Caption:
+def spoken(caption: Caption) -> Caption:
+    """The caption with its text as it is drawn: in capitals where its style says so."""
     text = checked_text(caption.text)
     return replace(caption, text=text.upper() if caption.style.case == "upper" else text)
 

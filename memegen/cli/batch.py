@@ -14,15 +14,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from memegen import models
-from memegen.cli import options
+from memegen.cli import captions, options
 from memegen.cli.console import fail, result, say, verbosity
-from memegen.errors import UsageError
+from memegen.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from memegen.batch import Engine, Job, Outcome, Request
+    from memegen.batch.pool_engine import PoolEngine
 
 SOME_FAILED = 6
 STDIN = "-"
+ENGINES = ("local", "ray")
 
 _Sources = Annotated[
     list[str],
@@ -53,11 +55,26 @@ _Intensity = Annotated[float | None, typer.Option("--intensity", help="Scales th
 _Face = Annotated[
     str | None, typer.Option("--face", help="largest, all, a number from 1, or a box x,y,w,h.")
 ]
+_At = Annotated[
+    str | None, typer.Option("--caption-at", help="Where the bar is: above (usual) or below.")
+]
 _Model = Annotated[
     str | None, typer.Option("--model", help=f"Model, {models.DEFAULT} unless given.")
 ]
 _Workers = Annotated[
-    int | None, typer.Option("--workers", min=1, max=256, help="Photos at a time; all cores.")
+    int | None,
+    typer.Option(
+        "--workers", min=1, max=1024, help="Jobs painted at a time, a core each; all cores."
+    ),
+]
+_EngineName = Annotated[
+    str, typer.Option("--engine", help="local, or ray: many machines, by a cluster of Ray.")
+]
+_Address = Annotated[
+    str | None,
+    typer.Option(
+        "--address", help="Ray's: auto, HOST:PORT, ray://HOST:PORT; starts one unless given."
+    ),
 ]
 _Report = Annotated[
     Path | None, typer.Option("--report", help="Write a contact sheet, one HTML file.")
@@ -85,10 +102,18 @@ def batch(
     crop: options.Crop = None,
     cutout: options.Cutout = None,
     platform: options.For = None,
+    top: captions.Top = None,
+    bottom: captions.Bottom = None,
+    caption: captions.Text = None,
+    caption_at: _At = None,
+    caption_style: captions.Style = None,
+    font: captions.Font = None,
     fmt: options.Format = None,
     model: _Model = None,
     device: options.Device = "auto",
     workers: _Workers = None,
+    engine: _EngineName = "local",
+    address: _Address = None,
     report: _Report = None,
     watch: _Watch = False,
     as_json: _Json = False,
@@ -107,11 +132,12 @@ def batch(
         from memegen.files import check_writable
 
         check_writable(report, ".html")
-    run = _Run(_Engine(workers, device), as_json, force, report)
-    if watch:
-        run.watch(sources, over)
-    else:
-        run.once(sources, over)
+    with contextlib.closing(_Engine(engine, workers, device, address)) as chosen_engine:
+        run = _Run(chosen_engine, as_json, force, report)
+        if watch:
+            run.watch(sources, over)
+        else:
+            run.once(sources, over)
     run.end()
 
 
@@ -125,18 +151,45 @@ def _names(recipe: str | None) -> list[str] | None:
 
 
 class _Engine:
-    """The local engine, made when there is work: it loads torch."""
+    """The engine that is asked for, made when there is work."""
 
-    def __init__(self, workers: int | None, device: str) -> None:
-        self._workers, self._device = workers, device
+    def __init__(
+        self, name: str, workers: int | None, device: str, address: str | None = None
+    ) -> None:
+        if name not in ENGINES:
+            raise UsageError(
+                f"`engine` {name}: must be {' or '.join(ENGINES)}{nearest(name, ENGINES)}"
+            )
+        if address is not None and name != "ray":
+            raise UsageError("`address` goes with `engine` ray")
+        if name == "ray":
+            from memegen.batch.ray_pool import check_installed
+
+            check_installed()
+        self._name, self._workers, self._device, self._address = name, workers, device, address
         self._made: Engine | None = None
+        self._close: Callable[[], None] = lambda: None
 
     def run(self, jobs: Any) -> Any:
         if self._made is None:
+            self._made = self._make()
+        return self._made.run(jobs)
+
+    def close(self) -> None:
+        """Let go of machines."""
+        self._close()
+
+    def _make(self) -> Engine:
+        if self._name == "ray":
+            from memegen.batch import RayEngine
+
+            made: PoolEngine = RayEngine(self._workers, self._device, self._address, say)
+        else:
             from memegen.batch import LocalEngine
 
-            self._made = LocalEngine(self._workers, self._device)
-        return self._made.run(jobs)
+            made = LocalEngine(self._workers, self._device, say)
+        self._close = made.close
+        return made
 
 
 class _Run:

@@ -1,18 +1,15 @@
-"""Captions on the command line: what the options say, checked before networks are loaded."""
+"""Options of captions, which several commands share; what they say is `captions.options`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from memegen.captions.caption import BARS, Caption, checked_text, usual_style
-from memegen.captions.style import STYLES, style_named, styled
-from memegen.errors import UsageError, nearest
+from memegen.captions.options import CaptionOptions
+from memegen.captions.style import STYLES
 
-if TYPE_CHECKING:
-    from memegen.pipeline import Frames
+__all__ = ["At", "Bottom", "CaptionOptions", "Font", "Style", "Text", "Top"]
 
 Top = Annotated[str | None, typer.Option("--top", help="Text at the top of the picture.")]
 Bottom = Annotated[str | None, typer.Option("--bottom", help="Text at the bottom.")]
@@ -28,53 +25,3 @@ Font = Annotated[
     str | None,
     typer.Option("--font", help="Font of captions: a shipped one, one of the system, or a file."),
 ]
-
-
-@dataclass(frozen=True)
-class CaptionOptions:
-    """The options of the same names. An empty text is none."""
-
-    top: str | None = None
-    bottom: str | None = None
-    caption: str | None = None
-    caption_at: str = "above"
-    caption_style: str | None = None
-    font: str | None = None
-
-    def check(self) -> None:
-        """Raises UsageError."""
-        if self.caption_at not in BARS:
-            known = nearest(self.caption_at, BARS)
-            raise UsageError(f"--caption-at {self.caption_at}: must be {' or '.join(BARS)}{known}")
-        for option, text in (
-            ("--top", self.top),
-            ("--bottom", self.bottom),
-            ("--caption", self.caption),
-        ):
-            try:
-                checked_text(text or "")
-            except UsageError as error:
-                raise UsageError(f"{option}: {error}") from None
-        if self.caption_style is not None:
-            style_named(self.caption_style)
-        if self.font is not None:
-            from memegen.captions.fonts import font_named
-
-            font_named(self.font)
-
-    def added_to(self, frames: Frames) -> Frames:
-        """Frames with these captions to be drawn beside those of their recipe; all in the font."""
-        texts = ((self.top, "top"), (self.bottom, "bottom"), (self.caption, self.caption_at))
-        own = [self._caption(text, place) for text, place in texts if text]
-        captions = [self._in_font(caption) for caption in (*frames.captions, *own)]
-        return replace(frames, captions=tuple(captions))
-
-    def _caption(self, text: str, position: str) -> Caption:
-        named = self.caption_style
-        style = style_named(named) if named and position not in BARS else usual_style(position)
-        return Caption(text, position, style=style)
-
-    def _in_font(self, caption: Caption) -> Caption:
-        if self.font is None:
-            return caption
-        return replace(caption, style=styled(caption.style, {"font": self.font}))

@@ -12,6 +12,7 @@ import importlib.util
 import io
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -67,13 +68,15 @@ class MediaPipe:
 
     def __init__(self) -> None:
         module = importlib.import_module(SELFIE)
+        self._lock = threading.Lock()  # its graphs take one picture at a time
         with _silence():
             self._network: Any = module.SelfieSegmentation(model_selection=0)
             self.coverage(np.zeros((16, 16, 3), np.uint8))  # the first is when it talks
 
     def coverage(self, rgb: Picture) -> Array:
         """See Engine.coverage."""
-        return np.asarray(self._network.process(rgb).segmentation_mask, np.float32)
+        with self._lock:
+            return np.array(self._network.process(rgb).segmentation_mask, np.float32)
 
 
 # The package that must be there, and what uses it; the first that is there is taken.
