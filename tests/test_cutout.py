@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ from support.paths import SAMPLE
 
 import memegen
 from memegen import recipes
+from memegen.batch import Request, Settings, plan
 from memegen.cutout import asked, engines
 from memegen.cutout.cut import ROOM, cut_box, cut_out
 from memegen.cutout.head import NECK, Part, head_share
@@ -212,3 +214,20 @@ def test_what_cannot_be_is_told_in_one_line(
     out = str(tmp_path / "a.webp")
     said = run_cli("animate", str(SAMPLE), "--cutout", "head", "-o", out, code=2)
     assert "memegen[cutout]" in said.err and said.err.count("\n") == 1
+
+
+def test_batches_refuse_cut_outs_before_any_work(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(engines, "NEEDED", "json")
+    monkeypatch.setattr(engines, "ENGINES", (("os", Ellipse),))
+    settings = Settings(cutout="head", format="mp4")
+    with pytest.raises(UsageError, match="no transparency"):
+        plan([Request((str(SAMPLE),), out=f"{tmp_path}/", settings=settings)])
+    stickers = replace(settings, format=None, platform="whatsapp-sticker")
+    (job,) = plan([Request((str(SAMPLE),), out=f"{tmp_path}/", settings=stickers)])
+    assert job.settings.crop is None  # the cut-out's own bounds, not the platform's
+    (job,) = plan(
+        [Request((str(SAMPLE),), out=f"{tmp_path}/", settings=replace(stickers, cutout=None))]
+    )
+    assert job.settings.crop == "head"
