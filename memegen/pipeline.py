@@ -18,6 +18,7 @@ from memegen.captions.caption import Caption
 from memegen.captions.frames import drawn
 from memegen.compositing import PreparedFace, render
 from memegen.crop import checked_crop, crop_box
+from memegen.cutout.cut import cut_box, cut_out
 from memegen.devices import device_named
 from memegen.errors import UsageError
 from memegen.faces.align import Alignment
@@ -177,24 +178,27 @@ class Animator:
         photo: Photo | str | Path,
         face: str | Choice = _LARGEST,
         size: int | None = None,
-        crop: str = "none",
+        crop: str | None = None,
+        cutout: str | None = None,
     ) -> PreparedPhoto:
         """Do everything for a photo that does not depend on what is played.
 
-        face and size as for `animate`; crop is what is shown: none, square, head or face.
+        face and size as for `animate`; cutout is what stays of the photo: head, person, or all;
+        crop what of it is shown: none, square, head or face; unless given, all that stays.
         """
         picture = photo if isinstance(photo, Photo) else read_photo(photo)
-        return self.prepare_canvas(picture, self.analyze(picture, face), size, crop)
+        return self.prepare_canvas(picture, self.analyze(picture, face), size, crop, cutout)
 
     def prepare_canvas(
         self,
         picture: Photo,
         seen: list[AnalyzedFace],
         size: int | None = None,
-        crop: str = "none",
+        crop: str | None = None,
+        cutout: str | None = None,
     ) -> PreparedPhoto:
-        """The same for faces that were found in the photo before; size and crop as there."""
-        placed = framed(picture, seen, size, crop)
+        """The same for faces that were found in the photo before; the rest as there."""
+        placed = framed(picture, seen, size, crop, cutout)
         picture, scale = placed.picture, placed.scale
         small = picture if scale == 1 else picture.resized(*placed.size)
         canvas = small.channels()
@@ -294,12 +298,19 @@ class Framed:
 
 
 def framed(
-    picture: Photo, seen: Sequence[AnalyzedFace], size: int | None = None, crop: str = "none"
+    picture: Photo,
+    seen: Sequence[AnalyzedFace],
+    size: int | None = None,
+    crop: str | None = None,
+    cutout: str | None = None,
 ) -> Framed:
-    """The part of a photo that `prepare_canvas` shows; size and crop as there."""
+    """The part of a photo that `prepare_canvas` shows; the arguments as there."""
     found = [one.analysis for one in seen]
-    box = crop_box(checked_crop(crop), found, picture.size)
-    picture = picture.cropped(*box.slices) if crop != "none" else picture
+    box = crop_box(checked_crop(crop or "none"), found, picture.size)
+    if cutout is not None:
+        picture = cut_out(picture, found, cutout)
+        box = cut_box(picture, found) if crop is None else box
+    picture = picture.cropped(*box.slices) if box.shape != picture.rgb.shape[:2] else picture
     scale = _scale_to(picture, size)
     small = _scaled(picture.size, scale)
     moved = [replace(s, alignment=s.alignment.moved(-box.left, -box.top)) for s in found]

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.ttGlyphPen import TTGlyphPen
 from PIL import Image, features
 from support.command import RunCli
 from support.paths import SAMPLE
@@ -330,3 +332,44 @@ def test_a_still_with_captions(tmp_path: Path, run_cli: RunCli) -> None:
     bar = after.shape[0] - before.shape[0]
     same = (after[bar:] == before).all((1, 2))
     assert bar > 0 and same[:200].all() and not same.all()
+
+
+# --- fonts of the system ------------------------------------------------------------------------
+
+
+def font_of(path: Path, characters: str) -> FontFile:
+    """A font with a square for each character."""
+    builder = FontBuilder(1000, isTTF=True)
+    names = [".notdef", *(f"u{ord(c):X}" for c in characters)]
+    pen = TTGlyphPen(None)
+    for at in ((100, 0), (100, 700), (800, 700), (800, 0)):
+        (pen.moveTo if at == (100, 0) else pen.lineTo)(at)
+    pen.closePath()
+    square = pen.glyph()
+    builder.setupGlyphOrder(names)
+    builder.setupCharacterMap({ord(c): f"u{ord(c):X}" for c in characters})
+    builder.setupGlyf(dict.fromkeys(names, square))
+    builder.setupHorizontalMetrics(dict.fromkeys(names, (900, 100)))
+    builder.setupHorizontalHeader(ascent=800, descent=-200)
+    builder.setupNameTable({"familyName": path.stem, "styleName": "Regular"})
+    builder.setupOS2()
+    builder.setupPost()
+    builder.save(path)
+    return FontFile(path)
+
+
+def test_signs_of_a_word_come_from_the_font_of_its_letters(tmp_path: Path):
+    rare = font_of(tmp_path / "rare.ttf", "。一")
+    common = font_of(tmp_path / "common.ttf", "日本一。")
+
+    def find(codes: frozenset[int], colour: bool) -> tuple[FontFile, ...]:
+        able = ((rare, "。一"), (common, "日本一。"))
+        return tuple(file for file, has in able if codes <= set(map(ord, has)))
+
+    setter = Typesetter(FontBook("anton", find), rtl=False)
+    assert [run.face.file for run in setter.runs("日本。")] == [common]
+    assert [run.face.file for run in setter.runs("一 。")][::2] == [common, common]
+    alone = Typesetter(FontBook("anton", find), rtl=False)
+    assert [run.face.file for run in alone.runs("。")] == [rare]
+    divided = Typesetter(FontBook("anton", find), rtl=False)  # no font has all of it
+    assert [run.face.file for run in divided.runs("日Ω。")][::2] == [common, common]

@@ -12,11 +12,21 @@ from support.command import RunCli
 from support.paths import SAMPLE
 
 from memegen import recipes
+from memegen.captions.caption import Caption, usual_style
+from memegen.captions.frames import drawn
 from memegen.crop import crop_box
 from memegen.errors import MemegenError, UsageError
+from memegen.geometry.box import Box
 from memegen.media.encode import best_within, ffmpeg
 from memegen.media.formats.base import Quality
-from memegen.media.platforms import Platform, fitted, platform_named, platforms
+from memegen.media.platforms import (
+    SNUG,
+    Platform,
+    fitted,
+    platform_named,
+    platforms,
+    presented,
+)
 from memegen.photo import Photo
 from memegen.pipeline import Animator, Frames
 
@@ -181,3 +191,46 @@ def test_every_platform_says_where_its_limits_are_from() -> None:
         assert platform.output.animated and platform.bytes > 10_000
     with pytest.raises(UsageError):
         platform_named("nowhere")
+
+
+def captioned(size: tuple[int, int], position: str, faces: tuple[Box, ...] = ()) -> Frames:
+    caption = Caption("some words for everybody", position, style=usual_style(position))
+    return replace(ramp(3, size, 10), captions=(caption,), faces=faces)
+
+
+@pytest.mark.parametrize("position", ["top", "above", "below"])
+@pytest.mark.parametrize("size", [(150, 150), (90, 160), (700, 500)])
+def test_text_is_as_sharp_as_on_pictures_of_that_size(position: str, size: tuple[int, int]) -> None:
+    platform = replace(PLATFORM, exact=(400, 400))
+    made = presented(captioned(size, position), platform, None, print)
+    picture = next(iter(made))
+    assert made.size == (400, 400) and picture.shape[:2] == (400, 400)
+    # What is drawn at that size has hard edges: few pixels are neither ink nor ground.
+    letters = picture[..., :3].max(-1).astype(int)
+    steps = np.abs(np.diff(letters, axis=1))
+    soft = fitted(drawn(captioned(size, position)), platform)
+    before = np.abs(np.diff(next(iter(soft))[..., :3].max(-1).astype(int), axis=1))
+    assert (steps > 150).sum() > (1.2 if max(size) < 200 else 0.9) * (before > 150).sum()
+    used = np.argwhere(picture[..., 3] > 0) if picture.shape[2] == 4 else np.argwhere(letters >= 0)
+    assert (used.max(0) - used.min(0) + 1).max() >= 400 * (1 - SNUG)
+
+
+def test_without_captions_nothing_is_resized_twice() -> None:
+    one = list(presented(ramp(3, (20, 10), 10), PLATFORM, None, print))
+    other = list(fitted(ramp(3, (20, 10), 10), PLATFORM))
+    assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_faces_that_captions_keep_off_grow_with_the_picture() -> None:
+    platform = replace(PLATFORM, exact=(400, 400))
+    face = Box(30, 40, 70, 90)
+    made = presented(captioned((100, 100), "top", (face,)), platform, None, print)
+    assert made.faces == (Box(120, 160, 280, 360),)
+
+
+def test_a_cut_out_is_padded_with_nothing_even_where_padding_is_not() -> None:
+    clear = np.zeros((10, 20, 4), np.uint8)
+    clear[:, 5:15] = (9, 9, 9, 255)
+    frames = replace(ramp(1, (20, 10), 10), pictures=iter([clear]))
+    made = next(iter(fitted(frames, replace(PLATFORM, transparent=False))))
+    assert (made[:10, :, 3] == 0).all() and (made[13:27, 13:27, 3] > 245).all()

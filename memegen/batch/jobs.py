@@ -71,6 +71,7 @@ class Settings:
     loop: bool | None = _setting(None, _flag)
     still: bool = _setting(False, _flag)
     crop: str | None = _setting(None, _text)
+    cutout: str | None = _setting(None, _text)
     platform: str | None = _setting(None, _text)  # `--for`
     mark: str | None = _setting(None, _mark)  # text in a corner; empty: none
     format: str | None = _setting(None, _text)
@@ -97,6 +98,10 @@ class Settings:
             from memegen.crop import checked_crop
 
             checked_crop(self.crop)
+        if self.cutout is not None:
+            from memegen.cutout.asked import checked_cutout
+
+            checked_cutout(self.cutout)
         if self.face not in ("largest", "all"):
             from memegen.faces.choose import parse_choice
 
@@ -122,7 +127,7 @@ class Settings:
                 f"`platform` {self.platform} is a {wanted.output.suffix}, not {self.format}"
             )
         limit = min(parse_size(self.max_size) if self.max_size else wanted.bytes, wanted.bytes)
-        crop = self.crop or wanted.crop
+        crop = self.crop or (wanted.crop if self.cutout is None else None)
         return replace(self, format=wanted.format, crop=crop, max_size=str(limit))
 
     def side(self, fmt: Format) -> int | None:

@@ -12,6 +12,7 @@ from memegen import recipes
 from memegen.aus import parse_expression
 from memegen.batch import manifest, template
 from memegen.batch.jobs import Job, Request, Settings
+from memegen.cutout.asked import check_cutout
 from memegen.errors import UsageError
 from memegen.files import PREFIX
 from memegen.media.encode import target_for
@@ -129,7 +130,9 @@ def _job(request: Request, photo: str, recipe: str, number: int) -> Job:
     out = template.fill(pattern, values)
     if settings.platform and format_of(out) is not format_of(str(settings.format)):
         raise UsageError(f"{out}: {settings.platform} is a {_suffix(settings)}")
-    target_for(out, settings.format)
+    chosen = target_for(out, settings.format).fmt
+    if settings.cutout is not None:
+        check_cutout(settings.cutout, chosen)
     return Job(photo, recipe, request.au, out, settings)
 
 

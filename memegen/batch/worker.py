@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from memegen.batch.jobs import Job, Outcome, State
 from memegen.errors import MemegenError, UsageError, in_one_line
 from memegen.media.formats import output_format
-from memegen.media.platforms import fitted, platform_named
+from memegen.media.platforms import platform_named, presented
 from memegen.played import Played
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from memegen.perception.find import AnalyzedFace
     from memegen.photo import Photo
     from memegen.pipeline import Animator, PreparedPhoto
+
+
+Shown = tuple[int | None, str | None, str | None]  # size, crop and cutout
 
 
 class Stopped(Exception):  # noqa: N818 (no error: it was asked for)
@@ -87,8 +90,6 @@ class Worker:
         self._stopping.clear()
 
     def _make(self, job: Job) -> None:
-        from memegen.captions.frames import drawn
-        from memegen.captions.mark import marked
         from memegen.pipeline import write
 
         settings = job.settings
@@ -96,15 +97,17 @@ class Worker:
         played = Played(job.recipe, job.au, settings.fps, settings.duration, settings.loop)
         track = played.on_photos(chosen, settings.still)
         animator = self._animator(settings.model)
-        shown = settings.model, settings.side(chosen), settings.crop or "none"
-        frames = self._photo(job).prepared(animator, *shown).play(track, settings.intensity)
+        shown = settings.side(chosen), settings.crop, settings.cutout
+        frames = (
+            self._photo(job)
+            .prepared(animator, settings.model, shown)
+            .play(track, settings.intensity)
+        )
         with closing(self._painted(frames.pictures)) as pictures:
             captioned = settings.captions.added_to(replace(frames, pictures=pictures))
-            painted = drawn(captioned, warn=self._say)
-            painted = marked(painted, settings.mark, self._say) if settings.mark else painted
             platform = platform_named(settings.platform) if settings.platform else None
             write(
-                fitted(painted, platform) if platform else painted,
+                presented(captioned, platform, settings.mark, self._say),
                 job.out,
                 fmt=settings.format,
                 max_size=settings.max_size,
@@ -156,17 +159,15 @@ class _UnderstoodPhoto:
         self._lock = threading.Lock()
         self._stamp: tuple[int, int] | None = None
         self._seen: tuple[Photo, list[AnalyzedFace]] | MemegenError | None = None
-        self._prepared: dict[tuple[str, int | None, str], PreparedPhoto] = {}
+        self._prepared: dict[tuple[str, Shown], PreparedPhoto] = {}
 
-    def prepared(
-        self, animator: Animator, model: str, size: int | None, crop: str
-    ) -> PreparedPhoto:
+    def prepared(self, animator: Animator, model: str, shown: Shown) -> PreparedPhoto:
         """The photo at a size, or a part of it, ready to be painted."""
         with self._lock, self._painting:
             photo, faces = self._understood(animator)
-            key = model, size, crop
+            key = model, shown
             if key not in self._prepared:
-                self._prepared[key] = animator.prepare_canvas(photo, faces, size, crop)
+                self._prepared[key] = animator.prepare_canvas(photo, faces, *shown)
             return self._prepared[key]
 
     def _understood(self, animator: Animator) -> tuple[Photo, list[AnalyzedFace]]:

@@ -114,6 +114,7 @@ class FontBook:
         self._find = find or system_fonts.covering
         self._known: dict[str, Face | None] = {}
         self._words: dict[str, Face | None] = {}
+        self._used: list[Face] = []  # of the system; text stays with them, as they fit each other
 
     @property
     def missing(self) -> list[str]:
@@ -124,27 +125,40 @@ class FontBook:
         """The face that draws a cluster; None where there is none."""
         if cluster not in self._known:
             able = (face for face in self._faces(cluster) if face.has(cluster))
-            self._known[cluster] = next((f for f in able if _draws(f, cluster)), None)
+            self._known[cluster] = self._noted(next((f for f in able if _draws(f, cluster)), None))
         return self._known[cluster]
 
     def face_of_word(self, parts: Sequence[str]) -> Face | None:
-        """The first of the chosen and the shipped faces that has all clusters of a word."""
+        """The first face that has all clusters of a word: chosen, shipped, used, the system's.
+
+        Fonts of rare scripts have some signs of common ones, in a shape that fits the rare.
+        """
         word = "".join(parts)
         if word not in self._words:
-            faces = _faces_of(iter([self._first, *_shipped()]))
-            self._words[word] = next((face for face in faces if face.has(word)), None)
+            able = (face for face in self._faces_for(word) if face.has(word))
+            self._words[word] = self._noted(next((f for f in able if _draws(f, parts[0])), None))
         return self._words[word]
 
+    def _noted(self, face: Face | None) -> Face | None:
+        own = face is None or face.file in (self._first, *_shipped())
+        if face is not None and not own and face.strike is None and face not in self._used:
+            self._used.append(face)
+        return face
+
+    def _faces_for(self, text: str) -> Iterator[Face]:
+        """Faces that may have all of a text that is no emoji, the best first."""
+        yield from _faces_of(iter([self._first, *_shipped()]))
+        yield from self._used
+        codes = frozenset(ord(c) for c in text if not is_invisible(c))
+        yield from _faces_of(iter(self._find(codes, False)[:MOST_TRIED]))
+
     def _faces(self, cluster: str) -> Iterator[Face]:
-        shipped = _shipped()
-        codes = frozenset(ord(c) for c in cluster if not is_invisible(c))
         if is_emoji(cluster):
+            codes = frozenset(ord(c) for c in cluster if not is_invisible(c))
             files: Iterator[FontFile] = iter(self._find(codes, True)[:MOST_TRIED])
             yield from _faces_of(files)
-            yield from _faces_of(iter(shipped[::-1]))
-        else:
-            yield from _faces_of(iter([self._first, *shipped]))
-        yield from _faces_of(iter(self._find(codes, False)[:MOST_TRIED]))
+            yield from _faces_of(iter(_shipped()[::-1]))
+        yield from self._faces_for(cluster)
 
 
 def files_used(name: str, text: str) -> frozenset[FontFile]:

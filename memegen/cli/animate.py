@@ -90,6 +90,7 @@ def animate(
     relative: _Relative = True,
     mute: _Mute = False,
     crop: options.Crop = None,
+    cutout: options.Cutout = None,
     platform: options.For = None,
     top: captions.Top = None,
     bottom: captions.Bottom = None,
@@ -110,7 +111,7 @@ def animate(
     recipes.check_ranges(intensity, fps, duration)
     said = CaptionOptions(top, bottom, caption, caption_at, caption_style, font)
     marked = marking.mark_asked(mark, mark_text)
-    plain = Output(fmt, size, max_size, loop, mute, captions=said, mark=marked)
+    plain = Output(fmt, size, max_size, loop, mute, cutout=cutout, captions=said, mark=marked)
     output = Output.on(platform, crop, plain)
     job = _Job(Played(recipe, au, fps, duration, loop), output, face, intensity, not relative, dry)
     failed = job.run(photos, out, still, (model, device))
@@ -138,6 +139,9 @@ class _Job:
         moving = [not still and is_clip(photo) for photo in photos]
         if any(moving):
             face_number(self.face)
+            self.output.check_clip(photos[moving.index(True)])
+        for path in paths:
+            self.output.check_cutout(path)
         stills = [path for path, moves in zip(paths, moving, strict=True) if not moves]
         chosen = self.output.format_at(stills[0] if stills else "-")
         track = self.played.on_photos(chosen, still)
@@ -170,8 +174,8 @@ class _Job:
         if isinstance(source, ClipJob):
             write_clip(animator, source, self.played.at(source.clip.fps))
             return
-        crop = self.output.crop or "none"
-        ready = animator.prepare_photo(source, self.face, size, crop)
+        shown = self.output.crop, self.output.cutout
+        ready = animator.prepare_photo(source, self.face, size, *shown)
         frames = ready.play(track, self.intensity)
         about = source.path.name if source.path else "photo"
         self.output.write(frames, path, about)

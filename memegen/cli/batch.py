@@ -121,6 +121,7 @@ def batch(
     loop: options.Loop = None,
     still: _Still = None,
     crop: options.Crop = None,
+    cutout: options.Cutout = None,
     platform: options.For = None,
     top: captions.Top = None,
     bottom: captions.Bottom = None,

@@ -10,7 +10,7 @@ import typer
 
 from memegen import __version__
 from memegen.cli.console import progress, result, tabulate
-from memegen.errors import EncoderError, MemegenError
+from memegen.errors import EncoderError, MemegenError, UsageError
 
 PACKAGES = (
     "torch", "torchvision", "facenet-pytorch", "ffmpeg-python", "imageio-ffmpeg", "numpy", "pillow",
@@ -93,10 +93,23 @@ def _recipes() -> str:
     return f"{len(recipes.names())} shipped"
 
 
+def _optional() -> str:
+    from memegen.cutout.engines import require_engine
+    from memegen.media.formats.gif_tools import gifsicle
+
+    try:
+        require_engine()
+        cutouts = "cut-outs"
+    except UsageError:
+        cutouts = "no cut-outs (memegen-faces[cutout])"
+    return f"{gifsicle() or 'no gifsicle (memegen-faces[gif])'}; {cutouts}"
+
+
 CHECKS: dict[str, Callable[[], str]] = {
     "devices": _devices,
     "ffmpeg": _ffmpeg,
     "weights": _weights,
     "face detector": _detector,
     "recipes": _recipes,
+    "optional": _optional,
 }

@@ -78,7 +78,7 @@ def of_photo(
     """What a photo whose faces are known would become, playing a track at the output's size."""
     from memegen.pipeline import Frames, framed
 
-    placed = framed(photo, seen, output.size, output.crop or "none")
+    placed = framed(photo, seen, output.size, output.crop, output.cutout)
     frames = Frames(
         iter(()), len(track), placed.size, track.fps, track.loops, "", track.captions, placed.boxes
     )
@@ -124,24 +124,26 @@ def of_job(forecast: Forecast, as_json: bool) -> str:
         return said
     platform = platform_named(settings.platform) if settings.platform else None
     output = Output(
-        settings.format, None, settings.max_size, settings.loop, True, None, platform,
-        settings.captions, settings.mark,
+        settings.format, None, settings.max_size, settings.loop, True, platform=platform,
+        captions=settings.captions, mark=settings.mark,
     )  # fmt: skip
     side = settings.side(forecast.fmt)
     scale = 1.0 if side is None else min(1.0, side / max(forecast.size))
-    # What a crop shows depends on the face: it is at most so large.
+    # What a crop or a cut-out shows depends on the face: it is at most so large.
     size = (max(1, round(forecast.size[0] * scale)), max(1, round(forecast.size[1] * scale)))
     track = forecast.track
     frames = Frames(iter(()), len(track), size, track.fps, track.loops, "", track.captions)
     planned = of_frames(output.composed(frames), job.out, output)
     if as_json:
-        cropped = {"crop": settings.crop} if settings.crop not in (None, "none") else {}
+        asked = {"crop": settings.crop, "cutout": settings.cutout}
+        cropped = {key: value for key, value in asked.items() if value not in (None, "none")}
         result(json.dumps(_as_json(planned) | cropped | {"photo": job.photo, "state": said}))
     elif said == "up to date":
         result(f"up to date {job.out}")
     else:
-        whole = settings.crop in (None, "none")
-        tell(planned, "" if whole else f"{settings.crop} cropped, size at most")
+        parts = [f"{settings.crop} cropped"] if settings.crop not in (None, "none") else []
+        parts += [f"{settings.cutout} cut out"] if settings.cutout is not None else []
+        tell(planned, ", ".join([*parts, "size at most"]) if parts else "")
     return said
 
 

@@ -22,6 +22,13 @@ Device = Annotated[
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Say what would be written, and write nothing.")
 ]
+Cutout = Annotated[
+    str | None,
+    typer.Option(
+        "--cutout",
+        help="What stays of a photo, on transparent ground: head or person (extra [cutout]).",
+    ),
+]
 Duration = Annotated[float | None, typer.Option("--duration", help="Seconds of one cycle.")]
 Face = Annotated[
     str,

@@ -11,7 +11,7 @@ from memegen.cli.captions import CaptionOptions
 from memegen.cli.console import progress, result, say
 from memegen.errors import UsageError
 from memegen.media.formats import format_of, output_format
-from memegen.media.platforms import Platform, fitted, platform_named
+from memegen.media.platforms import Platform, platform_named, presented
 from memegen.media.sizes import parse_size
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class Output:
     loop: bool | None
     mute: bool
     crop: str | None = None
+    cutout: str | None = None
     platform: Platform | None = None
     captions: CaptionOptions = field(default_factory=CaptionOptions)
     mark: str | None = None  # its text
@@ -49,7 +50,8 @@ class Output:
         wanted = platform_named(platform)
         if output.fmt is not None and format_of(output.fmt) is not wanted.output:
             raise UsageError(f"--for {platform} is a {wanted.output.suffix}, not {output.fmt}")
-        return replace(output, crop=crop or wanted.crop, platform=wanted, fmt=wanted.format)
+        usual = wanted.crop if output.cutout is None else None  # a cut-out has bounds of its own
+        return replace(output, crop=crop or usual, platform=wanted, fmt=wanted.format)
 
     def check(self, path: str | None = None) -> None:
         """Raises UsageError now, not after all work, for what cannot be written so."""
@@ -62,6 +64,18 @@ class Output:
         if format_of(path) is not self.platform.output:
             suffix = self.platform.output.suffix
             raise UsageError(f"{path}: --for {self.platform.name} is a {suffix}")
+
+    def check_cutout(self, path: str) -> None:
+        """Raises UsageError where a cut-out is asked for that cannot be made, or written so."""
+        if self.cutout is not None:
+            from memegen.cutout.asked import check_cutout
+
+            check_cutout(self.cutout, self.format_at(path))
+
+    def check_clip(self, clip: str) -> None:
+        """Raises UsageError where something is asked for that only photos can have."""
+        if self.cutout is not None:
+            raise UsageError(f"{clip}: moves; --cutout is for photos")
 
     @property
     def limit(self) -> int | None:
@@ -85,12 +99,7 @@ class Output:
 
     def composed(self, frames: Frames) -> Frames:
         """Frames as they are encoded: with captions and mark, as a platform wants them."""
-        from memegen.captions.frames import drawn
-        from memegen.captions.mark import marked
-
-        frames = drawn(self.captions.added_to(frames), say)
-        frames = marked(frames, self.mark, say) if self.mark else frames
-        return fitted(frames, self.platform) if self.platform else frames
+        return presented(self.captions.added_to(frames), self.platform, self.mark, say)
 
     def write(self, frames: Frames, path: str, about: str, sound: Sound | None = None) -> None:
         """Write frames under a progress bar, and say where they are."""

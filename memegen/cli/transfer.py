@@ -126,6 +126,7 @@ def transfer(
     compare: _Compare = False,
     mute: _Mute = False,
     crop: options.Crop = None,
+    cutout: options.Cutout = None,
     platform: options.For = None,
     save_track: _SaveTrack = None,
     save_recipe: _SaveRecipe = None,
@@ -155,7 +156,7 @@ def transfer(
     saved.check()
     said = CaptionOptions(top, bottom, caption, caption_at, caption_style, font)
     marked = marking.mark_asked(mark, mark_text)
-    plain = Output(fmt, size, max_size, loop, mute, captions=said, mark=marked)
+    plain = Output(fmt, size, max_size, loop, mute, cutout=cutout, captions=said, mark=marked)
     output = Output.on(platform, crop, plain)
     job = _Transfer(source, played, asked, saved, output, face, intensity)
     if dry:
@@ -234,6 +235,9 @@ class _Transfer:
             raise UsageError("--compare needs a video as target, and no --boomerang")
         if onto and (compare or self.played.boomerang):
             raise UsageError("--compare and --boomerang need a photo as source")
+        self.output.check_cutout(path)
+        if onto:
+            self.output.check_clip(self.source)
         return clip, path
 
     def _on_photo(
@@ -273,8 +277,8 @@ class _Transfer:
         from memegen.pipeline import side_by_side
 
         side = self.output.side_of(self.output.format_at(path))
-        crop = self.output.crop or "none"
-        ready = animator.prepare_photo(photo, self.face, side, crop)
+        part = self.output.crop, self.output.cutout
+        ready = animator.prepare_photo(photo, self.face, side, *part)
         frames = ready.play(track, self.intensity)
         if compare and clip is not None:
             shown = replace(clip, fps=track.fps / self.played.speed)

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from PIL import Image
 
 from memegen.arrays import Picture
 from memegen.errors import EncoderError, MemegenError, UsageError
-from memegen.files import check_writable, scratch, written_whole
+from memegen.files import PREFIX, check_writable, scratch, written_whole
 from memegen.media.commands import Sound, encode, lossless, raw_input
 from memegen.media.formats import (
     AnimatedFormat,
@@ -34,7 +34,8 @@ from memegen.media.formats import (
     between,
     output_format,
 )
-from memegen.media.graph import as_file, source
+from memegen.media.formats.base import QualityT
+from memegen.media.graph import FilterStream, Options, arguments, as_file, source
 from memegen.media.provenance import most_bytes
 
 ENOUGH = 0.9  # of a size limit: a file as large as that makes good use of it
@@ -144,20 +145,65 @@ def _animation(
 
     A size limit may need the frames more than once: they are kept in a file.
     """
-    ready = (f if stream.alpha else flatten(f) for f in frames)
-    ladder, comment, sound = fmt.ladder(), target.comment, target.sound
+    ready = (fmt.pixels(f) if stream.alpha else flatten(f) for f in frames)
+    ladder, comment = fmt.ladder(), target.comment
     if not target.max_bytes:
-        _run(encode(fmt, stream, ladder[0], raw_input(stream), partial, comment, sound), ready)
+        write_at(ladder[0], raw_input(stream), stream, partial, target, fmt, ready)
         return
     with scratch(partial.parent, ".nut") as kept:
         _run(lossless(stream, kept), ready)
         again = source(as_file(kept))
 
         def size_at(quality: Quality) -> int:
-            _run(encode(fmt, stream, quality, again, partial, comment, sound), None)
+            write_at(quality, again, stream, partial, target, fmt)
             return partial.stat().st_size + most_bytes(comment)
 
         best_within(at_one_size(ladder) if target.exact else ladder, size_at, target.max_bytes)
+
+
+def write_at(
+    quality: QualityT,
+    pictures: FilterStream,
+    stream: Stream,
+    partial: Path,
+    target: Target,
+    fmt: AnimatedFormat[QualityT],
+    frames: Iterator[Picture] | None = None,
+) -> None:
+    """Write pictures, or the raw frames that they stand for, at one quality, packed if it helps."""
+    if fmt.other_encoder([], partial, stream, quality) is None:
+        _run(encode(fmt, stream, quality, pictures, partial, target.comment, target.sound), frames)
+    else:
+        _write_by_other(quality, pictures, stream, partial, fmt, frames)
+    if fmt.packer(partial, partial, quality) is None:
+        return
+    with scratch(partial.parent, fmt.suffix) as smaller:
+        packing = fmt.packer(partial, smaller, quality)
+        with contextlib.suppress(EncoderError):  # what is there is good without it
+            _run_tool(packing or [])
+            if 0 < smaller.stat().st_size < partial.stat().st_size:
+                partial.write_bytes(smaller.read_bytes())
+
+
+def _write_by_other(
+    quality: QualityT,
+    pictures: FilterStream,
+    stream: Stream,
+    partial: Path,
+    fmt: AnimatedFormat[QualityT],
+    frames: Iterator[Picture] | None,
+) -> None:
+    """Write by the format's other encoder, which takes PNG files."""
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as folder:
+        options: Options = {"format": "image2", "c:v": "png", "pred": "none"}
+        shown = arguments([quality.reduced(pictures)], as_file(Path(folder, "%07d.png")), options)
+        _run(shown, frames)
+        files = sorted(Path(folder).iterdir())
+        with Image.open(files[0]) as first:
+            width, height = first.size
+        fps = stream.fps / quality.keep_every
+        reduced = replace(stream, width=width, height=height, fps=fps)
+        _run_tool(fmt.other_encoder(files, partial, reduced, quality) or [])
 
 
 def best_within(ladder: list[Quality], size_at: Callable[[Quality], int], limit: int) -> Quality:
@@ -199,9 +245,20 @@ def best_within(ladder: list[Quality], size_at: Callable[[Quality], int], limit:
     return best
 
 
-def _run(arguments: list[str], frames: Iterator[Picture] | None) -> None:
+def _run_tool(command: list[str]) -> None:
+    """Run another program than ffmpeg. Raises EncoderError with its last word."""
+    try:
+        ran = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL)
+    except OSError as error:
+        raise EncoderError(f"cannot start {command[0]} ({error.strerror})") from None
+    if ran.returncode:
+        said = ran.stderr.decode("utf-8", "replace").strip().splitlines()
+        raise EncoderError(f"{Path(command[0]).stem} failed: {said[-1] if said else 'no reason'}")
+
+
+def _run(given: list[str], frames: Iterator[Picture] | None) -> None:
     """Run ffmpeg, feeding raw frames if there are any. Raises EncoderError with its last word."""
-    command = [ffmpeg(), "-hide_banner", "-loglevel", "error", "-nostdin", "-y", *arguments]
+    command = [ffmpeg(), "-hide_banner", "-loglevel", "error", "-nostdin", "-y", *given]
     feed = subprocess.PIPE if frames is not None else subprocess.DEVNULL
     with tempfile.TemporaryFile() as log:
         with running(command, stdin=feed, stdout=subprocess.DEVNULL, stderr=log) as process:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
@@ -13,11 +13,14 @@ from PIL import Image
 
 from memegen.arrays import Picture
 from memegen.errors import UsageError, nearest
+from memegen.geometry.box import Box
 from memegen.media.formats import Format, format_of
 
 if TYPE_CHECKING:
     from memegen.pipeline import Frames
 
+FITTINGS = 8  # tries at a size that bars of text leave a picture
+SNUG = 0.015  # of a size: a picture with text that is smaller by no more is not enlarged
 TABLE = Path(__file__).with_name("platforms.yaml")
 
 
@@ -69,11 +72,67 @@ def platform_named(name: str) -> Platform:
     return known[name]
 
 
-def fitted(frames: Frames, platform: Platform) -> Frames:
+def presented(
+    frames: Frames, platform: Platform | None, mark: str | None, warn: Callable[[str], None]
+) -> Frames:
+    """Frames with captions and `mark`, if any, as a platform takes them; see `drawn`, `fitted`.
+
+    Text is drawn on pictures that have the platform's size already, so that it is sharp in it.
+    """
+    from memegen.captions.frames import drawn
+    from memegen.captions.mark import marked
+
+    worded = bool(frames.captions) or mark is not None
+    if platform is not None and worded:
+        frames = _resized(frames, _beside_bars(frames, platform))
+    frames = drawn(frames, warn)
+    frames = frames if mark is None else marked(frames, mark, warn)
+    if platform is None:
+        return frames
+    return fitted(frames, platform, SNUG if worded else 0.0)
+
+
+def _beside_bars(frames: Frames, platform: Platform) -> tuple[int, int]:
+    """The size of pictures that fill the platform's together with the bars of their captions."""
+    from memegen.captions.frames import drawn
+
+    width, height = frames.size
+    scale, size = 1.0, frames.size
+    for _ in range(FITTINGS):
+        tall = drawn(_resized(replace(frames, pictures=iter(())), size), lambda line: None).size
+        most = platform.exact or _within(tall, platform.most)
+        wrong = min(most[0] / tall[0], most[1] / tall[1])
+        if 1 - SNUG <= wrong <= 1 + SNUG and tall[0] <= most[0] and tall[1] <= most[1]:
+            break
+        scale *= wrong
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+    return size
+
+
+def _resized(frames: Frames, size: tuple[int, int]) -> Frames:
+    """The frames at another size."""
+    if size == frames.size:
+        return frames
+    across, down = size[0] / frames.size[0], size[1] / frames.size[1]
+    faces = tuple(
+        Box(round(f.left * across), round(f.top * down),
+            round(f.right * across), round(f.bottom * down))
+        for f in frames.faces
+    )  # fmt: skip
+    pictures = (_at(picture, size) for picture in frames)
+    return replace(frames, pictures=pictures, size=size, faces=faces)
+
+
+def _at(picture: Picture, size: tuple[int, int]) -> Picture:
+    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))
+
+
+def fitted(frames: Frames, platform: Platform, snug: float = 0.0) -> Frames:
     """Frames as a platform takes them: its size, at most its length, rate and number of frames.
 
     What is too long is played faster, so that a loop stays one; of too many frames, some are left
-    out evenly, at the same speed. Bytes are the encoder's business.
+    out evenly, at the same speed. What is smaller by `snug` of its size, or less, is padded and not
+    enlarged. Bytes are the encoder's business.
     """
     fps, count = frames.fps, frames.count
     if platform.fps is not None:
@@ -87,7 +146,7 @@ def fitted(frames: Frames, platform: Platform) -> Frames:
         kept, fps = platform.frames, min(fps, slower)
     size = platform.exact or _within(frames.size, platform.most)
     rows = np.linspace(0, count - 1, kept).round().astype(int).tolist()
-    pictures = (_placed(picture, size, platform) for picture in _chosen(frames, rows))
+    pictures = (_placed(picture, size, platform, snug) for picture in _chosen(frames, rows))
     return replace(frames, pictures=pictures, count=kept, size=size, fps=fps)
 
 
@@ -112,19 +171,21 @@ def _chosen(frames: Frames, rows: list[int]) -> Iterator[Picture]:
         pass
 
 
-def _placed(picture: Picture, size: tuple[int, int], platform: Platform) -> Picture:
+def _placed(picture: Picture, size: tuple[int, int], platform: Platform, snug: float) -> Picture:
     """A picture scaled into a size, in its middle."""
     height, width = picture.shape[:2]
     if (width, height) == size:
         return picture
     scale = min(size[0] / width, size[1] / height)
     inner = (min(size[0], round(width * scale)), min(size[1], round(height * scale)))
-    small = np.asarray(Image.fromarray(picture).resize(inner, Image.Resampling.LANCZOS))
+    if 1 <= scale <= 1 + snug:  # text stays as sharp as it is
+        inner = (width, height)
+    small = picture if inner == (width, height) else _at(picture, inner)
     if inner == size:
         return small
     across, down = size[0] - inner[0], size[1] - inner[1]
     margins = ((down // 2, down - down // 2), (across // 2, across - across // 2), (0, 0))
-    if not platform.transparent:
+    if not platform.transparent and small.shape[2] == 3:
         return np.pad(small, margins, mode="edge")
     if small.shape[2] == 3:
         small = np.dstack([small, np.full(small.shape[:2], 255, np.uint8)])

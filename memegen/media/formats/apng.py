@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from memegen.arrays import Picture
 from memegen.media.formats.base import (
     AnimatedFormat,
     Quality,
     StillFormat,
     Stream,
+    hidden_cleared,
     then_narrower,
 )
 from memegen.media.graph import FilterStream, Options
@@ -49,6 +51,10 @@ class Apng(AnimatedFormat[ApngQuality], StillFormat):
         """A palette, of fewer and fewer colours, then half the frames, then narrower."""
         fewer = [ApngQuality(colours=colours) for colours in (0, 256, 128, 64)]
         return then_narrower([*fewer, replace(fewer[-1], keep_every=2)])
+
+    def pixels(self, frame: Picture) -> Picture:
+        """Without colours that nobody sees."""
+        return hidden_cleared(frame)
 
     def encode(
         self, pictures: FilterStream, stream: Stream, quality: ApngQuality

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
+from memegen.arrays import Picture
 from memegen.media.graph import FilterStream, Option, Options
 
 if TYPE_CHECKING:
@@ -97,11 +98,20 @@ class Format(ABC):
         """The frame rate nearest to `fps` that its files can say."""
         return fps
 
+    def pixels(self, frame: Picture) -> Picture:
+        """A transparent frame (H, W, 4) as it is encoded, where its files keep transparency."""
+        return frame
+
     def add_comment(self, path: Path, comment: str, alpha: bool) -> None:  # noqa: B027
         """Complete the file that was written with what its writer cannot: here, nothing.
 
         `alpha`: its pictures are transparent.
         """
+
+
+def hidden_cleared(frame: Picture, threshold: int = 1) -> Picture:
+    """(H, W, 4) with nothing but zeros where alpha is below a threshold: that packs best."""
+    return frame * (frame[..., 3:] >= threshold)
 
 
 class AnimatedFormat(Format, Generic[QualityT]):
@@ -116,6 +126,16 @@ class AnimatedFormat(Format, Generic[QualityT]):
         self, pictures: FilterStream, stream: Stream, quality: QualityT
     ) -> tuple[FilterStream, Options]:
         """The pictures as its encoder takes them, and the options of that and of its container."""
+
+    def other_encoder(
+        self, pictures: Sequence[Path], out: Path, stream: Stream, quality: QualityT
+    ) -> list[str] | None:
+        """The command that makes the file of PNG pictures, where not ffmpeg shall; else None."""
+        return None
+
+    def packer(self, made: Path, out: Path, quality: QualityT) -> list[str] | None:
+        """The command that writes what was made smaller, if there is one here; else None."""
+        return None
 
 
 class StillFormat(Format):

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from memegen.media.formats.base import AnimatedFormat, Quality, Stream, then_narrower
+import numpy as np
+
+from memegen.arrays import Picture
+from memegen.media.formats import gif_tools
+from memegen.media.formats.base import (
+    AnimatedFormat,
+    Quality,
+    Stream,
+    hidden_cleared,
+    then_narrower,
+)
 from memegen.media.graph import FilterStream, Options
 from memegen.media.provenance import xmp_packet
 
 TICKS = 100  # delays count hundredths of a second
 TRAILER = b"\x3b"  # the last byte of a file
+SHOWN = 128  # of 255: alpha from which a pixel is one of the picture
+LOSSY = 40  # of gifsicle
 SHORTEST = 2  # browsers slow anything shorter down to a tenth of a second
 
 
@@ -20,6 +33,8 @@ class GifQuality(Quality):
     """What a GIF can trade."""
 
     colours: int = 256  # of the palette
+    lossy: int = 0  # how far gifsicle, where it is, may change pixels: 0..200
+    quality: int = 90  # 1..100, of gifski where that is the encoder
 
 
 class Gif(AnimatedFormat[GifQuality]):
@@ -27,6 +42,7 @@ class Gif(AnimatedFormat[GifQuality]):
 
     name = "gif"
     suffixes = (".gif",)
+    alpha = True
     default_side = 640
     loops = True
 
@@ -35,10 +51,24 @@ class Gif(AnimatedFormat[GifQuality]):
         return TICKS / max(SHORTEST, math.floor(TICKS / fps + 0.5))
 
     def ladder(self) -> list[GifQuality]:
-        """Half the frames, then fewer colours, then narrower."""
-        half = GifQuality(keep_every=2)
+        """Somewhat fewer colours, half the frames, fewer colours, some loss, then narrower.
+
+        Loss comes late: at one similarity, fewer colours take fewer bytes (docs/stickers.md).
+        """
+        best = GifQuality()
+        if gif_tools.gifski():
+            coarse = [replace(best, quality=quality) for quality in (90, 75, 60)]
+            return then_narrower([*coarse, *(replace(c, keep_every=2) for c in coarse)])
+        half = replace(best, keep_every=2)
         fewer = [replace(half, colours=colours) for colours in (256, 160, 96, 64)]
-        return then_narrower([GifQuality(), *fewer])
+        lossy = [replace(fewer[-1], lossy=LOSSY)] if gif_tools.gifsicle() else []
+        return then_narrower([best, replace(best, colours=160), *fewer, *lossy])
+
+    def pixels(self, frame: Picture) -> Picture:
+        """A pixel is there or not: those at least half there are, in their own colour."""
+        shown = hidden_cleared(frame, SHOWN)
+        shown[..., 3] = np.where(shown[..., 3] > 0, 255, 0)
+        return shown
 
     def encode(
         self, pictures: FilterStream, stream: Stream, quality: GifQuality
@@ -50,12 +80,27 @@ class Gif(AnimatedFormat[GifQuality]):
         """
         shown, counted = quality.reduced(pictures).split()
         palette = counted.filter(
-            "palettegen", max_colors=quality.colours, reserve_transparent=0, stats_mode="full"
-        )
+            "palettegen", max_colors=quality.colours, reserve_transparent=int(stream.alpha),
+            stats_mode="full",
+        )  # fmt: skip
         coloured = shown.filter_with(
             palette, "paletteuse", dither="bayer", bayer_scale=4, diff_mode="rectangle"
         )
         return coloured, {"format": "gif", "loop": 0 if stream.loops else -1}
+
+    def other_encoder(
+        self, pictures: Sequence[Path], out: Path, stream: Stream, quality: GifQuality
+    ) -> list[str] | None:
+        """See AnimatedFormat.other_encoder: gifski."""
+        program = gif_tools.gifski()
+        if program is None:
+            return None
+        return gif_tools.made_of(program, pictures, out, stream, quality.quality)
+
+    def packer(self, made: Path, out: Path, quality: GifQuality) -> list[str] | None:
+        """See AnimatedFormat.packer: gifsicle."""
+        program = gif_tools.gifsicle()
+        return gif_tools.packed(program, made, out, quality.lossy) if program else None
 
     def add_comment(self, path: Path, comment: str, alpha: bool) -> None:
         """A comment extension (GIF89a specification, section 24) first, XMP last."""
