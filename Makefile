@@ -9,6 +9,9 @@ VENV ?= .venv
 PYTHON ?= python3
 STAMP = $(VENV)/.installed-$(shell cat pyproject.toml constraints.txt | sha256sum | cut -c1-16)
 RUN = $(VENV)/bin/python -m
+# Tests run on all cores, a file of them at a time on each.
+CORES ?= auto
+PYTEST = $(RUN) pytest -n $(CORES) --dist loadfile
 
 # As the command sets for itself (memegen/cli/__init__.py): threads that wait sleep.
 export OMP_WAIT_POLICY ?= PASSIVE
@@ -25,13 +28,13 @@ test: $(STAMP)
 	$(RUN) ruff format --check .
 	$(RUN) ruff check .
 	$(RUN) mypy
-	$(RUN) pytest
+	$(PYTEST)
 
 quick: $(STAMP)
 	$(RUN) ruff format --check .
 	$(RUN) ruff check .
 	$(RUN) mypy
-	$(RUN) pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 fuzz: $(STAMP)
 	$(VENV)/bin/python tests/fuzz.py

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,14 @@ from memegen.photo import Photo, read_photo
 
 if TYPE_CHECKING:
     from memegen import Animator
+
+if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
+    # Processes of pytest-xdist share the cores, and so do those that they start: sums are the same
+    # to the last bit only where as many threads make them.
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    threads = max(1, (cores or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
 
 @pytest.fixture(autouse=True)

@@ -200,7 +200,7 @@ def test_what_cannot_be_is_told_in_one_line(
     run_cli: RunCli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     monkeypatch.setattr(engines, "ENGINES", (("no_such_module.here", Ellipse),))
-    with pytest.raises(UsageError, match=r"pip install 'memegen\[cutout\]'"):
+    with pytest.raises(UsageError, match=r"pip install 'memegen-faces\[cutout\]'"):
         asked.check_cutout("head", format_of("gif"))
     for fmt in FORMATS:
         if not fmt.alpha:

@@ -82,11 +82,11 @@ def presented(
     from memegen.captions.frames import drawn
     from memegen.captions.mark import marked
 
-    worded = bool(frames.captions) or mark is not None
+    worded = bool(frames.captions or mark)
     if platform is not None and worded:
         frames = _resized(frames, _beside_bars(frames, platform))
     frames = drawn(frames, warn)
-    frames = frames if mark is None else marked(frames, mark, warn)
+    frames = marked(frames, mark, warn) if mark else frames
     if platform is None:
         return frames
     return fitted(frames, platform, SNUG if worded else 0.0)
