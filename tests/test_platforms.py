@@ -18,6 +18,7 @@ from memegen.crop import crop_box
 from memegen.errors import MemegenError, UsageError
 from memegen.geometry.box import Box
 from memegen.media.encode import best_within, ffmpeg
+from memegen.media.formats.apng import ApngQuality
 from memegen.media.formats.base import Quality
 from memegen.media.platforms import (
     SNUG,
@@ -167,6 +168,16 @@ def test_a_limit_is_used_by_nine_tenths() -> None:
     assert best_within(ladder, size_at, 20_000) is ladder[0]  # type: ignore[arg-type]
     with pytest.raises(MemegenError, match="the smallest version is 1 kB"):
         best_within(ladder, size_at, 900)  # type: ignore[arg-type]
+
+
+def test_no_refinement_is_worse_than_what_was_found() -> None:
+    """An APNG of 0 colours has all of them: half way from there to 256 is no middle."""
+    ladder = [ApngQuality(colours=colours) for colours in (0, 256, 64)]
+
+    def size_at(quality: ApngQuality) -> int:
+        return 10_000 if quality.colours == 0 else 10 * quality.colours
+
+    assert best_within(ladder, size_at, 4_000) == ladder[1]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -236,10 +236,12 @@ def best_within(ladder: list[Quality], size_at: Callable[[Quality], int], limit:
         if size >= ENOUGH * limit or middle_quality is None:
             break
         written, found = middle_quality, size_at(middle_quality)
-        if found <= limit:
-            best, size = written, found
-        else:
+        if found > limit:
             worse = written
+        elif found > size:
+            best, size = written, found
+        else:  # not between them: no colours at all (0) stands for every colour
+            break
     if written != best:
         size_at(best)
     return best
