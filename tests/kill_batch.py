@@ -23,7 +23,7 @@ from support.batches import contents, times_noted
 
 from memegen.batch.planning import photos_in
 from memegen.batch.process_pool import cores
-from memegen.batch.ray_pool import SLOTS
+from memegen.batch.worker import SLOTS
 
 START_SECONDS = 6.0  # in which a run that is killed early is killed
 

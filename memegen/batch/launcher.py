@@ -22,13 +22,12 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from memegen import models
-from memegen.batch.jobs import Job, Outcome
+from memegen.batch.jobs import Job
 from memegen.batch.pool_engine import Died, Ended, Event, Ready
-from memegen.batch.worker import Stopped, Worker
+from memegen.batch.worker import SLOTS, PoolWorker, Stopped
 from memegen.errors import MemegenError
 from memegen.process import one_thread
 
-SLOTS = 2  # jobs of a worker: one is painted while the encoder of the other finishes
 GRACE_SECONDS = 10.0  # in which jobs that are given up end by themselves
 FORKING = ("linux",)  # systems where a process that has loaded all this can be forked
 ASKED_TO_END = ("SIGINT", "SIGTERM", "SIGHUP")  # whole groups are: the first of them says when
@@ -83,7 +82,7 @@ class _Launcher:
 
     def __init__(self, parent: Connection, device: str) -> None:
         self._parent, self._device = parent, device
-        self._model: _Worker | None = None  # that workers are copies of
+        self._model: PoolWorker | None = None  # that workers are copies of
         self._workers: dict[Connection, tuple[int, BaseProcess]] = {}
 
     def run(self) -> None:
@@ -107,7 +106,7 @@ class _Launcher:
         except MemegenError as error:
             return Begin(self._device, error)
         if device == "cpu" and sys.platform in FORKING:
-            self._model = _Worker(device)
+            self._model = PoolWorker(device)
             with contextlib.suppress(Exception):  # jobs tell it better
                 self._model.load(models.DEFAULT)
         return Begin(device)
@@ -164,24 +163,7 @@ def _why(code: int | None) -> str:
     return f"ended with {code}"
 
 
-class _Worker(Worker):
-    """A worker that keeps what it has to say for the answer."""
-
-    def __init__(self, device: str) -> None:
-        super().__init__(device, threading.BoundedSemaphore(1), SLOTS + 1, self._hear)
-        self._heard = threading.local()
-
-    def answer(self, job: Job) -> tuple[Outcome, list[str]]:
-        """See Worker.do; and what was said meanwhile."""
-        lines: list[str] = []
-        self._heard.lines = lines
-        return self.do(job), lines
-
-    def _hear(self, line: str) -> None:
-        self._heard.lines.append(line)
-
-
-def _forked(connection: Connection, worker: _Worker, others: list[Connection]) -> None:
+def _forked(connection: Connection, worker: PoolWorker, others: list[Connection]) -> None:
     """A worker's program where it is a copy of the launcher."""
     for other in others:
         other.close()  # else nobody would see the launcher end
@@ -192,7 +174,7 @@ def _spawned(connection: Connection, device: str) -> None:
     """A worker's program where it starts afresh."""
     _leave_signals()
     one_thread()
-    _serve(connection, _Worker(device))
+    _serve(connection, PoolWorker(device))
 
 
 def _leave_signals() -> None:
@@ -202,7 +184,7 @@ def _leave_signals() -> None:
             signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
-def _serve(connection: Connection, worker: _Worker) -> None:
+def _serve(connection: Connection, worker: PoolWorker) -> None:
     """Do the jobs that come, SLOTS at a time, until the connection ends; then end soon."""
     answering = threading.Lock()
 

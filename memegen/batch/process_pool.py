@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from memegen.batch.jobs import Job
-from memegen.batch.launcher import GRACE_SECONDS, SLOTS, Begin, Do, Setup, Start
+from memegen.batch.launcher import GRACE_SECONDS, Begin, Do, Setup, Start
 from memegen.batch.pool_engine import Died, Event
+from memegen.batch.worker import SLOTS
 from memegen.errors import MemegenError
 
 WAIT_SECONDS = 1.0  # after which `events` has nothing to tell

@@ -9,7 +9,6 @@ import contextlib
 import importlib.util
 import os
 import signal
-import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -21,10 +20,9 @@ from memegen import __version__
 from memegen.batch import ray_address
 from memegen.batch.jobs import Job, Outcome, State
 from memegen.batch.pool_engine import Died, Ended, Event, PoolEngine, Ready
-from memegen.batch.worker import Worker, to_stderr
+from memegen.batch.worker import SLOTS, PoolWorker, to_stderr
 from memegen.errors import MemegenError, UsageError, in_one_line
 
-SLOTS = 2  # jobs of a worker: one is painted while the encoder of the other finishes
 WAIT_SECONDS = 1.0  # after which `events` has nothing to tell
 STOP_SECONDS = 10.0  # in which jobs that are given up end by themselves
 PATIENCE_SECONDS = 30.0  # without any worker, after which that is said
@@ -58,7 +56,6 @@ class Setup:
 
     folder: str  # that relative names begin at
     device: str
-    slots: int
     version: str  # of memegen
 
 
@@ -79,9 +76,7 @@ class MemegenWorker:
                 f"{setup.folder}: {error.strerror} on {where}; all machines must share the folder "
                 "that the batch is started in, and those of photos and outputs"
             ) from None
-        self._said = threading.local()
-        painting = threading.BoundedSemaphore(1)
-        self._worker = Worker(setup.device, painting, setup.slots + 1, self._say)
+        self._worker = PoolWorker(setup.device)
         return str(where)
 
     def do(self, job: Job) -> Said:
@@ -89,15 +84,11 @@ class MemegenWorker:
         import torch
 
         torch.set_num_threads(1)
-        self._said.lines = []
-        return self._worker.do(job), self._said.lines
+        return self._worker.answer(job)
 
     def stop(self) -> None:
         """Have the jobs end at their next frame."""
         self._worker.stop()
-
-    def _say(self, line: str) -> None:
-        self._said.lines.append(line)
 
 
 @dataclass
@@ -121,7 +112,7 @@ class RayPool:
         self._say = say
         self._wanted = workers
         self._needs = {"num_gpus": 1} if device.startswith("cuda") else {"num_gpus": 0}
-        self._setup = Setup(os.getcwd(), device, SLOTS, __version__)  # noqa: PTH109 (as it is named)
+        self._setup = Setup(os.getcwd(), device, __version__)  # noqa: PTH109 (as it is named)
         self._numbers = count()
         self._started: dict[int, _Started] = {}
         self._pending: dict[Any, tuple[int, Job | None]] = {}  # by Ray's reference; None: it begins

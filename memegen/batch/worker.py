@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from memegen.pipeline import Animator, PreparedPhoto
 
 
+SLOTS = 2  # jobs of a pool's worker: one is painted while the encoder of the other finishes
 Shown = tuple[int | None, str | None, str | None]  # size, crop and cutout
 
 
@@ -149,6 +150,23 @@ class Worker:
             break
         assert animator.analyzer  # loaded now, by one thread
         return animator
+
+
+class PoolWorker(Worker):
+    """A worker of a pool: SLOTS jobs at a time, one of them painted; answers tell what it says."""
+
+    def __init__(self, device: str) -> None:
+        super().__init__(device, threading.BoundedSemaphore(1), SLOTS + 1, self._hear)
+        self._heard = threading.local()
+
+    def answer(self, job: Job) -> tuple[Outcome, list[str]]:
+        """See Worker.do; and what was said meanwhile."""
+        lines: list[str] = []
+        self._heard.lines = lines
+        return self.do(job), lines
+
+    def _hear(self, line: str) -> None:
+        self._heard.lines.append(line)
 
 
 class _UnderstoodPhoto:
