@@ -107,7 +107,7 @@ def _remap(
     elif channels in _EXACT:
         source = np.ascontiguousarray(patch, np.float32)
         flat = found[..., 0] if channels == 1 else found
-        cv2.remap(source, *maps, how, flat, _BORDERS[border])
+        cv2.remap(source, maps[0], maps[1], how, flat, _BORDERS[border])
     else:
         first = 4 if channels > 4 else 1
         for part in (slice(None, first), slice(first, None)):
