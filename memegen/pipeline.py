@@ -102,14 +102,14 @@ class Animator:
 
     def __init__(self, model: str = models.DEFAULT, device: str = "auto") -> None:
         flush_denormals()
-        self._device = device_named(device)
-        self._generator = generator_named(model, self._device)
-        self.detector = Detector(self._device)
+        self.device = device_named(device)
+        self._generator = generator_named(model, self.device)
+        self.detector = Detector(self.device)
 
     @cached_property
     def analyzer(self) -> FaceAnalyzer:
         """The perception network, loaded on first use."""
-        return FaceAnalyzer(device=self._device)
+        return FaceAnalyzer(device=self.device)
 
     def analyze(
         self, photo: Photo | str | Path, face: str | Choice = _LARGEST
