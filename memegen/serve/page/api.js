@@ -15,9 +15,6 @@ export class ApiError extends Error {
   }
 }
 
-/** The token that the page's address carried (`#token=…`), if any. */
-const token = new URLSearchParams(location.hash.slice(1)).get("token");
-
 /**
  * The address of a route, beside the page.
  * @param {string} route
@@ -30,11 +27,9 @@ const address = (route) => new URL(route, document.baseURI);
  * @returns {Promise<Response>}
  */
 async function ask(route, options = {}) {
-  const headers = new Headers(options.headers);
-  if (token) headers.set("Authorization", `Bearer ${token}`);
   let answer;
   try {
-    answer = await fetch(address(route), { ...options, headers });
+    answer = await fetch(address(route), options);
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw new ApiError(0, "The server does not answer. Is memegen studio still running?");
@@ -87,7 +82,6 @@ export const forgetPhoto = (id) => ask(`photos/${id}`, { method: "DELETE" });
 export function previewAddress(id) {
   const url = address(`photos/${id}/preview`);
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-  if (token) url.searchParams.set("token", token);
   return url;
 }
 

@@ -8,6 +8,7 @@ const TEXTS = ["top", "bottom", "caption"];
 export function captions(state) {
   const set = (/** @type {string} */ name, /** @type {string} */ value, gesture = "") => {
     if (state.view.playing) state.look({ playing: false });
+    state.look({ near: false }); // captions are of the whole picture
     state.edit({ ...state.recipe, captions: { ...state.recipe.captions, [name]: value } }, gesture);
   };
   for (const name of TEXTS) {

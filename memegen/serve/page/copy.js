@@ -78,7 +78,7 @@ export class Copy {
   /** @param {{fps: number, frames: any[]}} clip @param {boolean} posed */
   #takeClip(clip, posed) {
     const seen = clip.frames
-      .map((frame, i) => ({ time: frame?.time ?? i / clip.fps, read: frame?.expression ?? frame?.faces?.[0]?.expression }))
+      .map((frame, i) => ({ time: frame?.seconds ?? i / clip.fps, read: frame?.expression }))
       .filter((each) => each.read);
     if (!seen.length) {
       say("No face was found there", "error");

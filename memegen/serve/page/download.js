@@ -10,10 +10,11 @@ import { fileName } from "./text.js";
 
 const POLL = 250; // milliseconds between questions how far it is
 const FIRST = ["gif", "mp4", "webp"]; // the formats that stand first
-const WORDS = { gif: "GIF", mp4: "MP4", webp: "WebP", png: "APNG", webm: "WebM" };
+const WORDS = { gif: "GIF", mp4: "MP4", webp: "WebP", png: "APNG", webm: "WebM", apng: "APNG" };
 
 /** @param {string} name of a platform: `discord-sticker` */
-const titled = (name) => name.split("-").map((word) => word[0].toUpperCase() + word.slice(1)).join(" ");
+const titled = (name) =>
+  name.split("-").map((word) => word[0].toUpperCase() + word.slice(1)).join(" ").replace("Whatsapp", "WhatsApp");
 
 /** The dialog. */
 export class Download {

@@ -42,6 +42,7 @@ export function keyboard(state, timeline, player) {
     { keys: "D", does: "Duplicate the keyframe", on: letter("d"), run: () => timeline.duplicate() },
     { keys: "Delete", does: "Delete the keyframe", on: plain("Delete"), run: () => timeline.remove() },
     { keys: "Backspace", does: "On a slider or pad: back to the photo's own", on: () => false, run: () => {} },
+    { keys: "Z", does: "Near the face, or the whole photo", on: letter("z"), run: click("zoom") },
     { keys: "Ctrl Z", does: "Undo", on: commanded("z"), run: undo },
     { keys: "Ctrl Shift Z", does: "Redo", on: (event) => commanded("z", true)(event) || commanded("y")(event), run: redo },
     { keys: "Ctrl O", does: "Open a recipe", on: commanded("o"), run: click("open-recipe") },

@@ -25,6 +25,7 @@ async function main() {
   state.resume();
   const units = await attempt(api.actionUnits);
   if (!units) return;
+  for (const unit of units) unit.facs = unit.facs.toLowerCase();
   const sided = new Set(units.filter((unit) => unit.sides).map((unit) => unit.name));
   state.view = { ...state.view, units, sided, time: strongestTime(state.recipe) };
 

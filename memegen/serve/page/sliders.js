@@ -32,9 +32,9 @@ export class Sliders {
       const heading = make("h3", { id: `group-${group.id}`, tabindex: -1 }, group.title);
       const section = make("section", { class: "group", "aria-labelledby": `group-${group.id}` }, heading, ...rows);
       place.append(section);
-      jumps.append(jump(group.title, section));
+      jumps.append(jump(group.short ?? group.title, section));
     }
-    jumps.append(jump("Head & gaze", byId("pose")));
+    jumps.append(jump("Head", byId("pose")));
     state.addEventListener("recipe", () => this.refresh());
     state.addEventListener("view", () => this.refresh());
   }

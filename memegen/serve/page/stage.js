@@ -8,8 +8,12 @@ import { keyOf } from "./preview.js";
 
 /** @typedef {import("./state.js").State} State */
 
-/** Pixels of the longer side of previews. */
+/** Pixels of the longer side of previews: of the whole photo, and at most where it is near. */
 const SIDES = [384, 512, 640];
+const MOST_SIDE = 1280;
+const STEP = 128; // pixels that these go in, so that the server prepares few
+const AROUND = 2.1; // heights of a face that are seen where it is near
+const SMALL = 0.4; // of the photo's shorter side: a smaller face is seen near at first
 
 /** The part of the page that shows the photo. */
 export class Stage {
@@ -31,10 +35,10 @@ export class Stage {
     state.addEventListener("recipe", () => this.refresh());
     state.addEventListener("view", (event) => {
       const change = /** @type {CustomEvent} */ (event).detail;
-      if (!this.state.view.playing && ("time" in change || "face" in change || "playing" in change)) {
+      if (!this.state.view.playing && ("time" in change || "face" in change || "near" in change || "playing" in change)) {
         this.refresh();
       }
-      if ("photo" in change || "face" in change || "playing" in change) this.#showFaces();
+      if (["photo", "face", "near", "playing"].some((name) => name in change)) this.#showFaces();
     });
     this.#listen();
   }
@@ -44,12 +48,32 @@ export class Stage {
     face: this.state.view.face,
     expression,
     side: this.#side(),
-    captions: askedCaptions(this.state.recipe.captions),
+    captions: this.state.view.near ? undefined : askedCaptions(this.state.recipe.captions),
   });
 
+  /** The part of the photo that is seen: x, y, width and height, in shares of it. */
+  #part() {
+    const { photo, face, near } = this.state.view;
+    const box = photo?.faces[face]?.box;
+    if (!photo || !box || !near) return [0, 0, 1, 1];
+    const [x, y, width, height] = box;
+    const room = byId("stage");
+    const high = Math.min(photo.height, Math.max(width, height) * AROUND);
+    const wide = Math.min(photo.width, (high * room.clientWidth) / room.clientHeight);
+    const left = Math.min(Math.max(0, x + width / 2 - wide / 2), photo.width - wide);
+    const top = Math.min(Math.max(0, y + height / 2 - high / 2), photo.height - high);
+    return [left / photo.width, top / photo.height, wide / photo.width, high / photo.height];
+  }
+
   #side() {
-    const wanted = Math.max(this.canvas.clientWidth, 256) * Math.min(devicePixelRatio, 2);
-    return SIDES.find((side) => side >= wanted * 0.8) ?? SIDES[1];
+    const { photo } = this.state.view;
+    const room = byId("stage");
+    const dense = Math.min(devicePixelRatio, 1.5);
+    const wanted = Math.min(room.clientWidth, room.clientHeight) * dense;
+    const [, , , high] = this.#part();
+    if (!photo || high === 1) return SIDES.find((side) => side >= wanted * 0.8) ?? SIDES[1];
+    const needed = ((wanted * 0.8) / high / photo.height) * Math.max(photo.width, photo.height);
+    return Math.min(MOST_SIDE, Math.max(SIDES[0], Math.ceil(needed / STEP) * STEP));
   }
 
   /** Ask for what the playhead is at, at the next moment that can be seen. */
@@ -64,7 +88,7 @@ export class Stage {
       this.preview.show({
         order,
         done: (picture) => !this.state.view.playing && this.draw(picture),
-        failed: (message) => say(message, "error"),
+        failed: (message) => this.#failed(message),
       });
     });
   }
@@ -74,14 +98,29 @@ export class Stage {
     const turn = ++this.#drawn;
     const bitmap = await createImageBitmap(picture);
     if (turn < this.#drawn) return; // a later one is on its way
-    if (this.canvas.width !== bitmap.width || this.canvas.height !== bitmap.height) {
-      this.canvas.width = bitmap.width;
-      this.canvas.height = bitmap.height;
+    const [x, y, wide, high] = this.#part();
+    const [width, height] = [Math.round(wide * bitmap.width), Math.round(high * bitmap.height)];
+    if (this.canvas.width !== width || this.canvas.height !== height) {
+      this.canvas.width = width;
+      this.canvas.height = height;
+      this.#fit();
     }
-    this.canvas.getContext("2d")?.drawImage(bitmap, 0, 0);
+    this.canvas.getContext("2d")?.drawImage(bitmap, -Math.round(x * bitmap.width), -Math.round(y * bitmap.height));
     this.canvas.dataset.painted = String(turn);
     bitmap.close();
   };
+
+  /** As large as the stage lets it be. */
+  #fit() {
+    const frame = byId("frame");
+    const style = getComputedStyle(byId("stage"));
+    const room = byId("stage").getBoundingClientRect();
+    const padding = 2 * parseFloat(style.paddingTop);
+    const { width, height } = this.canvas;
+    const scale = Math.min((room.width - padding) / width, (room.height - padding) / height);
+    frame.style.width = `${Math.round(width * scale)}px`;
+    frame.style.height = `${Math.round(height * scale)}px`;
+  }
 
   /** Another photo. @param {Blob | null} file none: the sample */
   async open(file) {
@@ -90,15 +129,28 @@ export class Stage {
     delete byId("stage").dataset.busy;
     if (!photo) return false;
     const before = this.state.view.photo;
-    if (before && before.id !== photo.id) api.forgetPhoto(before.id).catch(() => {});
+    if (before && before.id !== photo.id && this.#file) api.forgetPhoto(before.id).catch(() => {});
     this.#file = file;
     this.#original = (await attempt(() => api.picture(photo.id, 640))) ?? null;
-    if (this.#original) await this.draw(this.#original);
+    const face = photo.faces[0];
+    const share = face ? Math.max(face.box[2], face.box[3]) / Math.min(photo.width, photo.height) : 1;
     this.preview.open(photo.id);
-    this.state.look({ photo, face: 0 });
+    this.state.look({ photo, face: 0, near: share < SMALL && !askedCaptions(this.state.recipe.captions) });
+    if (this.#original && !this.canvas.dataset.painted) await this.draw(this.#original);
     const faces = photo.faces.length === 1 ? "one face" : `${photo.faces.length} faces`;
     byId("status").textContent = `Photo opened, ${faces}`;
     return true;
+  }
+
+  /** A picture could not be painted: because the server forgot the photo, or it says why. @param {string} message */
+  async #failed(message) {
+    const { photo } = this.state.view;
+    try {
+      if (photo) await api.picture(photo.id, 16);
+      say(message, "error");
+    } catch {
+      this.#giveAgain();
+    }
   }
 
   /** The server forgot the photo, or was started again. */
@@ -123,7 +175,7 @@ export class Stage {
   }
 
   #showFaces() {
-    const { photo, face, playing } = this.state.view;
+    const { photo, face, near, playing } = this.state.view;
     const faces = photo?.faces ?? [];
     const choice = byId("face");
     byId("face-field").hidden = faces.length < 2;
@@ -131,7 +183,8 @@ export class Stage {
       ...faces.map((_, i) => make("option", { value: i, selected: i === face }, `Face ${i + 1}`)),
     );
     const boxes = byId("faces");
-    boxes.hidden = playing || faces.length < 2 || !photo;
+    boxes.hidden = playing || near || faces.length < 2 || !photo;
+    byId("zoom").setAttribute("aria-pressed", String(near));
     if (!photo || boxes.hidden) return;
     boxes.replaceChildren(
       ...faces.map((each, i) => {
@@ -164,6 +217,11 @@ export class Stage {
     byId("face").addEventListener("change", (event) => {
       this.state.look({ face: Number(event.target.value) });
     });
+    byId("zoom").addEventListener("click", () => this.state.look({ near: !this.state.view.near }));
+    new ResizeObserver(() => {
+      this.#fit();
+      this.refresh();
+    }).observe(byId("stage"));
     const compare = byId("compare");
     compare.addEventListener("pointerdown", () => this.compare(true));
     for (const end of ["pointerup", "pointerleave", "pointercancel", "blur"]) {

@@ -1,7 +1,8 @@
 // The timeline: playhead, keyframes with their holds, and how strong the expression is over time.
 
 import { byId, clamp, clock, make, rounded, say } from "./dom.js";
-import { added, changed, duplicated, held, keyframeAt, moved, removed, stretched } from "./recipe.js";
+import { Fields } from "./fields.js";
+import { added, duplicated, keyframeAt, moved, removed } from "./recipe.js";
 import { endOf, lengthOf, poseAt, wholeOf } from "./track.js";
 
 /** @typedef {import("./state.js").State} State */
@@ -29,14 +30,22 @@ export class Timeline {
     state.addEventListener("view", () => this.#later());
     new ResizeObserver(() => this.#later()).observe(this.#lane);
     this.#scrub();
-    this.#fields();
+    this.fields = new Fields(state, this);
+    byId("play").addEventListener("click", () => player.toggle());
+    byId("more").addEventListener("click", () => {
+      const open = byId("timeline").toggleAttribute("data-more");
+      byId("more").setAttribute("aria-expanded", String(open));
+    });
+    byId("add").addEventListener("click", () => this.add());
+    byId("duplicate").addEventListener("click", () => this.duplicate());
+    byId("delete").addEventListener("click", () => this.remove());
     this.#later();
   }
 
   /** Go to a time, and stop playing. @param {number} time */
   seek(time) {
     this.player.stop();
-    this.state.look({ time: rounded(clamp(time, 0, this.#end()), 4) });
+    this.state.look({ time: rounded(clamp(time, 0, this.end()), 4) });
   }
 
   /** By frames. @param {number} count */
@@ -57,7 +66,7 @@ export class Timeline {
   add() {
     this.player.stop();
     if (keyframeAt(this.state.recipe, this.state.view.time)) {
-      say("There is a keyframe here already");
+      say("There is a keyframe here already: move the playhead first");
       return;
     }
     const recipe = added(this.state.recipe, this.state.view.time, this.state.own);
@@ -69,7 +78,7 @@ export class Timeline {
   }
 
   duplicate() {
-    const frame = this.#current();
+    const frame = this.current();
     const made = frame && duplicated(this.state.recipe, frame.id);
     if (!made) return;
     this.state.edit(made.recipe);
@@ -78,7 +87,7 @@ export class Timeline {
   }
 
   remove() {
-    const frame = this.#current();
+    const frame = this.current();
     if (!frame) return;
     const recipe = removed(this.state.recipe, frame.id);
     if (!recipe) say("The last keyframe stays");
@@ -88,10 +97,11 @@ export class Timeline {
     }
   }
 
-  #current = () => keyframeAt(this.state.recipe, this.state.view.time);
+  /** The keyframe at the playhead, if any. */
+  current = () => keyframeAt(this.state.recipe, this.state.view.time);
 
   /** Seconds of one pass, the way back of a loop included. */
-  #end() {
+  end() {
     const whole = wholeOf(this.state.recipe);
     return endOf(whole[whole.length - 1]);
   }
@@ -105,7 +115,7 @@ export class Timeline {
 
   #show() {
     const { recipe, view } = this.state;
-    if (!this.#dragging) this.#span = Math.max(0.5, Math.max(this.#end(), lengthOf(recipe)) * (1 + ROOM));
+    if (!this.#dragging) this.#span = Math.max(0.5, Math.max(this.end(), lengthOf(recipe)) * (1 + ROOM));
     const place = (/** @type {number} */ time) => `${(100 * time) / this.#span}%`;
     if (this.#drawn !== recipe || this.#width !== this.#lane.clientWidth || this.#dragging) {
       this.#drawn = recipe;
@@ -115,15 +125,15 @@ export class Timeline {
       this.#keyframes(place);
     }
     this.#playhead.style.left = place(view.time);
-    this.#playhead.setAttribute("aria-valuemax", this.#end().toFixed(2));
+    this.#playhead.setAttribute("aria-valuemax", this.end().toFixed(2));
     this.#playhead.setAttribute("aria-valuenow", view.time.toFixed(2));
-    this.#playhead.setAttribute("aria-valuetext", `${view.time.toFixed(2)} of ${this.#end().toFixed(2)} seconds`);
-    byId("time").textContent = `${view.time.toFixed(2)} / ${clock(this.#end())}`;
+    this.#playhead.setAttribute("aria-valuetext", `${view.time.toFixed(2)} of ${this.end().toFixed(2)} seconds`);
+    byId("time").textContent = `${view.time.toFixed(2)} / ${clock(this.end())}`;
     byId("play").setAttribute("aria-pressed", String(view.playing));
     byId("play").setAttribute("aria-label", view.playing ? "Pause" : "Play");
     byId("stage").toggleAttribute("data-playing", view.playing);
     this.#stripe();
-    this.#showFields();
+    this.fields.show();
   }
 
   /** @type {import("./recipe.js").Recipe | null} */
@@ -144,13 +154,13 @@ export class Timeline {
     const back = byId("way-back");
     const length = lengthOf(this.state.recipe);
     back.style.left = place(length);
-    back.style.width = place(Math.max(0, this.#end() - length));
+    back.style.width = place(Math.max(0, this.end() - length));
   }
 
   /** How far the face is from the photo's own expression, over time. */
   #curve() {
     const whole = wholeOf(this.state.recipe);
-    const end = this.#end();
+    const end = this.end();
     const own = this.state.own;
     const sizes = Array.from({ length: SAMPLES + 1 }, (_, i) => {
       let size = 0;
@@ -182,7 +192,7 @@ export class Timeline {
       element.style.setProperty("--hold", `${(frame.hold / this.#span) * this.#width}px`);
       element.setAttribute("aria-label", `Keyframe ${i + 1} of ${keyframes.length}`);
       element.setAttribute("aria-valuenow", String(frame.at));
-      element.setAttribute("aria-valuemax", this.#end().toFixed(2));
+      element.setAttribute("aria-valuemax", this.end().toFixed(2));
       element.setAttribute("aria-valuetext", `at ${frame.at.toFixed(2)} seconds${frame.hold ? `, held ${frame.hold.toFixed(2)}` : ""}`);
       return element;
     });
@@ -282,68 +292,5 @@ export class Timeline {
     this.player.painted().forEach((painted, i) => {
       if (painted) context.fillRect((frames[i].time / this.#span) * this.#width, 0, wide, canvas.height);
     });
-  }
-
-  #fields() {
-    const { state } = this;
-    const on = (/** @type {string} */ id, /** @type {(value: number) => void} */ change) =>
-      byId(id).addEventListener("change", (event) => {
-        const value = Number(event.target.value);
-        if (event.target.value !== "" && Number.isFinite(value)) change(value);
-        this.#later();
-      });
-    on("at", (value) => {
-      const frame = this.#current();
-      if (!frame) return;
-      const recipe = moved(state.recipe, frame.id, value);
-      state.edit(recipe);
-      this.seek(recipe.keyframes.find((each) => each.id === frame.id)?.at ?? value);
-    });
-    on("hold", (value) => {
-      const frame = this.#current();
-      if (frame) state.edit(held(state.recipe, frame.id, value));
-    });
-    byId("ease").addEventListener("change", (event) => {
-      const frame = this.#current();
-      if (frame) state.edit(changed(state.recipe, frame.id, { ease: event.target.value }));
-    });
-    on("length", (value) => {
-      const share = state.view.time / (this.#end() || 1);
-      state.edit(stretched(state.recipe, value));
-      this.seek(share * this.#end());
-    });
-    on("fps", (value) => state.edit({ ...state.recipe, fps: clamp(value, 1, 120) }));
-    for (const radio of document.querySelectorAll('input[name="loop"]')) {
-      radio.addEventListener("change", () => {
-        state.edit({ ...state.recipe, loop: /** @type {any} */ (radio).value });
-        this.seek(state.view.time);
-      });
-    }
-    byId("play").addEventListener("click", () => this.player.toggle());
-    byId("add").addEventListener("click", () => this.add());
-    byId("duplicate").addEventListener("click", () => this.duplicate());
-    byId("delete").addEventListener("click", () => this.remove());
-  }
-
-  #showFields() {
-    const { recipe, view } = this.state;
-    const frame = view.playing ? undefined : this.#current();
-    const put = (/** @type {string} */ id, /** @type {string} */ value) => {
-      const field = byId(id);
-      if (field.value !== value && document.activeElement !== field) field.value = value;
-    };
-    put("at", frame ? String(frame.at) : "");
-    put("hold", frame ? String(frame.hold) : "");
-    put("ease", frame?.ease ?? "in-out");
-    put("length", String(rounded(lengthOf(recipe))));
-    put("fps", String(recipe.fps));
-    for (const id of ["at", "hold", "ease", "duplicate", "delete"]) byId(id).disabled = !frame;
-    byId("add").disabled = Boolean(frame);
-    for (const marker of byId("keyframes").children) {
-      marker.toggleAttribute("data-current", marker.dataset.id === String(frame?.id));
-    }
-    for (const radio of document.querySelectorAll('input[name="loop"]')) {
-      /** @type {any} */ (radio).checked = /** @type {any} */ (radio).value === recipe.loop;
-    }
   }
 }

@@ -26,7 +26,7 @@ export const GAZE = new Set(["AU61", "AU62", "AU63", "AU64"]);
 export const GROUPS = [
   { id: "brows", title: "Brows", has: (unit) => unit.group === "brows" },
   { id: "eyes", title: "Eyes", has: (unit) => unit.group === "eyes" },
-  { id: "cheeks", title: "Nose & cheeks", has: (unit) => ["nose", "cheeks"].includes(unit.group) },
+  { id: "cheeks", title: "Nose & cheeks", short: "Nose", has: (unit) => ["nose", "cheeks"].includes(unit.group) },
   { id: "mouth", title: "Mouth", has: (unit) => unit.group === "mouth" && !isJaw(unit) },
   { id: "jaw", title: "Jaw", has: (unit) => isJaw(unit) },
 ];
