@@ -50,9 +50,14 @@ def create_app(service: Service) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await asyncio.wrap_future(service.engine.do(service.engine.warm))
-        if service.settings.photo is not None:
-            await asyncio.wrap_future(service.engine.do(service.first_photo))
+        try:
+            await service.do(service.engine.warm)
+            await service.do(routes_tables.warm)
+            if service.settings.photo is not None:
+                await service.do(service.first_photo)
+        except Exception as error:
+            service.problem = error
+            raise
         yield
         await asyncio.to_thread(service.close)
 

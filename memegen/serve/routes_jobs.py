@@ -34,7 +34,7 @@ MULTIPART = "multipart/form-data"
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 FILE_OR_JOB: dict[int | str, dict[str, Any]] = {
     200: {"description": "the file", "content": {kind: _BINARY for kind in set(TYPES.values())}},
-    202: {"description": "the job, where `wait` is false: {\"job\": id}"},
+    202: {"description": 'the job, where `wait` is false: {"job": id}'},
 }
 
 
@@ -83,9 +83,7 @@ async def transfer(
     service = service_of(request)
     made = _rendering(service, form.settings())
     made.check()
-    excerpt = Excerpt(
-        form.target_face, form.start, form.end, form.speed, form.boomerang, form.fps
-    )
+    excerpt = Excerpt(form.target_face, form.start, form.end, form.speed, form.boomerang, form.fps)
     excerpt.check()
     options = RetargetOptions(
         neutral_frame=form.neutral_frame,

@@ -49,7 +49,9 @@ async def sample(request: Request) -> dict[str, Any]:
 
 @router.get("/photos/{id}/picture", response_class=Response, responses=JPEG_RESPONSE)
 async def picture(
-    request: Request, id: str, side: Annotated[int, Query(ge=16, le=8192)] = 640  # noqa: A002
+    request: Request,
+    id: str,
+    side: Annotated[int, Query(ge=16, le=8192)] = 640,  # noqa: A002
 ) -> Response:
     """The photo as it is, its longest side at most so many pixels."""
     service = service_of(request)

@@ -53,7 +53,9 @@ class Performed:
 
 
 @contextmanager
-def performed(data: bytes, excerpt: Excerpt, engine: Engine, limits: Limits, job: Job) -> Iterator[Performed]:
+def performed(
+    data: bytes, excerpt: Excerpt, engine: Engine, limits: Limits, job: Job
+) -> Iterator[Performed]:
     """What a face does in an upload: a picture, a clip, or a table of OpenFace's columns."""
     what = "target"
     if is_table(data):

@@ -62,7 +62,12 @@ def is_moving(data: bytes) -> bool:
         return True
     try:
         with reading_pictures(), _opened(data, "file") as image:
-            return bool(getattr(image, "is_animated", False)) and image.format in ("GIF", "WEBP", "PNG", "AVIF")
+            return bool(getattr(image, "is_animated", False)) and image.format in (
+                "GIF",
+                "WEBP",
+                "PNG",
+                "AVIF",
+            )
     except Exception:  # readers raise what they like; reading it says what is wrong
         return False
 
@@ -159,7 +164,16 @@ def _container(data: bytes) -> str | None:
     """The suffix of the video container that bytes begin like; None for none."""
     for offset, magic, suffix in CONTAINERS:
         if data[offset : offset + len(magic)] == magic:
-            still = suffix == ".mp4" and data[8:12] in (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1", b"hevc", b"hevx")
+            still = suffix == ".mp4" and data[8:12] in (
+                b"avif",
+                b"avis",
+                b"heic",
+                b"heix",
+                b"mif1",
+                b"msf1",
+                b"hevc",
+                b"hevx",
+            )
             return None if still else suffix
     packets = data[0 : 3 * 188 : 188]  # MPEG-TS: 188 bytes each, of which the first is 0x47
     return ".ts" if len(data) > 2 * 188 and packets == b"\x47" * len(packets) else None
