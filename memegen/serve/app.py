@@ -46,7 +46,7 @@ _SCHEMA = {
 
 
 def create_app(service: Service) -> FastAPI:
-    """The application of a service. It warms the networks when it starts, and closes it at the end."""
+    """The application of a service: warms its networks at the start, closes it at the end."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -107,7 +107,7 @@ def address_of(settings: Settings, listener: socket.socket) -> str:
     """Where browsers find the server that listens there."""
     port = listener.getsockname()[1]
     host = settings.host
-    if host in ("0.0.0.0", "::", ""):  # noqa: S104 (everywhere: this machine too)
+    if host in ("0.0.0.0", "::", ""):  # everywhere: on this machine too
         host = "127.0.0.1"
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 

@@ -102,6 +102,7 @@ class Transfer:
     moves_head: bool  # of clips: whether their own head goes along
 
     def __call__(self, job: Job) -> Result:
+        """See Work."""
         made = self.rendering
         if is_moving(self.source) and self.excerpt.boomerang:
             raise UsageError("boomerang needs a photo as source")
@@ -168,6 +169,7 @@ class ReadUnits:
     data: bytes
 
     def __call__(self, job: Job) -> Result:
+        """See Work."""
         with clip_of(self.data, self.limits, None, "photo") as clip:
             found = _tracked(clip.path, Excerpt(), self.engine, job)
         frames = [

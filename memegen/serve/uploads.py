@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from memegen.errors import MemegenError, UsageError
 from memegen.files import scratch
@@ -52,8 +52,7 @@ def picture_of(data: bytes, limits: Limits, what: str = "photo") -> Photo:
     check_size(data, limits.photo_bytes, what)
     with decoding(Path(what)), reading_pictures(), _opened(data, what) as image:
         _check_pixels(image, limits, what)
-        photo = read_photo(image)
-    return photo
+        return read_photo(image)
 
 
 def is_moving(data: bytes) -> bool:
@@ -147,7 +146,7 @@ def _opened(data: bytes, what: str) -> Image.Image:
     readers = [name for name in PICTURES if name in Image.OPEN]
     try:
         return Image.open(io.BytesIO(data), formats=readers)
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise WrongTypeError(f"{what}: not a picture that memegen can read") from None
 
 

@@ -14,7 +14,7 @@ from support.faces import sample_face
 pytest.importorskip("fastapi", reason="the extra [serve] is not installed")
 pytest.importorskip("httpx", reason="httpx is not installed")
 
-from fastapi.testclient import TestClient
+from starlette.testclient import TestClient, WebSocketDenialResponse
 
 from memegen.serve.app import create_app
 from memegen.serve.service import Service
@@ -23,6 +23,7 @@ from memegen.serve.settings import Limits, Settings
 if TYPE_CHECKING:
     from memegen import Animator
 
+__all__ = ["TestClient", "WebSocketDenialResponse"]
 BASE = "http://127.0.0.1"
 SOCKET = "ws://127.0.0.1"
 SMALL = Limits(workers=1, queue=2, frames=70, seconds=6, output_side=256, grace_seconds=0.2)
