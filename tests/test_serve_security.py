@@ -54,7 +54,10 @@ def said(answer: Any, status: int) -> str:
 def refused_socket(client: TestClient, headers: dict[str, str]) -> int:
     """The status with which a preview is refused."""
     path = f"{SOCKET}/photos/a/preview"
-    with pytest.raises(WebSocketDenialResponse) as refused, client.websocket_connect(path, headers=headers):
+    with (
+        pytest.raises(WebSocketDenialResponse) as refused,
+        client.websocket_connect(path, headers=headers),
+    ):
         pass
     return refused.value.status_code
 
