@@ -39,7 +39,7 @@ def _check_depth(text: str, source: str) -> None:
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         if depth > MOST_DEPTH:
-            line = event.start_mark.line + 1
+            line = event.start_mark.line + 1 if event.start_mark else 0
             raise UsageError(f"{source}:{line}: nested deeper than {MOST_DEPTH} levels")
 
 

@@ -96,9 +96,7 @@ def serve(
         grace_seconds=grace,
     )
     names = tuple(allow_host or ())
-    settings = Settings(
-        host, port, token, names, model, device, verbose=verbose, limits=limits
-    )
+    settings = Settings(host, port, token, names, model, device, verbose=verbose, limits=limits)
     settings.check()
     if settings.open_to_others and token is None:
         say(f"--host {host}: whoever reaches this machine can use it; --token keeps others out")

@@ -14,9 +14,7 @@ from memegen.cli import options
 from memegen.cli.console import photo_at, result, say
 from memegen.cli.serve import Token, Verbose, require_extra
 
-_Photo = Annotated[
-    str | None, typer.Argument(help="Photo to begin with; a sample unless given.")
-]
+_Photo = Annotated[str | None, typer.Argument(help="Photo to begin with; a sample unless given.")]
 _Port = Annotated[int, typer.Option("--port", help="Where to listen; 0 takes any that is free.")]
 _Open = Annotated[bool, typer.Option("--open/--no-open", help="Open the browser.")]
 

@@ -148,6 +148,7 @@ class StoredAnimation:
     seen: SeenPhoto
 
     def __call__(self, job: Job) -> Result:
+        """See Work."""
         chosen = self.rendering.format()
         return self.rendering.photo(job, self.seen, self.timeline.on_photo(chosen), chosen)
 
@@ -162,6 +163,7 @@ class UploadedAnimation:
     relative: bool = True  # of clips: added to what the face does
 
     def __call__(self, job: Job) -> Result:
+        """See Work."""
         made, settings = self.rendering, self.rendering.settings
         if is_moving(self.data) and not settings.still:
             with clip_of(self.data, made.limits, self.timeline.fps) as clip:
@@ -191,6 +193,6 @@ def _number(face: str) -> int:
     word = face.strip().lower()
     if word == "largest":
         return 1
-    if word.isascii() and word.isdigit() and 1 <= int(word[:6]):
+    if word.isascii() and word.isdigit() and int(word[:6]) >= 1:
         return int(word[:6])
     raise UsageError(f"face {face}: in a clip write largest, or a number from 1, largest first")

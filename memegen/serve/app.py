@@ -46,13 +46,18 @@ _SCHEMA = {
 
 
 def create_app(service: Service) -> FastAPI:
-    """The application of a service. It warms the networks when it starts, and closes it at the end."""
+    """The application of a service: warms its networks at the start, closes it at the end."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await asyncio.wrap_future(service.engine.do(service.engine.warm))
-        if service.settings.photo is not None:
-            await asyncio.wrap_future(service.engine.do(service.first_photo))
+        try:
+            await service.do(service.engine.warm)
+            await service.do(routes_tables.warm)
+            if service.settings.photo is not None:
+                await service.do(service.first_photo)
+        except Exception as error:
+            service.problem = error
+            raise
         yield
         await asyncio.to_thread(service.close)
 

@@ -25,7 +25,9 @@ from memegen.serve.errors import BusyError, ClosingError
 from memegen.serve.settings import Limits
 
 T = TypeVar("T")
-JOB_NICENESS = 5  # of threads that run jobs: previews and uploads, which somebody waits for, go first
+JOB_NICENESS = (
+    5  # of threads that run jobs: previews and uploads, which somebody waits for, go first
+)
 ALL = Choice("all")
 
 

@@ -104,7 +104,7 @@ def status_of(error: BaseException) -> int:
 
 
 def line_of(error: Exception) -> str:
-    """What a client is told. Of what nobody foresaw, no more than its kind: the log has the rest."""
+    """What a client is told; of what nobody foresaw, its kind: the log has the rest."""
     if isinstance(error, MemegenError) or is_out_of_memory(error):
         text = " ".join(in_one_line(error).replace("`", "").split())
     else:

@@ -116,9 +116,7 @@ class PhotoStore:
             del self._ready[key]
 
 
-def reduced(
-    photo: Photo, faces: list[AnalyzedFace], side: int
-) -> tuple[Photo, list[AnalyzedFace]]:
+def reduced(photo: Photo, faces: list[AnalyzedFace], side: int) -> tuple[Photo, list[AnalyzedFace]]:
     """A photo with a longest side of at most `side` pixels, its faces along with it."""
     width, height = photo.size
     scale = side / max(width, height)

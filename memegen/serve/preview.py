@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from memegen import tracks
+from memegen import aus, tracks
 from memegen.arrays import Picture
 from memegen.captions.frames import drawn
 from memegen.captions.options import CaptionOptions
@@ -57,11 +57,13 @@ class Newest:
 
 
 def painted(ready: PreparedPhoto, look: Look) -> Picture:
-    """The picture (H, W, 3). Raises NoFaceError for a face that is not there.
+    """The picture (H, W, 3). Raises NoFaceError for a face that is not there, UsageError.
 
     Only boxes of faces that change are rendered; all else is the prepared photo's.
     """
     frame = ready.canvas.copy()
+    for name, value in look.expression.items():
+        aus.check_intensity(name, value)
     keep, add = tracks.still(look.expression)
     track = tracks.Track(keep[None], add[None], FPS, False)
     chosen = range(len(ready.faces)) if look.faces is None else look.faces

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse
 from memegen import aus
 from memegen.batch.jobs import Settings as FileSettings
 from memegen.performance.retarget import RetargetOptions, parse_parts
+from memegen.recipes import Recipe
 from memegen.serve import recipe_json
 from memegen.serve.animations import (
     TYPES,
@@ -33,8 +34,8 @@ router = APIRouter()
 MULTIPART = "multipart/form-data"
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 FILE_OR_JOB: dict[int | str, dict[str, Any]] = {
-    200: {"description": "the file", "content": {kind: _BINARY for kind in set(TYPES.values())}},
-    202: {"description": "the job, where `wait` is false: {\"job\": id}"},
+    200: {"description": "the file", "content": dict.fromkeys(TYPES.values(), _BINARY)},
+    202: {"description": 'the job, where `wait` is false: {"job": id}'},
 }
 
 
@@ -62,6 +63,7 @@ async def animate(
     """Animate an uploaded photo, or change the expression in a clip; see `memegen animate`."""
     service = service_of(request)
     made = _rendering(service, form.settings(duration=form.duration, still=form.still))
+    recipes: tuple[Recipe, ...]
     if form.recipe_yaml is not None:
         recipes = (recipe_json.from_yaml(form.recipe_yaml),)
     elif form.au is not None:
@@ -83,9 +85,7 @@ async def transfer(
     service = service_of(request)
     made = _rendering(service, form.settings())
     made.check()
-    excerpt = Excerpt(
-        form.target_face, form.start, form.end, form.speed, form.boomerang, form.fps
-    )
+    excerpt = Excerpt(form.target_face, form.start, form.end, form.speed, form.boomerang, form.fps)
     excerpt.check()
     options = RetargetOptions(
         neutral_frame=form.neutral_frame,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Query, Request, Response, WebSocket, WebSocketDisconnect
@@ -49,7 +50,9 @@ async def sample(request: Request) -> dict[str, Any]:
 
 @router.get("/photos/{id}/picture", response_class=Response, responses=JPEG_RESPONSE)
 async def picture(
-    request: Request, id: str, side: Annotated[int, Query(ge=16, le=8192)] = 640  # noqa: A002
+    request: Request,
+    id: str,  # noqa: A002
+    side: Annotated[int, Query(ge=16, le=8192)] = 640,
 ) -> Response:
     """The photo as it is, its longest side at most so many pixels."""
     service = service_of(request)
@@ -100,7 +103,7 @@ async def _paint(socket: WebSocket, service: Service, id_: str, newest: Newest) 
             message = _message(text, service.settings.limits.message_bytes)
             seq = message.seq
             stored = service.photos.get(id_)
-            data = await service.do(lambda s=stored, m=message: _picture(service, s, m))
+            data = await service.do(partial(_picture, service, stored, message))
             await socket.send_bytes(answer(seq, data))
             service.metrics.time("memegen_preview_seconds", time.perf_counter() - began)
         except (WebSocketDisconnect, RuntimeError):  # it went away meanwhile

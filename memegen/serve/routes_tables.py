@@ -20,7 +20,9 @@ from memegen.serve.timelines import recipe_named
 
 router = APIRouter()
 YAML_TYPE = "text/yaml; charset=utf-8"
-_TEXT = {"requestBody": {"required": True, "content": {"text/yaml": {"schema": {"type": "string"}}}}}
+_TEXT = {
+    "requestBody": {"required": True, "content": {"text/yaml": {"schema": {"type": "string"}}}}
+}
 
 
 def service_of(request: Request) -> Service:
@@ -96,6 +98,11 @@ async def formats() -> list[dict[str, Any]]:
     return list(_formats())
 
 
+def warm() -> None:
+    """Read the tables once, so that no request waits for it."""
+    _recipes(), _units(), _formats()
+
+
 @lru_cache(maxsize=1)
 def _recipes() -> tuple[dict[str, Any], ...]:
     found = []
@@ -136,5 +143,3 @@ def _formats() -> tuple[dict[str, Any], ...]:
         }
         for form in FORMATS
     )
-
-

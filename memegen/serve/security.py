@@ -63,7 +63,7 @@ def refusal(error: Exception, status: int) -> JSONResponse:
 
 
 class Guard:
-    """Refuses what must not be answered, and bounds what is read; an ASGI application around one."""
+    """Refuses what must not be answered, and bounds what is read; ASGI around ASGI."""
 
     def __init__(self, app: ASGIApp, settings: Settings, jobs: JobQueue) -> None:
         self._app, self._settings, self._jobs = app, settings, jobs

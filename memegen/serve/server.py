@@ -7,6 +7,7 @@ import logging
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 
@@ -23,6 +24,7 @@ IDLE_SECONDS = 15  # that a connection is kept open without a request
 LEFT_SECONDS = 5  # that answers on their way get, after all jobs ended
 PING_SECONDS = 20.0  # between pings of preview connections, and to their answers
 HEADER_BYTES = 16_000  # of one request's head
+ONE_SIGNAL = 1.0  # seconds in which signals count as one: launchers often send two
 
 
 class TidyServer(uvicorn.Server):
@@ -31,12 +33,11 @@ class TidyServer(uvicorn.Server):
     A second signal does not wait.
     """
 
-    def __init__(
-        self, config: uvicorn.Config, service: Service, ready: Callable[[], None]
-    ) -> None:
+    def __init__(self, config: uvicorn.Config, service: Service, ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._service, self._ready = service, ready
         self._ending: threading.Thread | None = None
+        self._asked = 0.0  # when the first signal came, by the monotonic clock
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """See uvicorn.Server; `ready` is called when requests are answered."""
@@ -63,8 +64,10 @@ class TidyServer(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """See uvicorn.Server."""
         if self._ending is not None:
-            self.should_exit = self.force_exit = True
+            if time.monotonic() - self._asked > ONE_SIGNAL:
+                self.should_exit = self.force_exit = True
             return
+        self._asked = time.monotonic()
         # In a thread of its own: a signal's handler must not wait for locks.
         self._ending = threading.Thread(target=self._end, name="memegen-end", daemon=True)
         self._ending.start()
@@ -104,7 +107,7 @@ def address_of(settings: Settings, listener: socket.socket) -> str:
     """Where browsers find the server that listens there."""
     port = listener.getsockname()[1]
     host = settings.host
-    if host in ("0.0.0.0", "::", ""):  # noqa: S104 (everywhere: this machine too)
+    if host in ("0.0.0.0", "::", ""):  # everywhere: on this machine too
         host = "127.0.0.1"
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
@@ -121,7 +124,7 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
     with contextlib.closing(listener):
         one_thread()
         service = Service.of(settings)
-        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+        logging.getLogger("uvicorn.error").disabled = True  # errors are told by `app`
         config = uvicorn.Config(
             create_app(service),
             log_config=None,
@@ -141,4 +144,4 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
         server = TidyServer(config, service, lambda: ready(address))
         server.run([listener])
         if not server.started:
-            raise MemegenError("the server did not start; what is printed above says why")
+            raise service.problem or MemegenError("the server did not start")

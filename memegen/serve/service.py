@@ -36,6 +36,7 @@ class Service:
     jobs: JobQueue
     metrics: Metrics
     previews: int = 0  # open connections
+    problem: Exception | None = None  # why it could not start
     sample: StoredPhoto | None = None
     sampling: threading.Lock = field(default_factory=threading.Lock)
 

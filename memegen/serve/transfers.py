@@ -53,7 +53,9 @@ class Performed:
 
 
 @contextmanager
-def performed(data: bytes, excerpt: Excerpt, engine: Engine, limits: Limits, job: Job) -> Iterator[Performed]:
+def performed(
+    data: bytes, excerpt: Excerpt, engine: Engine, limits: Limits, job: Job
+) -> Iterator[Performed]:
     """What a face does in an upload: a picture, a clip, or a table of OpenFace's columns."""
     what = "target"
     if is_table(data):
@@ -100,6 +102,7 @@ class Transfer:
     moves_head: bool  # of clips: whether their own head goes along
 
     def __call__(self, job: Job) -> Result:
+        """See Work."""
         made = self.rendering
         if is_moving(self.source) and self.excerpt.boomerang:
             raise UsageError("boomerang needs a photo as source")
@@ -166,6 +169,7 @@ class ReadUnits:
     data: bytes
 
     def __call__(self, job: Job) -> Result:
+        """See Work."""
         with clip_of(self.data, self.limits, None, "photo") as clip:
             found = _tracked(clip.path, Excerpt(), self.engine, job)
         frames = [

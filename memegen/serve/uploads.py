@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from memegen.errors import MemegenError, UsageError
 from memegen.files import scratch
@@ -52,8 +52,7 @@ def picture_of(data: bytes, limits: Limits, what: str = "photo") -> Photo:
     check_size(data, limits.photo_bytes, what)
     with decoding(Path(what)), reading_pictures(), _opened(data, what) as image:
         _check_pixels(image, limits, what)
-        photo = read_photo(image)
-    return photo
+        return read_photo(image)
 
 
 def is_moving(data: bytes) -> bool:
@@ -62,7 +61,12 @@ def is_moving(data: bytes) -> bool:
         return True
     try:
         with reading_pictures(), _opened(data, "file") as image:
-            return bool(getattr(image, "is_animated", False)) and image.format in ("GIF", "WEBP", "PNG", "AVIF")
+            return bool(getattr(image, "is_animated", False)) and image.format in (
+                "GIF",
+                "WEBP",
+                "PNG",
+                "AVIF",
+            )
     except Exception:  # readers raise what they like; reading it says what is wrong
         return False
 
@@ -142,7 +146,7 @@ def _opened(data: bytes, what: str) -> Image.Image:
     readers = [name for name in PICTURES if name in Image.OPEN]
     try:
         return Image.open(io.BytesIO(data), formats=readers)
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise WrongTypeError(f"{what}: not a picture that memegen can read") from None
 
 
@@ -159,7 +163,16 @@ def _container(data: bytes) -> str | None:
     """The suffix of the video container that bytes begin like; None for none."""
     for offset, magic, suffix in CONTAINERS:
         if data[offset : offset + len(magic)] == magic:
-            still = suffix == ".mp4" and data[8:12] in (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1", b"hevc", b"hevx")
+            still = suffix == ".mp4" and data[8:12] in (
+                b"avif",
+                b"avis",
+                b"heic",
+                b"heix",
+                b"mif1",
+                b"msf1",
+                b"hevc",
+                b"hevx",
+            )
             return None if still else suffix
     packets = data[0 : 3 * 188 : 188]  # MPEG-TS: 188 bytes each, of which the first is 0x47
     return ".ts" if len(data) > 2 * 188 and packets == b"\x47" * len(packets) else None
