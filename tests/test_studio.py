@@ -23,7 +23,9 @@ from memegen.arrays import Array
 for needed in ("fastapi", "uvicorn", "websockets", "python_multipart"):
     pytest.importorskip(needed, reason="the extra [serve] is not installed")
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
 if CHROMIUM is None:
     pytest.skip("there is no Chromium on PATH", allow_module_level=True)
 
@@ -62,6 +64,12 @@ keyframes:
   - {at: 0.42, hold: 0.13, expression: {AU1: 1, AU2: 4}}
 """,
 }
+CAPTIONS = """
+captions:
+  - {to: 0.5, text: wait}
+  - {text: so, style: plain}
+  - {text: "and: so", position: above, style: {size: 0.1}}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +77,9 @@ def address() -> Iterator[str]:
     """A studio of its own process, which shows the sample photo."""
     env = os.environ | {"OMP_NUM_THREADS": "1", "MEMEGEN_CONFIG": ""}
     command = [sys.executable, "-m", "memegen", "studio", str(SAMPLE), "--no-open"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env) as server:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env
+    ) as server:
         assert server.stdout
         line = server.stdout.readline().strip()
         try:
@@ -107,7 +117,9 @@ def opened(address: str, browser: Any, refusals: set[int]) -> Iterator[Callable[
         context.set_default_timeout(SECONDS)
         contexts.append(context)
         page = context.new_page()
-        page.on("console", lambda m: said.append(m.text) if m.type in ("error", "warning") else None)
+        page.on(
+            "console", lambda m: said.append(m.text) if m.type in ("error", "warning") else None
+        )
         page.on("pageerror", lambda e: said.append(str(e)))
         page.on("request", lambda r: asked.append(r.url))
         page.on("websocket", lambda w: asked.append(w.url))
@@ -121,7 +133,9 @@ def opened(address: str, browser: Any, refusals: set[int]) -> Iterator[Callable[
     host = address.partition("://")[2]
     told = {f"the server responded with a status of {status} " for status in refusals}
     assert not [text for text in said if not any(known in text for known in told)]
-    assert asked and not [url for url in asked if not re.match(rf"(http|ws)://{re.escape(host)}|blob:", url)]
+    assert asked and not [
+        url for url in asked if not re.match(rf"(http|ws)://{re.escape(host)}|blob:", url)
+    ]
 
 
 @pytest.fixture
@@ -254,7 +268,9 @@ def test_pads_turn_head_and_eyes(page: Page) -> None:
     assert frame.expression["AU62"] == pytest.approx(3, abs=0.1)
 
 
-def test_keyframes_play_and_come_back_from_a_file(page: Page, tmp_path: Path, run_cli: RunCli) -> None:
+def test_keyframes_play_and_come_back_from_a_file(
+    page: Page, tmp_path: Path, run_cli: RunCli
+) -> None:
     drag(page, "AU12 lip corner puller", 0.9)
     lane = page.locator("#lane").bounding_box()
     page.mouse.click(lane["x"] + 0.3 * lane["width"], lane["y"] + 8)
@@ -304,12 +320,18 @@ def test_a_recipe_by_hand_in_the_page(page: Page, refusals: set[int]) -> None:
         page.get_by_role("button", name="Apply the text").click()
     assert refused.value.status == 400
     assert "AU99" in page.locator("#yaml-error").inner_text()
-    field.fill(BY_HAND["late"] + "captions: [{to: 0.5, text: wait}]\n")
+    field.fill(BY_HAND["late"] + CAPTIONS)
     page.get_by_role("button", name="Apply the text").click()
     has_keyframes(page, 3)
     ours, theirs = recipes.parse(yaml_text(page)), recipes.parse(BY_HAND["late"])
     assert (ours.keyframes, ours.fps, ours.loop) == (theirs.keyframes, theirs.fps, theirs.loop)
-    assert ours.captions[0].text == "wait" and ours.captions[0].end == 0.5
+    assert sorted(ours.captions, key=str) == sorted(
+        recipes.parse(BY_HAND["late"] + CAPTIONS).captions, key=str
+    )
+    page.get_by_role("tab", name="Captions").click()
+    assert page.get_by_label("Bottom", exact=True).input_value() == "so"
+    assert page.get_by_label("Style of top and bottom").input_value() == "plain"
+    assert "2 more captions" in page.locator("#timed-captions").inner_text()
 
 
 def test_undo_and_redo(page: Page) -> None:
@@ -387,18 +409,30 @@ def test_copying_expressions(page: Page, tmp_path: Path, refusals: set[int]) -> 
     page.wait_for_selector("#copy", state="hidden")
     changed_from(page, before)
     frame = recipes.parse(yaml_text(page)).keyframes[-1]
-    assert len(frame.expression) == len([c for c in aus.CHANNELS if not re.match("AU[56]", c) or c in ("AU5L", "AU5R", "AU6L", "AU6R")])
+    assert len(frame.expression) == len(
+        [
+            c
+            for c in aus.CHANNELS
+            if not re.match("AU[56]", c) or c in ("AU5L", "AU5R", "AU6L", "AU6R")
+        ]
+    )
 
     with Image.open(SAMPLE) as sample:
         small = sample.convert("RGB").resize((256, 256))
     clip = tmp_path / "clip.gif"
-    small.save(clip, save_all=True, append_images=[small.rotate(3), small.rotate(6), small], duration=200)
+    small.save(
+        clip, save_all=True, append_images=[small.rotate(3), small.rotate(6), small], duration=200
+    )
     page.get_by_role("button", name="Copy expression").click()
     page.get_by_label("With head and gaze").check()
     page.locator("#copy-file").set_input_files(clip)
     page.wait_for_selector("#copy", state="hidden")
     frames = recipes.parse(yaml_text(page)).keyframes
-    assert 2 <= len(frames) <= 4 and frames[0].at == 0 and frames[-1].at == pytest.approx(0.6, abs=0.05)
+    assert (
+        2 <= len(frames) <= 4
+        and frames[0].at == 0
+        and frames[-1].at == pytest.approx(0.6, abs=0.05)
+    )
 
     page.get_by_role("button", name="Copy expression").click()
     page.get_by_role("button", name="Webcam").click()
@@ -413,7 +447,9 @@ def test_another_photo(page: Page, refusals: set[int]) -> None:
     changed_from(page, before)
     until(page, "/Photo opened, one face/.test(document.querySelector('#status').textContent)")
     drag(page, "AU12 lip corner puller", 0.9)
-    page.locator("#photo-file").set_input_files({"name": "a.png", "mimeType": "image/png", "buffer": b"no picture"})
+    page.locator("#photo-file").set_input_files(
+        {"name": "a.png", "mimeType": "image/png", "buffer": b"no picture"}
+    )
     until(page, "document.querySelector('#alert').textContent !== ''")
 
 
@@ -421,7 +457,10 @@ def test_keyboard_only(page: Page) -> None:
     before = settled(page)
     for _ in range(40):
         page.keyboard.press("Tab")
-        if page.evaluate("document.activeElement.getAttribute('aria-label')") == "AU1 inner brow raiser":
+        if (
+            page.evaluate("document.activeElement.getAttribute('aria-label')")
+            == "AU1 inner brow raiser"
+        ):
             break
     else:
         raise AssertionError("tabs do not lead to the sliders")

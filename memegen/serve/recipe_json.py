@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -11,12 +12,15 @@ import yaml
 from memegen import aus, recipes
 from memegen.captions.caption import Caption, usual_style
 from memegen.captions.fonts import SHIPPED
+from memegen.captions.style import STYLES
 from memegen.errors import UsageError
 from memegen.recipes import Keyframe, Recipe
 
 MOST_CAPTIONS = 20
 MOST_KEYFRAMES = 500
-WIDTH = 100  # characters of a line of YAML
+# What a recipe means that does not say it (`memegen.recipes`).
+USUAL: Mapping[str, Any] = {"description": "", "relative": False}
+USUAL_OF_ROWS: Mapping[str, Any] = {"ease": "in-out", "hold": 0, "from": 0}
 
 
 def as_json(recipe: Recipe) -> dict[str, Any]:
@@ -57,10 +61,14 @@ def from_yaml(text: str, source: str = "recipe") -> Recipe:
 
 
 def yaml_of(said: Mapping[str, Any]) -> str:
-    """The YAML of a recipe's JSON, lists of numbers and expressions on a line each."""
+    """The YAML of a recipe's JSON as by hand: a keyframe a line, without what is usual anyway."""
     given = {key: value for key, value in said.items() if value is not None}
+    given = {key: value for key, value in given.items() if USUAL.get(key) != value}
+    for key in ("keyframes", "captions"):
+        if isinstance(given.get(key), list):
+            given[key] = [_line(row) if isinstance(row, Mapping) else row for row in given[key]]
     return yaml.dump(
-        given, Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=WIDTH,
+        given, Dumper=_Dumper, sort_keys=False, default_flow_style=False, width=math.inf,
         allow_unicode=True,
     )  # fmt: skip
 
@@ -73,11 +81,31 @@ def check_font(name: str | None) -> None:
         raise UsageError("font: name a shipped font or a family of the server's, not a file")
 
 
+class _Line(dict[str, Any]):
+    """A mapping that is written on one line."""
+
+
+def _line(row: Mapping[str, Any]) -> _Line:
+    return _Line((key, value) for key, value in row.items() if USUAL_OF_ROWS.get(key) != value)
+
+
 class _Dumper(yaml.SafeDumper):
     """Repeats what is there twice: anchors are for programs."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
+
+
+def _short(dumper: _Dumper, value: float) -> yaml.Node:
+    if value.is_integer():
+        return dumper.represent_int(int(value))
+    return dumper.represent_float(value)
+
+
+_Dumper.add_representer(float, _short)
+_Dumper.add_representer(
+    _Line, lambda dumper, row: dumper.represent_mapping("tag:yaml.org,2002:map", row, True)
+)
 
 
 def _keyframe(frame: Keyframe, relative: bool) -> dict[str, Any]:
@@ -108,6 +136,10 @@ def _caption(caption: Caption) -> dict[str, Any]:
         said["to"] = caption.end
     said |= {"text": caption.text, "position": caption.position}
     usual, own = asdict(usual_style(caption.position)), asdict(caption.style)
+    if caption.style == usual_style(caption.position):
+        return said
+    if name := next((name for name, style in STYLES.items() if style == caption.style), None):
+        return said | {"style": name}
     if style := {key: value for key, value in own.items() if value != usual[key]}:
         said["style"] = style
     return said

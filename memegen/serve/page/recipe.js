@@ -39,6 +39,8 @@ export const begun = () => ({
 /** @param {number} at @returns {Keyframe} the photo's own expression */
 const keyframe = (at) => ({ id: fresh(), at, ease: "in-out", hold: 0, expression: {}, offset: {} });
 
+/** Styles of top and bottom that the page offers; "" is the usual one. */
+const STYLES = ["", "plain", "subtitle"];
 const PLACES = { top: "top", bottom: "bottom", above: "caption" };
 
 /**
@@ -48,18 +50,7 @@ const PLACES = { top: "top", bottom: "bottom", above: "caption" };
  * @returns {Recipe}
  */
 export function fromServer(given, sided) {
-  const captions = { ...NO_CAPTIONS };
-  const timed = [];
-  for (const each of given.captions ?? []) {
-    const place = PLACES[each.position ?? "bottom"];
-    const plain = typeof (each.style ?? "") === "string" || place === "caption";
-    const whole = !each.from && (each.to === undefined || each.to === null);
-    if (!place || captions[place] || !whole || !plain) timed.push(each);
-    else {
-      captions[place] = each.text;
-      if (place !== "caption" && each.style) captions.style = each.style;
-    }
-  }
+  const { captions, timed } = captionsOf(given.captions ?? []);
   return {
     name: given.name,
     description: given.description ?? "",
@@ -81,6 +72,31 @@ export function fromServer(given, sided) {
       };
     }),
   };
+}
+
+/**
+ * The captions that the page edits, and those with times or styles that it keeps as they are.
+ * @param {any[]} given
+ */
+function captionsOf(given) {
+  const captions = { ...NO_CAPTIONS };
+  const timed = [];
+  let on = false; // whether one on the picture has said the style of both
+  for (const each of given) {
+    const place = PLACES[each.position ?? "bottom"];
+    const style = each.style ?? "";
+    const whole = !each.from && (each.to === undefined || each.to === null);
+    const known = place === "caption" ? style === "" : STYLES.includes(style) && (!on || style === captions.style);
+    if (!place || captions[place] || !whole || !known) {
+      timed.push(each);
+      continue;
+    }
+    captions[place] = each.text;
+    if (place === "caption") continue;
+    captions.style = style;
+    on = true;
+  }
+  return { captions, timed };
 }
 
 /**

@@ -135,7 +135,7 @@ export class Stage {
     const face = photo.faces[0];
     const share = face ? Math.max(face.box[2], face.box[3]) / Math.min(photo.width, photo.height) : 1;
     this.preview.open(photo.id);
-    this.state.look({ photo, face: 0, near: share < SMALL && !askedCaptions(this.state.recipe.captions) });
+    this.state.look({ photo, face: 0, near: photo.faces.length === 1 && share < SMALL && !askedCaptions(this.state.recipe.captions) });
     if (this.#original && !this.canvas.dataset.painted) await this.draw(this.#original);
     const faces = photo.faces.length === 1 ? "one face" : `${photo.faces.length} faces`;
     byId("status").textContent = `Photo opened, ${faces}`;
