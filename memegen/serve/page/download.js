@@ -43,9 +43,8 @@ export class Download {
     const formats = await attempt(api.formats);
     if (!formats) return;
     const animated = formats.filter((format) => format.animated);
-    const rank = (/** @type {Format} */ format) => (FIRST.indexOf(format.name) + FIRST.length + 1) % (FIRST.length + 1);
-    const plain = FIRST.map((name) => animated.find((each) => each.name === name)).filter(Boolean);
-    plain.push(...animated.filter((each) => !FIRST.includes(each.name)));
+    const rank = (/** @type {Format} */ { name }) => (FIRST.includes(name) ? FIRST.indexOf(name) : FIRST.length);
+    const plain = [...animated].sort((a, b) => rank(a) - rank(b));
     byId("formats").replaceChildren(
       ...plain.map((format, i) => choice(format, null, WORDS[format.name] ?? format.name.toUpperCase(), "", i === 0)),
     );

@@ -21,7 +21,10 @@ const writes = (element) => Boolean(element?.matches('input:not([type="range"]):
 /** @param {Element | null} element */
 const takesArrows = (element) => Boolean(element?.matches('input[type="range"], input[type="radio"], [role="tab"], video'));
 /** @param {Element | null} element */
-const takesSpace = (element) => Boolean(element?.matches('button:not(.keyframe), input[type="checkbox"], input[type="radio"], summary'));
+const takesSpace = (element) => Boolean(element !== clicked && element?.matches('button:not(.keyframe), input[type="checkbox"], input[type="radio"], summary'));
+
+/** The button that was clicked last: it keeps the focus, and yet space is to play. @type {Element | null} */
+let clicked = null;
 
 /**
  * @param {import("./state.js").State} state
@@ -67,7 +70,17 @@ export function keyboard(state, timeline, player) {
   state.addEventListener("recipe", show);
   show();
 
+  addEventListener("pointerdown", ({ target }) => {
+    clicked = target instanceof Element ? target.closest("button, input") : null;
+  });
+  addEventListener("keyup", (event) => {
+    // Buttons are pressed when the key comes up.
+    const focus = document.activeElement;
+    const plays = event.key === " " && !document.querySelector("dialog[open]");
+    if (plays && !writes(focus) && !takesSpace(focus)) event.preventDefault();
+  });
   addEventListener("keydown", (event) => {
+    if (event.key === "Tab") clicked = null;
     if (document.querySelector("dialog[open]")) return;
     const focus = document.activeElement;
     if (writes(focus) && !["s", "o", "d"].some((key) => commanded(key)(event))) return;
@@ -78,7 +91,8 @@ export function keyboard(state, timeline, player) {
     }
     if (plain("[")(event) || plain("]")(event)) timeline.jump(event.key === "[" ? -1 : 1);
     if (/^[1-4]$/.test(event.key) && !command(event)) {
-      document.querySelectorAll('[role="tab"]')[Number(event.key) - 1].click();
+      const tabs = /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll('[role="tab"]'));
+      tabs[Number(event.key) - 1].click();
     }
     const found = shortcuts.find((shortcut) => shortcut.on(event));
     if (!found) return;

@@ -64,7 +64,7 @@ function tiltSlider(state) {
  */
 function pad(state, place, name, pairs) {
   const knob = make("span", { class: "knob" });
-  const words = ([x, y]) => `${name} ${direction(x, "left", "right")}, ${direction(y, "up", "down")} of ${MOST}`;
+  const words = (/** @type {number[]} */ [x, y]) => `${name} ${direction(x, "left", "right")}, ${direction(y, "up", "down")} of ${MOST}`;
   let values = [0, 0];
   const set = (/** @type {number[]} */ next) => {
     values = next.map((value) => Math.round(clamp(value, -MOST, MOST) * 10) / 10);

@@ -6,6 +6,7 @@ import { poseAt, asked, timesOf, wholeOf } from "./track.js";
 /** @typedef {import("./preview.js").Order} Order */
 
 const SLACK = 1.2; // how much later than usual a picture may come and still be on time
+const LATE = 0.2; // seconds by which a picture may be late and still be shown
 const MOST_FRAMES = 3000; // of a cycle that are asked for ahead
 
 /** The frames of a cycle, and which of them is shown when. */
@@ -16,8 +17,8 @@ export class Player {
   #first = 0;
   #tick = 0;
   #seen = -1;
-  /** Frames shown, and left out, since playing began. */
-  count = { shown: 0, late: 0 };
+  /** Whether the frame that is due is not painted yet. */
+  #missing = false;
 
   /**
    * @param {import("./state.js").State} state
@@ -49,7 +50,6 @@ export class Player {
     this.#first = found < 0 || found === this.frames.length - 1 ? 0 : found;
     this.#started = performance.now();
     this.#seen = -1;
-    this.count = { shown: 0, late: 0 };
     this.state.look({ playing: true });
     this.preview.pump();
     this.#tick = requestAnimationFrame(() => this.#step());
@@ -88,7 +88,7 @@ export class Player {
       const frame = this.frames[due];
       const picture = this.preview.kept.get(frame.key);
       if (picture) this.draw(picture);
-      this.count[picture ? "shown" : "late"] += 1;
+      this.#missing = !picture;
       this.#seen = due;
       this.state.look({ time: frame.time });
       if (this.state.recipe.loop === "once" && due === this.frames.length - 1) {
@@ -99,13 +99,28 @@ export class Player {
     this.#tick = requestAnimationFrame(() => this.#step());
   }
 
+  /**
+   * A picture came while it plays: one that is hardly late is shown still.
+   * @param {number} index of its frame
+   * @param {Blob} picture
+   */
+  #came(index, picture) {
+    if (!this.state.view.playing) return;
+    const due = this.#due();
+    const late = (due - index + this.frames.length) % this.frames.length;
+    if (late > 0 && late <= LATE * this.state.recipe.fps && this.#missing) this.draw(picture);
+  }
+
   /** The next frame that is not painted, from the first that can still be in time. */
   #ahead() {
     if (!this.state.view.playing) return null;
     const from = this.#due(this.preview.latency * SLACK);
     for (let i = 0; i < this.frames.length; i++) {
-      const frame = this.frames[(from + i) % this.frames.length];
-      if (!this.preview.kept.has(frame.key)) return { order: frame.order, done: () => {} };
+      const index = (from + i) % this.frames.length;
+      const { order, key } = this.frames[index];
+      if (!this.preview.kept.has(key)) {
+        return { order, done: (/** @type {Blob} */ picture) => this.#came(index, picture) };
+      }
     }
     return null;
   }

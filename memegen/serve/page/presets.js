@@ -19,6 +19,7 @@ const MARGIN = 0.22; // of the face's box, shown around it
 export class Presets {
   /** Tiles that can be seen and are not painted. @type {Set<Tile>} */
   #waiting = new Set();
+  #reading = Promise.resolve();
 
   /**
    * @param {import("./state.js").State} state
@@ -81,16 +82,18 @@ export class Presets {
     return tile.recipe;
   }
 
-  /** @param {Tile} tile */
-  async #want(tile) {
+  /** One after the other, so that a tile that is chosen need not wait for all. @param {Tile} tile */
+  #want(tile) {
     if (tile.key || !this.state.view.photo) return;
-    try {
-      await this.#recipeOf(tile);
-    } catch {
-      return; // it says so when it is chosen
-    }
-    this.#waiting.add(tile);
-    this.stage.preview.pump();
+    this.#reading = this.#reading.then(async () => {
+      try {
+        await this.#recipeOf(tile);
+      } catch {
+        return; // it says so when it is chosen
+      }
+      this.#waiting.add(tile);
+      this.stage.preview.pump();
+    });
   }
 
   /** Work for a quiet moment. */

@@ -120,7 +120,6 @@ export class Preview {
     socket.binaryType = "arraybuffer";
     socket.onopen = () => {
       opened = true;
-      this.#tries = 0;
       this.pump();
     };
     socket.onmessage = (event) => this.#socket === socket && this.#receive(event.data);
@@ -139,12 +138,14 @@ export class Preview {
     const asked = this.#asked;
     const message = typeof data === "string" ? JSON.parse(data) : null;
     const sequence = message ? message.seq : new DataView(/** @type {ArrayBuffer} */ (data)).getUint32(0);
-    if (!asked || (sequence !== asked.sequence && sequence !== null && sequence !== undefined)) return;
+    // 0: the server could not even read which message it answers.
+    if (!asked || (sequence !== asked.sequence && sequence !== 0)) return;
     this.#asked = null;
     if (message) {
       asked.failed?.(message.error);
     } else {
       const picture = new Blob([/** @type {ArrayBuffer} */ (data).slice(4)], { type: "image/jpeg" });
+      this.#tries = 0;
       this.latency += 0.3 * (performance.now() - asked.sent - this.latency);
       this.kept.set(keyOf(asked.order), picture);
       asked.done(picture);

@@ -13,6 +13,7 @@ const SIDES = [384, 512, 640];
 const MOST_SIDE = 1280;
 const STEP = 128; // pixels that these go in, so that the server prepares few
 const AROUND = 2.1; // heights of a face that are seen where it is near
+const AGAIN = 5000; // milliseconds before a server that is gone is tried again
 const SMALL = 0.4; // of the photo's shorter side: a smaller face is seen near at first
 
 /** The part of the page that shows the photo. */
@@ -24,6 +25,7 @@ export class Stage {
   #drawn = 0;
   #waiting = 0;
   #comparing = false;
+  #giving = false;
 
   /** @param {State} state @param {import("./preview.js").Preview} preview */
   constructor(state, preview) {
@@ -155,6 +157,8 @@ export class Stage {
 
   /** The server forgot the photo, or was started again. */
   async #giveAgain() {
+    if (this.#giving) return;
+    this.#giving = true;
     const face = this.state.view.face;
     try {
       const photo = await (this.#file ? api.addPhoto(this.#file) : api.samplePhoto());
@@ -162,7 +166,9 @@ export class Stage {
       this.state.look({ photo, face: Math.min(face, photo.faces.length - 1) });
     } catch (error) {
       say(error instanceof Error ? error.message : String(error), "error");
-      setTimeout(() => this.#giveAgain(), 5000);
+      setTimeout(() => this.#giveAgain(), AGAIN);
+    } finally {
+      this.#giving = false;
     }
   }
 
