@@ -32,6 +32,7 @@ export class Timeline {
     this.#scrub();
     this.fields = new Fields(state, this);
     byId("play").addEventListener("click", () => player.toggle());
+    byId("picture").addEventListener("click", () => player.toggle());
     byId("more").addEventListener("click", () => {
       const open = byId("timeline").toggleAttribute("data-more");
       byId("more").setAttribute("aria-expanded", String(open));
