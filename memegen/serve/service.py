@@ -13,6 +13,7 @@ from fastapi import Request
 
 from memegen.photo import Photo
 from memegen.pipeline import Animator
+from memegen.process import give_back_memory
 from memegen.serve.engine import Engine, begin_job_thread
 from memegen.serve.errors import CancelledError
 from memegen.serve.jobs import Job, JobQueue, Result, Work, result_of
@@ -49,6 +50,7 @@ class Service:
         def ended(job: Job, seconds: float) -> None:
             metrics.count("memegen_jobs_total", state=job.state)
             metrics.time("memegen_job_seconds", seconds)
+            give_back_memory()
 
         engine = Engine(settings.model, settings.device, limits, animator)
         jobs = JobQueue(limits, begin_job_thread, ended)
@@ -60,7 +62,10 @@ class Service:
 
     def keep(self, photo: Photo, lasts: bool = False) -> StoredPhoto:
         """Find the faces of a photo and keep both. Raises NoFaceError."""
-        return self.photos.add(photo, self.engine.faces(photo), lasts)
+        try:
+            return self.photos.add(photo, self.engine.faces(photo), lasts)
+        finally:
+            give_back_memory()
 
     def first_photo(self) -> StoredPhoto:
         """The photo that the studio begins with: the user's own, or the sample."""
