@@ -8,8 +8,8 @@ preview  milliseconds from sending an expression to having its picture: one afte
          processor milliseconds a picture, which other programs of the machine do not change
 clients  `--clients` at once, each of which wants one animation and tries again where it is refused
          (429) after the seconds that it is told: seconds, animations a second, refusals, lost ones,
-         memory of the server (Linux); beside `memegen animate` of the same, `--commands` of them, as
-         many at a time as there are cores
+         memory of the server (Linux); beside `memegen animate` of the same, `--commands` of them,
+         as many at a time as there are cores
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request, Response
@@ -73,8 +73,9 @@ async def animate(
     timeline = Timeline(recipes, form.fps, form.duration, form.loop)
     timeline.check(service.settings.limits)
     made.check(form.still)
-    work = UploadedAnimation(made, timeline, await form.photo.read(), form.relative)
-    return await _answer(service, request, work, form.wait)
+    data = await form.photo.read()
+    work = UploadedAnimation(made, timeline, data, form.relative)
+    return await _answer(request, Queued(work, len(data), form.wait))
 
 
 @router.post("/transfer", response_class=Response, responses=FILE_OR_JOB)
@@ -98,7 +99,7 @@ async def transfer(
     source, target = await form.source.read(), await form.target.read()
     moves_head = form.head is not None
     work = Transfer(made, source, target, excerpt, options, form.relative, moves_head)
-    return await _answer(service, request, work, form.wait)
+    return await _answer(request, Queued(work, len(source) + len(target), form.wait))
 
 
 @router.post("/aus")
@@ -110,7 +111,7 @@ async def read_units(
     limits = service.settings.limits
     if is_moving(data):
         work = ReadUnits(service.engine, limits, data)
-        return _file(await service.finished(work, request))
+        return _file(await service.finished(work, request, len(data)))
 
     def seen() -> list[dict[str, Any]]:
         faces = service.engine.faces(picture_of(data, limits))
@@ -169,11 +170,21 @@ def _settings_of(body: RenderBody) -> FileSettings:
     return settings
 
 
-async def _answer(service: Service, request: Request, work: Work, wait: bool) -> Response:
+@dataclass(frozen=True)
+class Queued:
+    """A job to be, the bytes of uploads that it holds, and whether its client waits."""
+
+    work: Work
+    size: int
+    wait: bool
+
+
+async def _answer(request: Request, queued: Queued) -> Response:
     """The file, or the job that makes it."""
-    if not wait:
-        return JSONResponse({"job": service.jobs.submit(work).id}, 202)
-    return _file(await service.finished(work, request))
+    service = service_of(request)
+    if not queued.wait:
+        return JSONResponse({"job": service.jobs.submit(queued.work, queued.size).id}, 202)
+    return _file(await service.finished(queued.work, request, queued.size))
 
 
 def _file(result: Result) -> Response:
