@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -16,7 +17,10 @@ from memegen.recipes import Keyframe, Recipe
 
 MOST_CAPTIONS = 20
 MOST_KEYFRAMES = 500
-WIDTH = 100  # characters of a line of YAML
+LISTS = ("keyframes", "captions")
+# What is meant where nothing is said, of a recipe, a keyframe and a caption.
+USUAL = {"description": "", "relative": False}
+USUAL_OF_ROWS = {"ease": "in-out", "hold": 0, "from": 0, "position": "bottom"}
 
 
 def as_json(recipe: Recipe) -> dict[str, Any]:
@@ -57,12 +61,14 @@ def from_yaml(text: str, source: str = "recipe") -> Recipe:
 
 
 def yaml_of(said: Mapping[str, Any]) -> str:
-    """The YAML of a recipe's JSON, lists of numbers and expressions on a line each."""
-    given = {key: value for key, value in said.items() if value is not None}
-    return yaml.dump(
-        given, Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=WIDTH,
-        allow_unicode=True,
-    )  # fmt: skip
+    """The YAML of a recipe's JSON as it is written by hand: a line a keyframe, no usual values."""
+    plain = {key: value for key, value in said.items() if value not in (None, USUAL.get(key))}
+    lists = {key: plain.pop(key) for key in LISTS if isinstance(plain.get(key), list)}
+    text = _dumped(plain, flow=False) if plain else ""
+    for key, rows in lists.items():
+        lines = [f"  - {_dumped(_without_usual(row), flow=True)}" for row in rows]
+        text += f"{key}:\n{''.join(lines)}" if lines else f"{key}: []\n"
+    return text
 
 
 def check_font(name: str | None) -> None:
@@ -74,10 +80,37 @@ def check_font(name: str | None) -> None:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Repeats what is there twice: anchors are for programs."""
+    """A value a line: no anchors, no folded texts, whole numbers without a fraction."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
+
+
+def _text(dumper: _Dumper, value: str) -> yaml.Node:
+    style = '"' if any(not c.isprintable() for c in value) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+def _number(dumper: _Dumper, value: float) -> yaml.Node:
+    return dumper.represent_int(int(value)) if value.is_integer() else dumper.represent_float(value)
+
+
+_Dumper.add_representer(str, _text)
+_Dumper.add_representer(float, _number)
+
+
+def _dumped(value: Any, flow: bool) -> str:
+    made: str = yaml.dump(
+        value, Dumper=_Dumper, sort_keys=False, default_flow_style=flow, width=math.inf,
+        allow_unicode=True,
+    )  # fmt: skip
+    return made.removesuffix("...\n")  # what ends a document of one value
+
+
+def _without_usual(row: Any) -> Any:
+    if not isinstance(row, dict):
+        return row
+    return {key: value for key, value in row.items() if USUAL_OF_ROWS.get(key, ...) != value}
 
 
 def _keyframe(frame: Keyframe, relative: bool) -> dict[str, Any]:
