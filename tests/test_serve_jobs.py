@@ -274,3 +274,14 @@ def test_a_process_ends_tidily(tmp_path: Path) -> None:
             process.kill()
     assert not list(tmp_path.iterdir())
     assert memegen.__version__
+
+
+def test_uploads_that_wait_are_bounded(gate: threading.Event) -> None:
+    jobs = JobQueue(replace(ONE, queue=9, queue_bytes=100))
+    first = jobs.submit(held(gate), 90)
+    until(lambda: first.state == "running")
+    jobs.submit(held(gate), 150)  # one may wait, however large
+    with pytest.raises(BusyError):
+        jobs.submit(held(gate), 1)
+    gate.set()
+    jobs.close(5)

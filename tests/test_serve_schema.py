@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from support.paths import ROOT
 from support.serving import service_with
 
 import memegen
@@ -62,6 +63,21 @@ def operations(schema: Any) -> dict[str, Any]:
 
 def test_every_route_is_told(schema: Any) -> None:
     assert set(operations(schema)) == set(ROUTES)
+
+
+def test_every_route_is_documented_with_a_line_of_curl() -> None:
+    text = (ROOT / "docs" / "server.md").read_text()
+    for route in ROUTES:
+        method, path = route.split()
+        shown = path.replace("{id}", "ID").replace("{name}", "NAME")
+        assert f"`{method} {shown}" in text, route
+        word = {"{id}": "$", "{name}": "smile"}
+        asked = [word.get(part, part) for part in path.split("/")[1:]]
+        lines = [line for line in text.split("```sh")[2].splitlines() if "localhost:8000/" in line]
+        assert any(
+            all(part in line for part in asked) and ("DELETE" in line) == (method == "DELETE")
+            for line in lines
+        ), route
 
 
 @pytest.mark.parametrize("route", ROUTES)

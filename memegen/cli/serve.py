@@ -27,7 +27,6 @@ Token = Annotated[
     str | None,
     typer.Option(
         "--token",
-        envvar="MEMEGEN_TOKEN",
         help="What clients must show (Authorization: Bearer TOKEN).",
     ),
 ]

@@ -48,6 +48,7 @@ class Job:
 
     id: str
     work: Work | None  # None once it ended: what it holds is let go
+    size: int = 0  # bytes that it holds
     state: str = "queued"  # queued, running, done, failed or cancelled
     progress: float = 0.0
     result: Result | None = None
@@ -111,13 +112,16 @@ class JobQueue:
         with self._change:
             return len(self._running)
 
-    def submit(self, work: Work) -> Job:
-        """Queue some work. Raises BusyError if the queue is full, ClosingError at the end."""
+    def submit(self, work: Work, size: int = 0) -> Job:
+        """Queue some work that holds `size` bytes of uploads.
+
+        Raises BusyError if the queue is full, ClosingError at the end.
+        """
         with self._change:
             self._check_open()
             self._forget_old()
-            self._check_room()
-            job = Job(secrets.token_urlsafe(ID_BYTES), work)
+            self._check_room(size)
+            job = Job(secrets.token_urlsafe(ID_BYTES), work, size)
             job.finished.set_running_or_notify_cancel()  # who stops waiting cancels nothing
             self._jobs[job.id] = job
             self._waiting.append(job)
@@ -185,9 +189,11 @@ class JobQueue:
         """Whether nothing more is taken."""
         return self._closing
 
-    def _check_room(self) -> None:
+    def _check_room(self, size: int = 0) -> None:
         idle, waiting = self._limits.workers - len(self._running), len(self._waiting)
-        if waiting >= self._limits.queue + idle:
+        held = sum(job.size for job in self._waiting)
+        heavy = waiting > 0 and held + size > self._limits.queue_bytes
+        if waiting >= self._limits.queue + idle or heavy:
             after = self._mean * (waiting + 1) / self._limits.workers
             raise BusyError(f"{waiting} jobs wait already; try again later", round(after))
 
@@ -249,7 +255,8 @@ class JobQueue:
         for job in ended:
             size = len(job.result.data) if job.result else 0
             old = now - job.ended > self._limits.result_seconds
-            if not old and count <= self._limits.results and held <= self._limits.result_bytes:
+            room = count <= self._limits.results and held <= self._limits.result_bytes
+            if not old and (room or count == 1):  # the last one is kept, however large
                 continue
             del self._jobs[job.id]
             count, held = count - 1, held - size

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request, Response
@@ -43,17 +44,8 @@ FILE_OR_JOB: dict[int | str, dict[str, Any]] = {
 async def render(request: Request, id: str, body: RenderBody) -> dict[str, str]:  # noqa: A002
     """Have a stored photo play a recipe; tells the job."""
     service = service_of(request)
-    stored = service.photos.get(id)
-    made = _rendering(service, _settings_of(body))
-    if isinstance(body.recipe, str):
-        recipes = recipes_named(body.recipe)
-    else:
-        recipes = (recipe_json.from_json(body.recipe.model_dump()),)
-    timeline = Timeline(recipes, body.fps, body.duration, body.loop)
-    timeline.check(service.settings.limits)
-    made.check()
-    seen = SeenPhoto(stored.photo, chosen_faces(stored.faces, body.face))
-    return {"job": service.jobs.submit(StoredAnimation(made, timeline, seen)).id}
+    work = await service.do(partial(_stored_animation, service, id, body))
+    return {"job": service.jobs.submit(work).id}
 
 
 @router.post("/animate", response_class=Response, responses=FILE_OR_JOB)
@@ -61,20 +53,9 @@ async def animate(
     request: Request, form: Annotated[AnimateForm, Form(media_type=MULTIPART)]
 ) -> Response:
     """Animate an uploaded photo, or change the expression in a clip; see `memegen animate`."""
-    service = service_of(request)
-    made = _rendering(service, form.settings(duration=form.duration, still=form.still))
-    recipes: tuple[Recipe, ...]
-    if form.recipe_yaml is not None:
-        recipes = (recipe_json.from_yaml(form.recipe_yaml),)
-    elif form.au is not None:
-        recipes = (recipe_of_units(form.au),)
-    else:
-        recipes = recipes_named(form.recipe)
-    timeline = Timeline(recipes, form.fps, form.duration, form.loop)
-    timeline.check(service.settings.limits)
-    made.check(form.still)
-    work = UploadedAnimation(made, timeline, await form.photo.read(), form.relative)
-    return await _answer(service, request, work, form.wait)
+    service, data = service_of(request), await form.photo.read()
+    work = await service.do(partial(_uploaded_animation, service, form, data))
+    return await _answer(request, Queued(work, len(data), form.wait))
 
 
 @router.post("/transfer", response_class=Response, responses=FILE_OR_JOB)
@@ -83,22 +64,9 @@ async def transfer(
 ) -> Response:
     """Make a photo or clip copy another's expression; see `memegen transfer`."""
     service = service_of(request)
-    made = _rendering(service, form.settings())
-    made.check()
-    excerpt = Excerpt(form.target_face, form.start, form.end, form.speed, form.boomerang, form.fps)
-    excerpt.check()
-    options = RetargetOptions(
-        neutral_frame=form.neutral_frame,
-        only=parse_parts(form.only),
-        smoothing=form.smooth,
-        gains=aus.parse_factors(form.gain, "gain") if form.gain else {},
-        head=1.0 if form.head is None else form.head,
-        detail=form.detail,
-    )
     source, target = await form.source.read(), await form.target.read()
-    moves_head = form.head is not None
-    work = Transfer(made, source, target, excerpt, options, form.relative, moves_head)
-    return await _answer(service, request, work, form.wait)
+    work = await service.do(partial(_transfer, service, form, source, target))
+    return await _answer(request, Queued(work, len(source) + len(target), form.wait))
 
 
 @router.post("/aus")
@@ -110,7 +78,7 @@ async def read_units(
     limits = service.settings.limits
     if is_moving(data):
         work = ReadUnits(service.engine, limits, data)
-        return _file(await service.finished(work, request))
+        return _file(await service.finished(work, request, len(data)))
 
     def seen() -> list[dict[str, Any]]:
         faces = service.engine.faces(picture_of(data, limits))
@@ -137,8 +105,57 @@ async def cancel_job(request: Request, id: str) -> dict[str, Any]:  # noqa: A002
     return service_of(request).jobs.cancel(id).about()
 
 
-def _rendering(service: Service, settings: FileSettings) -> Rendering:
-    return Rendering(service.engine, service.settings.limits, settings)
+def _stored_animation(service: Service, id_: str, body: RenderBody) -> Work:
+    """The job of a body. What can be refused before any work is refused here, in a thread: long
+    recipes take seconds to read, and fonts are looked for.
+    """
+    stored, limits = service.photos.get(id_), service.settings.limits
+    made = Rendering(service.engine, limits, _settings_of(body))
+    recipes: tuple[Recipe, ...]
+    if isinstance(body.recipe, str):
+        recipes = recipes_named(body.recipe)
+    else:
+        recipes = (recipe_json.from_json(body.recipe.model_dump()),)
+    timeline = Timeline(recipes, body.fps, body.duration, body.loop)
+    timeline.check(limits)
+    made.check()
+    seen = SeenPhoto(stored.photo, chosen_faces(stored.faces, body.face))
+    return StoredAnimation(made, timeline, seen)
+
+
+def _uploaded_animation(service: Service, form: AnimateForm, data: bytes) -> Work:
+    """The job of a form; as above."""
+    settings = form.settings(duration=form.duration, still=form.still)
+    made = Rendering(service.engine, service.settings.limits, settings)
+    recipes: tuple[Recipe, ...]
+    if form.recipe_yaml is not None:
+        recipes = (recipe_json.from_yaml(form.recipe_yaml),)
+    elif form.au is not None:
+        recipes = (recipe_of_units(form.au),)
+    else:
+        recipes = recipes_named(form.recipe)
+    timeline = Timeline(recipes, form.fps, form.duration, form.loop)
+    timeline.check(made.limits)
+    made.check(form.still)
+    return UploadedAnimation(made, timeline, data, form.relative)
+
+
+def _transfer(service: Service, form: TransferForm, source: bytes, target: bytes) -> Work:
+    """The job of a form; as above."""
+    made = Rendering(service.engine, service.settings.limits, form.settings())
+    made.check()
+    excerpt = Excerpt(form.target_face, form.start, form.end, form.speed, form.boomerang, form.fps)
+    excerpt.check()
+    options = RetargetOptions(
+        neutral_frame=form.neutral_frame,
+        only=parse_parts(form.only),
+        smoothing=form.smooth,
+        gains=aus.parse_factors(form.gain, "gain") if form.gain else {},
+        head=1.0 if form.head is None else form.head,
+        detail=form.detail,
+    )
+    moves_head = form.head is not None
+    return Transfer(made, source, target, excerpt, options, form.relative, moves_head)
 
 
 def _settings_of(body: RenderBody) -> FileSettings:
@@ -169,11 +186,21 @@ def _settings_of(body: RenderBody) -> FileSettings:
     return settings
 
 
-async def _answer(service: Service, request: Request, work: Work, wait: bool) -> Response:
+@dataclass(frozen=True)
+class Queued:
+    """A job to be, the bytes of uploads that it holds, and whether its client waits."""
+
+    work: Work
+    size: int
+    wait: bool
+
+
+async def _answer(request: Request, queued: Queued) -> Response:
     """The file, or the job that makes it."""
-    if not wait:
-        return JSONResponse({"job": service.jobs.submit(work).id}, 202)
-    return _file(await service.finished(work, request))
+    service = service_of(request)
+    if not queued.wait:
+        return JSONResponse({"job": service.jobs.submit(queued.work, queued.size).id}, 202)
+    return _file(await service.finished(queued.work, request, queued.size))
 
 
 def _file(result: Result) -> Response:

@@ -103,7 +103,7 @@ async def _paint(socket: WebSocket, service: Service, id_: str, newest: Newest) 
             message = _message(text, service.settings.limits.message_bytes)
             seq = message.seq
             stored = service.photos.get(id_)
-            data = await service.do(partial(_picture, service, stored, message))
+            data = await service.paint(partial(_picture, service, stored, message))
             await socket.send_bytes(answer(seq, data))
             service.metrics.time("memegen_preview_seconds", time.perf_counter() - began)
         except (WebSocketDisconnect, RuntimeError):  # it went away meanwhile

@@ -71,8 +71,12 @@ async def check_recipe(request: Request) -> dict[str, Any]:
         text = (await request.body()).decode("utf-8")
     except UnicodeDecodeError:
         raise UsageError("recipe: not UTF-8 text") from None
-    said = recipe_json.as_json(recipe_json.from_yaml(text))
-    return {"recipe": said, "yaml": recipe_json.yaml_of(said)}
+
+    def checked() -> dict[str, Any]:
+        said = recipe_json.as_json(recipe_json.from_yaml(text))
+        return {"recipe": said, "yaml": recipe_json.yaml_of(said)}
+
+    return await service_of(request).do(checked)  # long ones take seconds
 
 
 @router.post(
@@ -80,10 +84,14 @@ async def check_recipe(request: Request) -> dict[str, Any]:
     response_class=PlainTextResponse,
     responses={200: {"content": {"text/yaml": {"schema": {"type": "string"}}}}},
 )
-async def write_recipe(recipe: RecipeBody) -> Response:
+async def write_recipe(request: Request, recipe: RecipeBody) -> Response:
     """The YAML of a recipe, which `memegen recipes check` accepts."""
-    made = recipe_json.from_json(recipe.model_dump())
-    return Response(recipe_json.yaml_of(recipe_json.as_json(made)), media_type=YAML_TYPE)
+
+    def written() -> str:
+        made = recipe_json.from_json(recipe.model_dump())
+        return recipe_json.yaml_of(recipe_json.as_json(made))
+
+    return Response(await service_of(request).do(written), media_type=YAML_TYPE)
 
 
 @router.get("/aus/table")

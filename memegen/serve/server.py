@@ -24,6 +24,7 @@ IDLE_SECONDS = 15  # that a connection is kept open without a request
 LEFT_SECONDS = 5  # that answers on their way get, after all jobs ended
 PING_SECONDS = 20.0  # between pings of preview connections, and to their answers
 HEADER_BYTES = 16_000  # of one request's head
+ENDING = ("SIGINT", "SIGTERM", "SIGHUP")  # SIGHUP is not on Windows
 ONE_SIGNAL = 1.0  # seconds in which signals count as one: launchers often send two
 
 
@@ -47,13 +48,15 @@ class TidyServer(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Ends on SIGINT and SIGTERM, and does not raise them again: a tidy end is a good one."""
+        """Ends on what asks a program to end, and does not raise it again: a tidy end is good."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
+        numbers = [getattr(signal, name) for name in ENDING if hasattr(signal, name)]
         before = {
             number: signal.signal(number, self.handle_exit)
-            for number in (signal.SIGINT, signal.SIGTERM)
+            for number in numbers
+            if signal.getsignal(number) != signal.SIG_IGN  # `nohup` asks for that
         }
         try:
             yield

@@ -5,21 +5,22 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 from fastapi import Request
 
-from memegen.photo import Photo
+from memegen.photo import Photo, read_photo
 from memegen.pipeline import Animator
+from memegen.process import give_back_memory
 from memegen.serve.engine import Engine, begin_job_thread
-from memegen.serve.errors import CancelledError
+from memegen.serve.errors import CancelledError, UnknownError
 from memegen.serve.jobs import Job, JobQueue, Result, Work, result_of
 from memegen.serve.metrics import Metrics, resident_bytes
 from memegen.serve.photos import PhotoStore, StoredPhoto
 from memegen.serve.settings import Settings
-from memegen.serve.uploads import picture_of
 
 T = TypeVar("T")
 SAMPLE = Path(__file__).with_name("sample.jpg")  # see its licence in examples/README.md
@@ -49,6 +50,7 @@ class Service:
         def ended(job: Job, seconds: float) -> None:
             metrics.count("memegen_jobs_total", state=job.state)
             metrics.time("memegen_job_seconds", seconds)
+            give_back_memory()
 
         engine = Engine(settings.model, settings.device, limits, animator)
         jobs = JobQueue(limits, begin_job_thread, ended)
@@ -58,22 +60,30 @@ class Service:
         """Have a thread do what a client waits for; the event loop goes on."""
         return await asyncio.wrap_future(self.engine.do(work))
 
+    async def paint(self, work: Callable[[], T]) -> T:
+        """The same for a preview, which is never behind uploads."""
+        return await asyncio.wrap_future(self.engine.paint(work))
+
     def keep(self, photo: Photo, lasts: bool = False) -> StoredPhoto:
         """Find the faces of a photo and keep both. Raises NoFaceError."""
-        return self.photos.add(photo, self.engine.faces(photo), lasts)
+        try:
+            return self.photos.add(photo, self.engine.faces(photo), lasts)
+        finally:
+            give_back_memory()
 
     def first_photo(self) -> StoredPhoto:
         """The photo that the studio begins with: the user's own, or the sample."""
         with self.sampling:
             if self.sample is None:
-                path = self.settings.photo or SAMPLE
-                photo = picture_of(path.read_bytes(), self.settings.limits)
-                self.sample = self.keep(photo, lasts=True)
+                self.sample = self.keep(read_photo(self.settings.photo or SAMPLE), lasts=True)
             return self.sample
 
-    async def finished(self, work: Work, request: Request) -> Result:
-        """What a job makes, for a client that waits; it is cancelled if the client goes away."""
-        job = self.jobs.submit(work)
+    async def finished(self, work: Work, request: Request, size: int) -> Result:
+        """What a job makes, for a client that waits; it is cancelled if the client goes away.
+
+        `size`: bytes of the uploads that it holds.
+        """
+        job = self.jobs.submit(work, size)
         waiter = asyncio.wrap_future(job.finished)
         try:
             while not (await asyncio.wait({waiter}, timeout=LOOK_EVERY))[0]:
@@ -81,7 +91,8 @@ class Service:
                     raise CancelledError("nobody waits for it any more")
             return result_of(job)
         finally:
-            self.jobs.cancel(job.id)  # or, where it ended, forget it: its result is on its way
+            with suppress(UnknownError):  # it may be forgotten already
+                self.jobs.cancel(job.id)  # or, where it ended, forget it: its result is on its way
 
     def gauges(self) -> dict[str, float]:
         """Values of this moment, for the metrics."""

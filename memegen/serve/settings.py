@@ -42,6 +42,7 @@ class Limits:
     photo_seconds: float = 3600.0  # that a photo is kept unused
     prepared: int = 16  # photos ready to be painted at one size
     queue: int = 32  # jobs that wait
+    queue_bytes: int = 512 * MB  # of the uploads that they wait with
     workers: int = field(default_factory=cores)  # jobs that run at a time
     results: int = 64  # finished jobs that are kept
     result_bytes: int = 256 * MB  # of their files together
