@@ -29,6 +29,7 @@ CHROMIUM = next(
 if CHROMIUM is None:
     pytest.skip("there is no Chromium on PATH", allow_module_level=True)
 
+pytestmark = pytest.mark.slow
 Page = Any  # playwright's; its types are not there where it is not
 EXAMPLES = SAMPLE.parent
 SECONDS = 20_000  # milliseconds that anything may take on a busy machine
