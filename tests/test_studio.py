@@ -152,6 +152,13 @@ PIXELS = """(side) => {
 }"""
 
 
+SHIFTS = """() => new Promise((resolve) => {
+    new PerformanceObserver((list) => resolve(list.getEntries().reduce((sum, each) => sum + each.value, 0)))
+        .observe({ type: 'layout-shift', buffered: true });
+    setTimeout(() => resolve(0), 500);
+})"""
+
+
 def picture(page: Page) -> Array:
     """The stage, small."""
     return np.asarray(page.evaluate(PIXELS, THUMB), np.float32).reshape(THUMB, THUMB, 4)
@@ -519,6 +526,7 @@ def test_on_a_phone(opened: Callable[..., Page]) -> None:
     page = opened(viewport=PHONE, has_touch=True, is_mobile=True, device_scale_factor=2)
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     before = settled(page)
+    assert page.evaluate(SHIFTS) < 0.02  # Cumulative Layout Shift: nothing jumps while the page is built
     bar = slider(page, "AU26 jaw drop")
     page.evaluate("document.querySelector('#group-jaw').scrollIntoView()")
     box = bar.bounding_box()

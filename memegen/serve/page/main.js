@@ -52,6 +52,8 @@ async function main() {
   byId("theme").addEventListener("click", () => document.dispatchEvent(new Event("switch-theme")));
   addEventListener("pagehide", () => state.keep());
 
+  requestAnimationFrame(() => requestAnimationFrame(() => (document.documentElement.dataset.built = "")));
+
   await Promise.all([stage.open(null), download.prepare(), presets.open()]);
   document.documentElement.dataset.ready = "";
 }

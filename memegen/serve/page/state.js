@@ -105,7 +105,7 @@ export class State extends EventTarget {
   resume() {
     try {
       const draft = JSON.parse(localStorage.getItem(DRAFT) ?? "null");
-      if (!draft?.keyframes?.length || !draft.captions || !Array.isArray(draft.timed)) return false;
+      if (!isRecipe(draft)) return false;
       countFrom(Math.max(...draft.keyframes.map((frame) => frame.id)));
       this.recipe = draft;
       return true;
@@ -113,4 +113,19 @@ export class State extends EventTarget {
       return false;
     }
   }
+}
+
+/** Whether what was kept is what is kept today: an older page may have left it. @param {any} draft */
+function isRecipe(draft) {
+  const plain = begun();
+  const alike = (/** @type {any} */ given, /** @type {any} */ model) =>
+    Boolean(given) && Object.keys(model).every((key) => typeof given[key] === typeof model[key]);
+  return (
+    alike(draft, plain) &&
+    alike(draft.captions, plain.captions) &&
+    Array.isArray(draft.timed) &&
+    Array.isArray(draft.keyframes) &&
+    draft.keyframes.length > 0 &&
+    draft.keyframes.every((/** @type {any} */ frame) => alike(frame, plain.keyframes[0]) && frame.expression && frame.offset)
+  );
 }
