@@ -526,7 +526,9 @@ def test_on_a_phone(opened: Callable[..., Page]) -> None:
     page = opened(viewport=PHONE, has_touch=True, is_mobile=True, device_scale_factor=2)
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     before = settled(page)
-    assert page.evaluate(SHIFTS) < 0.02  # Cumulative Layout Shift: nothing jumps while the page is built
+    assert (
+        page.evaluate(SHIFTS) < 0.02
+    )  # Cumulative Layout Shift: nothing jumps while the page is built
     bar = slider(page, "AU26 jaw drop")
     page.evaluate("document.querySelector('#group-jaw').scrollIntoView()")
     box = bar.bounding_box()
@@ -595,6 +597,32 @@ def test_the_page_counts_as_the_library_does(page: Page) -> None:
             keep, add = tracks.still(asked)
             seen = tracks.Track(keep[None], add[None], recipe.fps).resolve(source)[0]
             np.testing.assert_allclose(netted(seen), netted(reached[row]), atol=2e-3)
+
+
+SIMPLER = "async (samples) => (await import('./simplify.js')).simplified(samples)"
+
+
+def test_few_keyframes_follow_a_clip(page: Page) -> None:
+    """8 frames a second of smooth motion: fewer keyframes, nowhere further off than 0.6."""
+    fps, count = 8, 40
+    seconds = np.arange(count) / fps
+    smooth = {
+        "AU12L": 2.5 + 2.5 * np.sin(seconds * 2),
+        "AU26": np.clip(seconds - 2, 0, 3),
+        "AU4L": 0 * seconds,
+    }
+    samples = [
+        {"time": float(t), "expression": {c: float(v[i]) for c, v in smooth.items()}}
+        for i, t in enumerate(seconds)
+    ]
+    found = page.evaluate(SIMPLER, samples)
+    assert 4 <= len(found) < count / 3
+    frames = tuple(recipes.Keyframe(f["at"], f["expression"], f["ease"], f["hold"]) for f in found)
+    track = recipes.Recipe("clip", frames, fps=fps, loop="once").track()
+    assert len(track) == count
+    for channel, values in smooth.items():
+        off = np.abs(track.add[:, aus.INDEX[channel]] * aus.MAX_INTENSITY - values)
+        assert off.max() < 0.65  # times are rounded to 0.01 s
 
 
 def netted(vector: Array) -> Array:

@@ -10,7 +10,8 @@ const MOST_SECONDS = 30; // of a clip that are taken
 let counted = 1e6; // numbers of keyframes, apart from those of the recipe
 
 /**
- * Keyframes, linear in between, from which no channel of any sample is further off than TOLERANCE.
+ * Keyframes, linear in between, from which no channel of any sample is further off than TOLERANCE,
+ * unless that would take two of them nearer than APART.
  * @param {Sample[]} samples in time, all of the same channels
  * @returns {import("./track.js").Keyframe[]}
  */
