@@ -18,9 +18,10 @@ from memegen.recipes import Keyframe, Recipe
 
 MOST_CAPTIONS = 20
 MOST_KEYFRAMES = 500
-# What a recipe means that does not say it (`memegen.recipes`).
-USUAL: Mapping[str, Any] = {"description": "", "relative": False}
-USUAL_OF_ROWS: Mapping[str, Any] = {"ease": "in-out", "hold": 0, "from": 0}
+LISTS = ("keyframes", "captions")
+# What is meant where nothing is said, of a recipe, a keyframe and a caption.
+USUAL = {"description": "", "relative": False}
+USUAL_OF_ROWS = {"ease": "in-out", "hold": 0, "from": 0, "position": "bottom"}
 
 
 def as_json(recipe: Recipe) -> dict[str, Any]:
@@ -61,16 +62,14 @@ def from_yaml(text: str, source: str = "recipe") -> Recipe:
 
 
 def yaml_of(said: Mapping[str, Any]) -> str:
-    """The YAML of a recipe's JSON as by hand: a keyframe a line, without what is usual anyway."""
-    given = {key: value for key, value in said.items() if value is not None}
-    given = {key: value for key, value in given.items() if USUAL.get(key) != value}
-    for key in ("keyframes", "captions"):
-        if isinstance(given.get(key), list):
-            given[key] = [_line(row) if isinstance(row, Mapping) else row for row in given[key]]
-    return yaml.dump(
-        given, Dumper=_Dumper, sort_keys=False, default_flow_style=False, width=math.inf,
-        allow_unicode=True,
-    )  # fmt: skip
+    """The YAML of a recipe's JSON as it is written by hand: a line a keyframe, no usual values."""
+    plain = {key: value for key, value in said.items() if value not in (None, USUAL.get(key))}
+    lists = {key: plain.pop(key) for key in LISTS if isinstance(plain.get(key), list)}
+    text = _dumped(plain, flow=False) if plain else ""
+    for key, rows in lists.items():
+        lines = [f"  - {_dumped(_without_usual(row), flow=True)}" for row in rows]
+        text += f"{key}:\n{''.join(lines)}" if lines else f"{key}: []\n"
+    return text
 
 
 def check_font(name: str | None) -> None:
@@ -81,31 +80,38 @@ def check_font(name: str | None) -> None:
         raise UsageError("font: name a shipped font or a family of the server's, not a file")
 
 
-class _Line(dict[str, Any]):
-    """A mapping that is written on one line."""
-
-
-def _line(row: Mapping[str, Any]) -> _Line:
-    return _Line((key, value) for key, value in row.items() if USUAL_OF_ROWS.get(key) != value)
-
-
 class _Dumper(yaml.SafeDumper):
-    """Repeats what is there twice: anchors are for programs."""
+    """A value a line: no anchors, no folded texts, whole numbers without a fraction."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
 
-def _short(dumper: _Dumper, value: float) -> yaml.Node:
-    if value.is_integer():
-        return dumper.represent_int(int(value))
-    return dumper.represent_float(value)
+def _text(dumper: _Dumper, value: str) -> yaml.Node:
+    style = '"' if any(not c.isprintable() for c in value) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 
-_Dumper.add_representer(float, _short)
-_Dumper.add_representer(
-    _Line, lambda dumper, row: dumper.represent_mapping("tag:yaml.org,2002:map", row, True)
-)
+def _number(dumper: _Dumper, value: float) -> yaml.Node:
+    return dumper.represent_int(int(value)) if value.is_integer() else dumper.represent_float(value)
+
+
+_Dumper.add_representer(str, _text)
+_Dumper.add_representer(float, _number)
+
+
+def _dumped(value: Any, flow: bool) -> str:
+    made: str = yaml.dump(
+        value, Dumper=_Dumper, sort_keys=False, default_flow_style=flow, width=math.inf,
+        allow_unicode=True,
+    )  # fmt: skip
+    return made.removesuffix("...\n")  # what ends a document of one value
+
+
+def _without_usual(row: Any) -> Any:
+    if not isinstance(row, dict):
+        return row
+    return {key: value for key, value in row.items() if USUAL_OF_ROWS.get(key, ...) != value}
 
 
 def _keyframe(frame: Keyframe, relative: bool) -> dict[str, Any]:
@@ -135,11 +141,11 @@ def _caption(caption: Caption) -> dict[str, Any]:
     if caption.end is not None:
         said["to"] = caption.end
     said |= {"text": caption.text, "position": caption.position}
-    usual, own = asdict(usual_style(caption.position)), asdict(caption.style)
-    if caption.style == usual_style(caption.position):
-        return said
-    if name := next((name for name, style in STYLES.items() if style == caption.style), None):
-        return said | {"style": name}
+    usual_one = usual_style(caption.position)
+    named = next((name for name, style in STYLES.items() if style == caption.style), None)
+    if named and caption.style != usual_one:
+        return said | {"style": named}
+    usual, own = asdict(usual_one), asdict(caption.style)
     if style := {key: value for key, value in own.items() if value != usual[key]}:
         said["style"] = style
     return said
