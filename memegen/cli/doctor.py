@@ -94,6 +94,7 @@ def _recipes() -> str:
 
 
 def _optional() -> str:
+    from memegen.cli.serve import require_extra
     from memegen.cutout.engines import require_engine
     from memegen.media.formats.gif_tools import gifsicle
 
@@ -102,7 +103,12 @@ def _optional() -> str:
         cutouts = "cut-outs"
     except UsageError:
         cutouts = "no cut-outs (memegen-faces[cutout])"
-    return f"{gifsicle() or 'no gifsicle (memegen-faces[gif])'}; {cutouts}"
+    try:
+        require_extra()
+        server = "server"
+    except UsageError:
+        server = "no server (memegen-faces[serve])"
+    return f"{gifsicle() or 'no gifsicle (memegen-faces[gif])'}; {cutouts}; {server}"
 
 
 CHECKS: dict[str, Callable[[], str]] = {
