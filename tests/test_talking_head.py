@@ -1,7 +1,5 @@
 """The talking head: its three networks, what teaches them, and its table."""
 
-import importlib.util
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +8,6 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from support.command import RunCli
-from support.paths import ROOT
 
 from memegen import weights
 from memegen.cartoon.pose import INDEX, MORPH, POSE, ROTATE
@@ -48,7 +45,7 @@ CPU = torch.device("cpu")
 TINY = CartoonConfig(size=SIZE, width=4, blocks=1, combiner=(4, 8, 8))
 SETTINGS = CartoonTraining(
     steps=4, batch=3, size=SIZE, workers=0, fresh=1, log_steps=1, sheet_steps=2, save_minutes=99,
-    warmup=1, half=False, pool=DrawingPoolConfig(size=6, first=4), network=TINY,
+    warmup=1, half=False, pool=DrawingPoolConfig(size=6), network=TINY,
 )  # fmt: skip
 
 
@@ -81,7 +78,7 @@ def test_the_trunk_is_ganimations() -> None:
     alone = {f"trunk.{name}" for name in residual_trunk(20, 4, 1).state_dict()}
     assert names(published) == names(network().morpher) == names(network().rotator) == alone
     assert set(published.state_dict()) == alone | {"colour.weight", "attention.weight"}
-    assert {"trunk.0.weight", "trunk.9.main.3.weight", "trunk.13.bias"} <= alone
+    assert {"trunk.0.weight", "trunk.9.main.3.weight", "trunk.14.bias"} <= alone
 
 
 def test_one_file_holds_all_three_in_less_than_16_mb() -> None:
@@ -97,7 +94,7 @@ def test_shapes_ranges_and_gradients() -> None:
     assert morph.attention.shape == (3, 1, SIZE, SIZE) and morph.colour.shape == (3, 3, SIZE, SIZE)
     rotation = net.rotator(drawn.morphed, turn)
     assert rotation.flow.shape == (3, 2, SIZE // 2, SIZE // 2)
-    assert 0 < float(rotation.flow.abs().max()) <= FLOW_REACH
+    assert 0 < rotation.flow.detach().abs().max() <= FLOW_REACH
     made = net(drawn.source, drawn.own, drawn.pose)
     assert made.shape == (3, 3, SIZE, SIZE) and made.abs().max() <= 1
     made.mean().backward()
@@ -133,7 +130,7 @@ def test_new_networks_hardly_change_anything() -> None:
     net, drawn = CartoonNet(TINY).eval(), batch()
     with torch.inference_mode():
         found = net.rotator(drawn.source, drawn.pose[:, list(ROTATE)])
-    assert found.flow.abs().max() < 0.01 and found.attention.min() > 0.7
+    assert found.flow.abs().max() < 0.03 and found.attention.min() > 0.7
 
 
 def test_flow_fetches_from_where_it_points() -> None:
@@ -163,7 +160,11 @@ def test_attention_next_to_one_is_one() -> None:
 
 def test_triples_are_repeatable_and_held_out_ones_are_others() -> None:
     config = DrawingConfig(size=SIZE)
-    one, again, held = draw(7, 1, TRAINED, config), draw(7, 1, TRAINED, config), draw(7, 1, HELD_OUT, config)
+    one, again, held = (
+        draw(7, 1, TRAINED, config),
+        draw(7, 1, TRAINED, config),
+        draw(7, 1, HELD_OUT, config),
+    )
     assert np.array_equal(one.turned, again.turned) and np.array_equal(one.pose, again.pose)
     assert not np.array_equal(one.source, held.source)
     assert one.source.shape == (SIZE, SIZE, 3) and one.source.dtype == np.uint8
@@ -185,21 +186,21 @@ def test_processes_draw_in_order() -> None:
 
 def test_a_pool_holds_the_latest_and_draws_more_when_they_are_worn() -> None:
     config = DrawingConfig(size=SIZE)
-    pool = DrawingPool(drawers(0, config), DrawingPoolConfig(4, 2, most_uses=2.0), CPU)
+    pool = DrawingPool(drawers(0, config), DrawingPoolConfig(4, most_uses=2.0), CPU, first=2)
     assert pool.made == 2
     for _ in range(6):
         got = pool.batch(3)
         assert got.source.shape == (3, 3, SIZE, SIZE) and got.pose.shape == (3, len(POSE))
         assert -1 <= got.source.min() < got.source.max() <= 1
     assert pool.made == 9 and pool.uses == pytest.approx(2.0)
-    again = DrawingPool(drawers(0, config, 5), DrawingPoolConfig(4, 2, most_uses=2.0), CPU, 9)
+    again = DrawingPool(drawers(0, config, 5), DrawingPoolConfig(4, most_uses=2.0), CPU, 2, 9)
     assert torch.equal(again._pictures, pool._pictures) and torch.equal(again._poses, pool._poses)
 
     def failing(index: int) -> Triple:
         raise OSError("no")
 
     with pytest.raises(OSError, match="no"):
-        DrawingPool(Drawers(failing), DrawingPoolConfig(4, 2), CPU)
+        DrawingPool(Drawers(failing), DrawingPoolConfig(4), CPU, 1)
 
 
 @pytest.mark.parametrize("loss", ["l1", "perceptual"])
@@ -237,7 +238,9 @@ def test_steps_that_are_not_finite_are_left_out() -> None:
     drawn.turned[0, 0, 0, 0] = torch.nan
     task.set_learning_rates(0)
     assert all(torch.isfinite(value) for value in task.train_step(0, drawn).values())
-    assert all(torch.equal(value, before[name]) for name, value in task.network.state_dict().items())
+    assert all(
+        torch.equal(value, before[name]) for name, value in task.network.state_dict().items()
+    )
 
 
 def test_shares_of_a_run_follow_time(monkeypatch: pytest.MonkeyPatch) -> None:

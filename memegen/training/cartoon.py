@@ -36,12 +36,13 @@ from memegen.generators.compose import shift
 from memegen.perception.network import PerceptionNet
 from memegen.training import checkpoint
 from memegen.training.drawing_pool import (
+    DrawingPool,
     DrawingPoolConfig,
     DrawnBatch,
-    drawing_pool,
+    begin_at,
     tensors_of,
 )
-from memegen.training.drawings import HELD_OUT, DrawingConfig, draw
+from memegen.training.drawings import HELD_OUT, DrawingConfig, draw, drawers
 from memegen.training.loop import Loop, Task, set_rate
 from memegen.training.losses import perceptual
 from memegen.training.processes import processes
@@ -200,8 +201,9 @@ class CartoonTask(Task[DrawnBatch]):
         """See Task.batches."""
         s = self.settings
         workers = (os.cpu_count() or 2) // 2 if s.workers is None else s.workers
-        config = DrawingPoolConfig(s.pool.size, s.pool.first, s.fresh, s.pool.most_uses)
-        pool = drawing_pool(s.seed, s.sized_drawing, config, self.device, workers, self._made)
+        config = replace(s.pool, fresh=s.fresh)
+        source = drawers(s.seed, s.sized_drawing, begin_at(config, self._made), workers)
+        pool = DrawingPool(source, config, self.device, 2 * s.batch, self._made)
         try:
             while True:
                 batch = pool.batch(s.batch)
@@ -227,10 +229,11 @@ class CartoonTask(Task[DrawnBatch]):
         with torch.autocast(self.device.type, torch.bfloat16, self._halves()):
             losses = self.losses(batch, self._share)
         self.optimizer.zero_grad(set_to_none=True)
-        torch.stack(list(losses.values())).sum().backward()
-        if self._clip():
+        total = torch.stack(list(losses.values())).sum()
+        total.backward()
+        if self._is_finite(total):
             self.optimizer.step()
-        else:
+        elif self._skipped <= MOST_SKIPPED:
             losses = {name: loss.nan_to_num(0.0, 0.0, 0.0) for name, loss in losses.items()}
         return losses | {"uses": torch.tensor(self._uses, device=self.device)}
 
@@ -289,15 +292,15 @@ class CartoonTask(Task[DrawnBatch]):
     def _halves(self) -> bool:
         return self.settings.half and has_halves(self.device)
 
-    def _clip(self) -> bool:
-        """Shorten gradients; whether they are finite, or have not been for too long."""
+    def _is_finite(self, loss: Tensor) -> bool:
+        """Shorten gradients; whether they and the loss are finite."""
         norms = [
             nn.utils.clip_grad_norm_(part.parameters(), self.settings.clip)
             for part in self.learning.values()
         ]
-        finite = math.isfinite(float(torch.stack(norms).sum()))
+        finite = math.isfinite(float(torch.stack([*norms, loss.detach()]).sum()))
         self._skipped = 0 if finite else self._skipped + 1
-        return finite or self._skipped > MOST_SKIPPED
+        return finite
 
 
 def _channels_last(pictures: Tensor) -> Tensor:
@@ -319,9 +322,16 @@ def pyramid_difference(picture: Tensor, flow: Tensor, target: Tensor) -> Tensor:
     found = []
     for _ in range(PYRAMID):
         picture, target = (nn.functional.avg_pool2d(p, 2) for p in (picture, target))
-        moved = shift(picture, resized(flow, picture.shape[-1]))
-        found.append((moved - target).abs().mean())
+        moved = shift(_blurred(picture), resized(flow, picture.shape[-1]))
+        found.append((moved - _blurred(target)).abs().mean())
     return torch.stack(found).mean()
+
+
+def _blurred(picture: Tensor) -> Tensor:
+    """Over some 5 pixels: what is one wide has a slope to follow then."""
+    for _ in range(2):
+        picture = nn.functional.avg_pool2d(picture, 3, 1, 1, count_include_pad=False)
+    return picture
 
 
 def write_sheet(path: Path, network: CartoonNet, shown: DrawnBatch) -> None:

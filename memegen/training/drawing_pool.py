@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from memegen.training.drawings import Drawers, DrawingConfig, Triple, drawers
+from memegen.training.drawings import Drawers, Triple
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,6 @@ class DrawingPoolConfig:
     """How many triples are kept, and made anew for each step."""
 
     size: int = 4096  # triples kept: 0.6 MB each at 256 px
-    first: int = 256  # made before the first step
     # New ones each step, waited for: then a run can be repeated exactly. 0: as many as the workers
     # have ready, at least one for each `most_uses` pictures that are learnt from.
     fresh: int = 0
@@ -68,17 +67,20 @@ class DrawingPool:
         source: Drawers[Triple],
         config: DrawingPoolConfig,
         device: torch.device,
+        first: int,
         made: int = 0,
     ) -> None:
-        """`source` begins with the triples just before number `made`: see `begin_at`."""
+        """Begin with the triples just before number `made`, but at least `first` of them.
+
+        source: begins at `begin_at(config, made)`.
+        """
         self.config, self._device, self._source = config, device, source
         self.made = begin_at(config, made)
         self.asked = 0  # pictures that were learnt from, in this process
         self._pictures: Tensor | None = None
         self._poses: Tensor | None = None
-        for _ in range(max(made, config.first) - self.made):
+        for _ in range(max(made, first) - self.made):
             self._put([source.take()])
-        self._begun = self.made
 
     def batch(self, size: int) -> DrawnBatch:
         """`size` triples: the newest, and others at random."""
@@ -126,16 +128,3 @@ class DrawingPool:
 def begin_at(config: DrawingPoolConfig, made: int) -> int:
     """Number of the first triple of a pool that is to hold those before number `made`."""
     return max(0, made - config.size)
-
-
-def drawing_pool(
-    seed: int,
-    drawing: DrawingConfig,
-    config: DrawingPoolConfig,
-    device: torch.device,
-    workers: int,
-    made: int = 0,
-) -> DrawingPool:
-    """A pool with the processes that fill it."""
-    source = drawers(seed, drawing, begin_at(config, made), workers)
-    return DrawingPool(source, config, device, made)

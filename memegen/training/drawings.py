@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from memegen.arrays import Array, Picture
-from memegen.cartoon.pose import MORPH, POSE, ROTATE, sample_pose
+from memegen.cartoon.pose import HIGH, LOW, MORPH, POSE, ROTATE, sample_pose
 from memegen.cartoon.renderer import render
 from memegen.cartoon.style import sample_style
 
@@ -32,8 +32,9 @@ class DrawingConfig:
     """How triples are drawn. Shares are probabilities."""
 
     size: int = 256  # pixels
-    few: float = 0.35  # share of target poses of which only one or two numbers differ from rest
-    expressive: float = 0.3  # share of sources that show an expression of their own, a weak one
+    few: float = 0.35  # share of target poses that move one or two numbers of the face only
+    turned: float = 0.85  # share of target poses that turn the head, about each axis
+    expressive: float = 0.15  # share of sources that show an expression of their own, a weak one
     strength: float = 0.5  # how much of a random pose that is
 
 
@@ -53,10 +54,7 @@ def draw(index: int, seed: int = 0, split: int = TRAINED, config: DrawingConfig 
     """Triple number `index` is always the same one. split: TRAINED or HELD_OUT."""
     c = config or DrawingConfig()
     rng = np.random.default_rng([seed, split, index])
-    style, pose = sample_style(rng), sample_pose(rng)
-    if rng.random() < c.few:
-        kept = rng.choice(len(POSE), int(rng.integers(1, 3)), replace=False)
-        pose = np.where(np.isin(np.arange(len(POSE)), kept), sample_pose(rng), np.float32(0))
+    style, pose = sample_style(rng), sample_target(rng, c)
     own = np.zeros(len(POSE), np.float32)
     if rng.random() < c.expressive:
         own = without_turn(sample_pose(rng) * c.strength)
@@ -69,17 +67,22 @@ def draw(index: int, seed: int = 0, split: int = TRAINED, config: DrawingConfig 
     )
 
 
+def sample_target(rng: np.random.Generator, config: DrawingConfig) -> Array:
+    """A random pose (P,) for a drawing to be given."""
+    pose = sample_pose(rng)
+    if rng.random() < config.few:
+        few = rng.choice(MORPH, int(rng.integers(1, 3)), replace=False)
+        pose = np.zeros(len(POSE), np.float32)
+        pose[few] = rng.uniform(LOW[few], HIGH[few])
+    turned = rng.random(len(ROTATE)) < config.turned
+    pose[list(ROTATE)] = np.where(turned, rng.uniform(-1, 1, len(ROTATE)), 0.0)
+    return pose
+
+
 def without_turn(pose: Array) -> Array:
     """A pose with the head at rest."""
     still = pose.copy()
     still[list(ROTATE)] = 0
-    return still
-
-
-def without_morph(pose: Array) -> Array:
-    """A pose with the face at rest."""
-    still = pose.copy()
-    still[list(MORPH)] = 0
     return still
 
 
