@@ -46,9 +46,13 @@ class Crop:
         """(2, 3) from pixels of the drawing to those of a crop `size` pixels wide."""
         scale = size / self.side
         # Positions are of pixels' middles.
-        return np.array([
-            [scale, 0, scale * (0.5 - self.left) - 0.5], [0, scale, scale * (0.5 - self.top) - 0.5],
-        ], np.float32)  # fmt: skip
+        return np.array(
+            [
+                [scale, 0, scale * (0.5 - self.left) - 0.5],
+                [0, scale, scale * (0.5 - self.top) - 0.5],
+            ],
+            np.float32,
+        )
 
     def cut(self, drawing: Picture, size: int = SIZE) -> Picture:
         """(size, size, 3) of a drawing (H, W, 3); beyond its edges they are continued."""
@@ -63,5 +67,9 @@ class Crop:
 
     def _warped(self, drawing: Picture, size: int) -> Picture:
         return cv2.warpAffine(
-            drawing, self.affine(size), (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+            drawing,
+            self.affine(size),
+            (size, size),
+            flags=cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
         )

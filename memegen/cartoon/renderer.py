@@ -15,7 +15,14 @@ from memegen.arrays import Array, Picture
 from memegen.cartoon.canvas import Canvas
 from memegen.cartoon.extras import draw_behind, draw_glasses, draw_hat
 from memegen.cartoon.eyes import EyePose, draw_brow, draw_eye
-from memegen.cartoon.figure import BROW_LINE_Y, draw_body, draw_ears, draw_face, face_outline, outline_depth
+from memegen.cartoon.figure import (
+    BROW_LINE_Y,
+    draw_body,
+    draw_ears,
+    draw_face,
+    face_outline,
+    outline_depth,
+)
 from memegen.cartoon.hair import draw_back, draw_beard, draw_front, draw_locks, outline_color
 from memegen.cartoon.head import Head
 from memegen.cartoon.mouth import JAW_DROP, MouthPose, draw_mouth, draw_nose
@@ -52,7 +59,10 @@ class Posed:
         def rise(name: str) -> float:  # 0..1: the rest of the way to 1
             return rest[INDEX[name]] + (1 - rest[INDEX[name]]) * given[name]
 
-        eyes = [EyePose(rise(f"{side}_eye"), given["wide"], add("gaze_x"), add("gaze_y")) for side in ("left", "right")]
+        eyes = [
+            EyePose(rise(f"{side}_eye"), given["wide"], add("gaze_x"), add("gaze_y"))
+            for side in ("left", "right")
+        ]
         mouth = MouthPose(rise("mouth"), add("smile"), given["pucker"])
         root = style.face.chin_y + 0.1  # a head leans about the middle of its neck
         return cls(

@@ -19,7 +19,9 @@ def backdrop(style: Backdrop, size: int) -> Picture:
     if style.kind in ("gradient", "noise"):
         share = _gradient(style) if style.kind == "gradient" else _blotches(style.seed, 6)
         coarse = first + (second - first) * share[..., None]
-        return cv2.resize(np.round(coarse).astype(np.uint8), (size, size), interpolation=cv2.INTER_CUBIC)
+        return cv2.resize(
+            np.round(coarse).astype(np.uint8), (size, size), interpolation=cv2.INTER_CUBIC
+        )
     picture = np.empty((size, size, 3), np.uint8)
     picture[:] = np.round(first)
     _pattern(picture, style, tuple(float(v) for v in second))
@@ -44,9 +46,15 @@ def _pattern(picture: Picture, style: Backdrop, color: tuple[float, ...]) -> Non
         across = np.array([-along[1], along[0]])
         for i in range(-int(size / step) - 2, int(size / step) + 3):
             middle = size / 2 + across * i * step
-            ends = [middle - along * 1.5 * size - across * step / 4, middle + along * 1.5 * size - across * step / 4,
-                    middle + along * 1.5 * size + across * step / 4, middle - along * 1.5 * size + across * step / 4]  # fmt: skip
-            cv2.fillPoly(picture, [np.round(np.array(ends) * 16).astype(np.int32)], color, cv2.LINE_AA, 4)
+            ends = [
+                middle - along * 1.5 * size - across * step / 4,
+                middle + along * 1.5 * size - across * step / 4,
+                middle + along * 1.5 * size + across * step / 4,
+                middle - along * 1.5 * size + across * step / 4,
+            ]
+            cv2.fillPoly(
+                picture, [np.round(np.array(ends) * 16).astype(np.int32)], color, cv2.LINE_AA, 4
+            )
     elif style.kind in ("dots", "checks"):
         rows = int(size / step) + 2
         for j in range(rows):
@@ -55,7 +63,13 @@ def _pattern(picture: Picture, style: Backdrop, color: tuple[float, ...]) -> Non
                 if style.kind == "dots":
                     cv2.circle(picture, (x, y), round(0.28 * step), color, -1, cv2.LINE_AA)
                 elif (i + j) % 2:
-                    cv2.rectangle(picture, (round(i * step), y), (round((i + 1) * step), round(y + step)), color, -1)
+                    cv2.rectangle(
+                        picture,
+                        (round(i * step), y),
+                        (round((i + 1) * step), round(y + step)),
+                        color,
+                        -1,
+                    )
     elif style.kind == "rays":
         for i in range(12):
             a = style.angle + np.array([0, np.pi / 12]) + i * np.pi / 6
