@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from memegen.arrays import Array, Picture
+from memegen.cartoon.scenery import as_picture
 
 FACE_SHARE = 0.6  # of a crop's width that a face's box takes
 FACE_MIDDLE = (0.5, 0.56)  # where the box's middle lies in the crop: there is more hair than neck
@@ -63,13 +64,14 @@ class Crop:
     def _reduced(self, drawing: Picture, size: int) -> Picture:
         times = int(np.ceil(self.side / size))
         large = self._warped(drawing, size * times)
-        return cv2.resize(large, (size, size), interpolation=cv2.INTER_AREA)
+        return as_picture(cv2.resize(large, (size, size), interpolation=cv2.INTER_AREA))
 
     def _warped(self, drawing: Picture, size: int) -> Picture:
-        return cv2.warpAffine(
+        warped = cv2.warpAffine(
             drawing,
             self.affine(size),
             (size, size),
             flags=cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_REPLICATE,
         )
+        return as_picture(warped)

@@ -32,7 +32,7 @@ def draw_glasses(canvas: Canvas, head: Head, extras: Extras, eye: EyeStyle) -> N
     y = eye.y - 0.1 * eye.up
     color = extras.glasses_color
     for side in (-1, 1):
-        placed = head.on_face(lens + [side * eye.x, y], _GLASSES_LIFT)
+        placed = head.on_face(lens + np.array([side * eye.x, y]), _GLASSES_LIFT)
         if extras.glasses == "shades":
             canvas.fill(placed, mix(color, (10, 10, 15), 0.7))
         else:
@@ -137,7 +137,7 @@ def draw_hat(canvas: Canvas, head: Head, extras: Extras, hair: HairStyle, ink: I
         else:
             band = np.stack([-np.cos(t) * wide * 1.03, brim_y - 0.18 + 0.14 * np.sin(t)], -1)
             put(
-                np.concatenate([band, (low + [0, 0.06]) * [1.03, 1]]),
+                np.concatenate([band, (low + np.array([0, 0.06])) * [1.03, 1]]),
                 np.concatenate([0.8 * np.sin(t), 0.8 * np.sin(t)]),
                 second,
             )

@@ -72,6 +72,7 @@ class EyePlace:
     side: int  # 1 the image's right, which is the person's left
 
     def __call__(self, points: Array) -> Array:
+        """The eye's own units to those of the picture."""
         at = np.stack([self.side * (self.eye.x + points[:, 0]), self.eye.y + points[:, 1]], -1)
         return self.head.on_face(at, _LIFT)
 
@@ -92,7 +93,9 @@ def draw_eye(canvas: Canvas, head: Head, eye: EyeStyle, ink: Ink, side: int, pos
         with canvas.clipped(opening) as inner:
             _draw_iris(inner, place, side, pose)
             if eye.kind in ("anime", "almond"):
-                shadow = np.concatenate([lids.upper - [0, 0.3], lids.upper[::-1] + [0, 0.05]])
+                shadow = np.concatenate(
+                    [lids.upper - [0, 0.3], lids.upper[::-1] + np.array([0, 0.05])]
+                )
                 with inner.clipped(place(shadow), 0.35) as darker:
                     darker.fill(opening, mix(eye.white, (60, 50, 90), 0.75))
     if eye.lid is not None:

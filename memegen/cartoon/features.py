@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 
 from memegen.cartoon import palettes
@@ -19,7 +17,7 @@ from memegen.cartoon.parts import (
 )
 
 Rng = np.random.Generator
-Genre = Literal["anime", "chibi", "western", "comic", "flat", "painted"]
+Genre = str  # a kind of drawing, one of style.GENRES
 
 _EYE_KINDS: dict[Genre, dict[str, float]] = {
     "anime": {"anime": 0.93, "almond": 0.07},

@@ -45,7 +45,7 @@ def _scalloped(a: Array, n: int, size: float) -> Array:
 def cap_top(hair: HairStyle) -> Array:
     """The outline of hair over the head, from the image's left temple to the right one (N, 2)."""
     t = np.linspace(0, np.pi, 181 if hair.tufts else 61)
-    radius = np.ones_like(t)
+    radius: Array = np.ones_like(t)
     if hair.tufts:  # they point down at both sides
         radius = _spiky(
             np.abs(t - np.pi / 2 + 0.2 * hair.lean) + 1.8 * np.pi / (2 * hair.tufts),
@@ -190,7 +190,7 @@ def draw_back(canvas: Canvas, head: Head, hair: HairStyle, ink: Ink, behind: boo
     if hair.back == "spiky":
         factor = _spiky(t, 13, 0.3)
         ring = np.stack([np.cos(t) * (1.0 + v), np.sin(t) * (1.05 + v)], -1) * factor[:, None]
-        put(ring + [0, -0.1])
+        put(ring + np.array([0, -0.1]))
         return
     if hair.back in ("twin", "pony", "bun"):
         _draw_tails(hair, put)
@@ -293,8 +293,8 @@ def _shade_front(inner: Canvas, head: Head, hair: HairStyle) -> None:
         band = np.concatenate([np.stack([x, y - 0.06 * fade], -1), low[::-1]])
         inner.fill(head.place(band, _over(band)), mix(hair.color, hair.light, 0.8))
     elif hair.shine == "spots":
-        for x in (-0.4, 0.35):
-            spot = ellipse((x, -0.85 - 0.5 * hair.volume), 0.22, 0.08)
+        for side in (-0.4, 0.35):
+            spot = ellipse((side, -0.85 - 0.5 * hair.volume), 0.22, 0.08)
             inner.fill(head.place(spot, _over(spot)), mix(hair.color, hair.light, 0.7))
     crown = np.array([0.55 * hair.part, -1.0 - 0.6 * hair.volume])
     for i in range(hair.marks):
@@ -311,7 +311,7 @@ def front_shadow(hair: HairStyle) -> Array | None:
     if hair.front in ("none", "receding", "short"):
         return None
     edge = hairline(hair)
-    return np.concatenate([np.array([[-1.2, -1.4], [1.2, -1.4]]), edge + [0.0, 0.1]])
+    return np.concatenate([np.array([[-1.2, -1.4], [1.2, -1.4]]), edge + np.array([0.0, 0.1])])
 
 
 def draw_locks(canvas: Canvas, head: Head, hair: HairStyle, ink: Ink) -> None:
@@ -338,7 +338,7 @@ def draw_locks(canvas: Canvas, head: Head, hair: HairStyle, ink: Ink) -> None:
         placed = head.place(curve, np.maximum(dome(curve), 0.1) + 0.12, _lean(curve))
         canvas.fill(placed, hair.color)
         if hair.marks:
-            middle = smooth(points[1:4] + [side * 0.35 * w, 0], closed=False, steps=5)
+            middle = smooth(points[1:4] + np.array([side * 0.35 * w, 0]), closed=False, steps=5)
             canvas.line(
                 head.place(middle, np.maximum(dome(middle), 0.1) + 0.12, _lean(middle)),
                 hair.shade,

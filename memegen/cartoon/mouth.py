@@ -95,7 +95,7 @@ def _fill_mouth(
         inner.fill(head.on_face(row, lift), (250, 248, 242))
     if mouth.teeth == "both":
         edge = shape.lower - np.array([0, 0.7 * teeth])
-        row = np.concatenate([shape.lower + [0, 0.1], edge[::-1]])
+        row = np.concatenate([shape.lower + np.array([0, 0.1]), edge[::-1]])
         inner.fill(head.on_face(row, lift), (238, 234, 228))
 
 

@@ -96,7 +96,9 @@ def sample_hair(rng: Rng, genre: Genre, face: FaceStyle) -> HairStyle:
         face.light_side if face.shading == "cel" and rng.random() < 0.75 else 0.0,
         int(rng.integers(0, 8)) if genre != "flat" else 0,
         bool(anime and rng.random() < 0.2),
-        int(rng.choice([0, rng.integers(7, 13)])) if front in ("zigzag", "part", "sweep") else 0,
+        int(rng.integers(7, 13))
+        if rng.random() < 0.5 and front in ("zigzag", "part", "sweep")
+        else 0,
         float(rng.uniform(0.05, 0.2)),
         beard,
         mix(color, (0, 0, 0), float(rng.uniform(0, 0.25))),

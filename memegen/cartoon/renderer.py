@@ -27,7 +27,7 @@ from memegen.cartoon.hair import draw_back, draw_beard, draw_front, draw_locks, 
 from memegen.cartoon.head import Head
 from memegen.cartoon.mouth import JAW_DROP, MouthPose, draw_mouth, draw_nose
 from memegen.cartoon.pose import INDEX, POSE
-from memegen.cartoon.scenery import backdrop, finish
+from memegen.cartoon.scenery import as_picture, backdrop, finish
 from memegen.cartoon.style import CartoonStyle
 
 SIZE = 256  # pixels
@@ -84,7 +84,7 @@ def render(style: CartoonStyle, pose: Array, size: int = SIZE, supersample: int 
     _draw(canvas, style, Posed.of(style, pose))
     picture = canvas.picture
     if supersample > 1:
-        picture = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA)
+        picture = as_picture(cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA))
     return finish(picture, style.finish)
 
 

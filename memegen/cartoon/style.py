@@ -66,8 +66,7 @@ def choose(rng: np.random.Generator, options: dict[str, float]) -> str:
 
 def sample_style(rng: np.random.Generator, genre: Genre | None = None) -> CartoonStyle:
     """A random character."""
-    genre = genre or choose(rng, dict(GENRES))  # type: ignore[assignment]
-    assert genre is not None
+    genre = genre or choose(rng, GENRES)
     ink = _sample_ink(rng, genre)
     face = _sample_face(rng, genre)
     if palettes.lightness(face.skin) < _DARK:  # lines must be seen on it
