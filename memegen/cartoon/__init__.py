@@ -1,4 +1,4 @@
-"""Drawn faces: a procedural renderer of cartoon and anime characters, and how theirs are cropped."""
+"""Drawn faces: a procedural renderer of cartoon and anime characters, and their crops."""
 
 from memegen.cartoon.pose import MORPH, POSE, ROTATE, pose_of
 from memegen.cartoon.renderer import face_box, render, render_pair

@@ -126,9 +126,7 @@ class Canvas:
         part[:] = cv2.blendLinear(spot, np.ascontiguousarray(part), weight, 1 - weight)
 
     @contextmanager
-    def clipped(
-        self, points: Array, share: float = 1.0, outside: bool = False
-    ) -> Iterator[Canvas]:
+    def clipped(self, points: Array, share: float = 1.0, outside: bool = False) -> Iterator[Canvas]:
         """Draw on what is given, and only what lies in (out of) a polygon is kept, a `share`."""
         height, width = self.picture.shape[:2]
         corners = np.array([[0, 0], [width, height]]) if outside else self.pixels(points)

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from memegen.arrays import Array, Picture
+from memegen.cartoon.scenery import as_picture
 
 FACE_SHARE = 0.6  # of a crop's width that a face's box takes
 FACE_MIDDLE = (0.5, 0.56)  # where the box's middle lies in the crop: there is more hair than neck
@@ -46,9 +47,13 @@ class Crop:
         """(2, 3) from pixels of the drawing to those of a crop `size` pixels wide."""
         scale = size / self.side
         # Positions are of pixels' middles.
-        return np.array([
-            [scale, 0, scale * (0.5 - self.left) - 0.5], [0, scale, scale * (0.5 - self.top) - 0.5],
-        ], np.float32)  # fmt: skip
+        return np.array(
+            [
+                [scale, 0, scale * (0.5 - self.left) - 0.5],
+                [0, scale, scale * (0.5 - self.top) - 0.5],
+            ],
+            np.float32,
+        )
 
     def cut(self, drawing: Picture, size: int = SIZE) -> Picture:
         """(size, size, 3) of a drawing (H, W, 3); beyond its edges they are continued."""
@@ -59,9 +64,14 @@ class Crop:
     def _reduced(self, drawing: Picture, size: int) -> Picture:
         times = int(np.ceil(self.side / size))
         large = self._warped(drawing, size * times)
-        return cv2.resize(large, (size, size), interpolation=cv2.INTER_AREA)
+        return as_picture(cv2.resize(large, (size, size), interpolation=cv2.INTER_AREA))
 
     def _warped(self, drawing: Picture, size: int) -> Picture:
-        return cv2.warpAffine(
-            drawing, self.affine(size), (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        warped = cv2.warpAffine(
+            drawing,
+            self.affine(size),
+            (size, size),
+            flags=cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
         )
+        return as_picture(warped)

@@ -22,11 +22,17 @@ def draw_glasses(canvas: Canvas, head: Head, extras: Extras, eye: EyeStyle) -> N
     ry = max(ry, 0.8 * eye.up)
     t = np.linspace(0, 2 * np.pi, 40, endpoint=False)
     power = 1.0 if extras.glasses == "round" else 0.5
-    lens = np.stack([rx * np.sign(np.cos(t)) * np.abs(np.cos(t)) ** power, ry * np.sign(np.sin(t)) * np.abs(np.sin(t)) ** power], -1)
+    lens = np.stack(
+        [
+            rx * np.sign(np.cos(t)) * np.abs(np.cos(t)) ** power,
+            ry * np.sign(np.sin(t)) * np.abs(np.sin(t)) ** power,
+        ],
+        -1,
+    )
     y = eye.y - 0.1 * eye.up
     color = extras.glasses_color
     for side in (-1, 1):
-        placed = head.on_face(lens + [side * eye.x, y], _GLASSES_LIFT)
+        placed = head.on_face(lens + np.array([side * eye.x, y]), _GLASSES_LIFT)
         if extras.glasses == "shades":
             canvas.fill(placed, mix(color, (10, 10, 15), 0.7))
         else:
@@ -45,12 +51,49 @@ def draw_behind(canvas: Canvas, head: Head, extras: Extras, hair: HairStyle, ink
     base = hair.color if extras.hat in ("cat", "bunny") else extras.hat_color
     top = -0.95 - hair.volume
     shapes: dict[str, tuple[list[list[float]], list[list[float]]]] = {
-        "cat": ([[0.35, top + 0.1], [0.5, top - 0.25], [0.85, top - 0.52], [0.98, top - 0.1], [0.95, top + 0.45]],
-                [[0.52, top + 0.1], [0.6, top - 0.15], [0.8, top - 0.35], [0.88, top], [0.86, top + 0.35]]),
-        "bunny": ([[0.2, top + 0.2], [0.18, top - 0.5], [0.42, top - 1.15], [0.62, top - 0.6], [0.55, top + 0.2]],
-                  [[0.3, top + 0.1], [0.29, top - 0.45], [0.42, top - 0.9], [0.52, top - 0.5], [0.45, top + 0.1]]),
-        "horns": ([[0.5, top + 0.3], [0.62, top - 0.05], [0.98, top - 0.42], [0.86, top + 0.05], [0.78, top + 0.4]], []),
-    }  # fmt: skip
+        "cat": (
+            [
+                [0.35, top + 0.1],
+                [0.5, top - 0.25],
+                [0.85, top - 0.52],
+                [0.98, top - 0.1],
+                [0.95, top + 0.45],
+            ],
+            [
+                [0.52, top + 0.1],
+                [0.6, top - 0.15],
+                [0.8, top - 0.35],
+                [0.88, top],
+                [0.86, top + 0.35],
+            ],
+        ),
+        "bunny": (
+            [
+                [0.2, top + 0.2],
+                [0.18, top - 0.5],
+                [0.42, top - 1.15],
+                [0.62, top - 0.6],
+                [0.55, top + 0.2],
+            ],
+            [
+                [0.3, top + 0.1],
+                [0.29, top - 0.45],
+                [0.42, top - 0.9],
+                [0.52, top - 0.5],
+                [0.45, top + 0.1],
+            ],
+        ),
+        "horns": (
+            [
+                [0.5, top + 0.3],
+                [0.62, top - 0.05],
+                [0.98, top - 0.42],
+                [0.86, top + 0.05],
+                [0.78, top + 0.4],
+            ],
+            [],
+        ),
+    }
     if extras.hat not in shapes:
         return
     outer, inner = shapes[extras.hat]
@@ -58,7 +101,10 @@ def draw_behind(canvas: Canvas, head: Head, extras: Extras, hair: HairStyle, ink
         placed = head.place(smooth(np.array(outer) * [side, 1], steps=5), -0.05)
         canvas.fill(placed, base)
         if inner:
-            canvas.fill(head.place(smooth(np.array(inner) * [side, 1], steps=5), 0.0), mix(base, (255, 170, 180), 0.55))
+            canvas.fill(
+                head.place(smooth(np.array(inner) * [side, 1], steps=5), 0.0),
+                mix(base, (255, 170, 180), 0.55),
+            )
         canvas.stroke(placed, line, ink.width)
 
 
@@ -83,10 +129,18 @@ def draw_hat(canvas: Canvas, head: Head, extras: Extras, hair: HairStyle, ink: I
         if extras.hat == "cap":
             brim = np.stack([np.cos(t) * 0.85, brim_y + 0.06 + 0.26 * np.sin(t)], -1)
             back = np.stack([-np.cos(t) * 0.85, brim_y + 0.02 + 0.05 * np.sin(t)], -1)
-            put(np.concatenate([brim, back]), np.concatenate([0.7 + 0.5 * np.sin(t), 0.75 * np.sin(t)]), second)
+            put(
+                np.concatenate([brim, back]),
+                np.concatenate([0.7 + 0.5 * np.sin(t), 0.75 * np.sin(t)]),
+                second,
+            )
         else:
             band = np.stack([-np.cos(t) * wide * 1.03, brim_y - 0.18 + 0.14 * np.sin(t)], -1)
-            put(np.concatenate([band, (low + [0, 0.06]) * [1.03, 1]]), np.concatenate([0.8 * np.sin(t), 0.8 * np.sin(t)]), second)
+            put(
+                np.concatenate([band, (low + np.array([0, 0.06])) * [1.03, 1]]),
+                np.concatenate([0.8 * np.sin(t), 0.8 * np.sin(t)]),
+                second,
+            )
             put(ellipse((0, brim_y - 0.86 - v), 0.22, 0.2), 0.0, second)
     elif extras.hat == "tophat":
         put(np.array([[-0.72, -0.85], [-0.8, -2.0], [0.8, -2.0], [0.72, -0.85]]), 0.0, color)
@@ -95,12 +149,23 @@ def draw_hat(canvas: Canvas, head: Head, extras: Extras, hair: HairStyle, ink: I
     elif extras.hat == "band":
         upper = np.stack([-np.cos(t) * wide, -0.4 - np.sin(t) * (0.42 + 0.6 * v)], -1)
         lower = np.stack([np.cos(t) * wide, -0.28 - np.sin(t) * (0.36 + 0.6 * v)], -1)
-        put(np.concatenate([upper, lower]), np.concatenate([0.9 * np.sin(t), 0.9 * np.sin(t)]), color)
+        put(
+            np.concatenate([upper, lower]),
+            np.concatenate([0.9 * np.sin(t), 0.9 * np.sin(t)]),
+            color,
+        )
     elif extras.hat == "bow":
         side = float(np.sign(hair.lean) or 1)
         x, y = side * 0.62, -0.98 - 0.8 * v
         for sign in (-1, 1):
-            wing = np.array([[x, y], [x + sign * 0.34, y - 0.26], [x + sign * 0.42, y], [x + sign * 0.34, y + 0.24]])
+            wing = np.array(
+                [
+                    [x, y],
+                    [x + sign * 0.34, y - 0.26],
+                    [x + sign * 0.42, y],
+                    [x + sign * 0.34, y + 0.24],
+                ]
+            )
             put(smooth(wing, steps=5), 0.35, color)
         put(ellipse((x, y), 0.1, 0.11), 0.37, mix(color, second, 0.4))
     elif extras.hat == "headphones":

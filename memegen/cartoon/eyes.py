@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from memegen.arrays import Array
-from memegen.cartoon.canvas import Canvas, Color, ellipse, mix, ribbon
+from memegen.cartoon.canvas import Canvas, ellipse, mix, ribbon
 from memegen.cartoon.head import Head
 from memegen.cartoon.parts import BrowStyle, EyeStyle, Ink
 
@@ -72,6 +72,7 @@ class EyePlace:
     side: int  # 1 the image's right, which is the person's left
 
     def __call__(self, points: Array) -> Array:
+        """The eye's own units to those of the picture."""
         at = np.stack([self.side * (self.eye.x + points[:, 0]), self.eye.y + points[:, 1]], -1)
         return self.head.on_face(at, _LIFT)
 
@@ -83,19 +84,21 @@ def draw_eye(canvas: Canvas, head: Head, eye: EyeStyle, ink: Ink, side: int, pos
         _draw_dot(canvas, place, lids, pose)
         return
     opening = place(np.concatenate([lids.upper, lids.lower[::-1]]))
-    if eye.lid > 0:
+    if eye.lid is not None:
         bulge = place(np.concatenate([lids.open_upper, lids.open_lower[::-1]]))
-        canvas.fill(bulge, mix(eye.white, eye.color, 0.0) if lids.openness == 1 else _lid(eye))
+        canvas.fill(bulge, eye.lid)
         canvas.stroke(bulge, eye.color, max(ink.width, 0.012))
     if lids.openness > 0:
         canvas.fill(opening, eye.white)
         with canvas.clipped(opening) as inner:
             _draw_iris(inner, place, side, pose)
             if eye.kind in ("anime", "almond"):
-                shadow = np.concatenate([lids.upper - [0, 0.3], lids.upper[::-1] + [0, 0.05]])
+                shadow = np.concatenate(
+                    [lids.upper - [0, 0.3], lids.upper[::-1] + np.array([0, 0.05])]
+                )
                 with inner.clipped(place(shadow), 0.35) as darker:
                     darker.fill(opening, mix(eye.white, (60, 50, 90), 0.75))
-    if eye.lid > 0:
+    if eye.lid is not None:
         canvas.line(place(lids.upper), eye.color, max(ink.width, 0.014))
     elif eye.kind == "oval":
         canvas.stroke(opening, eye.color, max(ink.width, eye.lower_lash))
@@ -110,23 +113,21 @@ def draw_eye(canvas: Canvas, head: Head, eye: EyeStyle, ink: Ink, side: int, pos
         canvas.line(place(above + fall), eye.color, max(0.4 * ink.width, 0.012), 0.2)
 
 
-def _lid(eye: EyeStyle) -> Color:
-    return mix(eye.white, eye.color, eye.lid)
-
-
 def _draw_dot(canvas: Canvas, place: EyePlace, lids: Lids, pose: EyePose) -> None:
     eye = place.eye
     moved = np.array([place.side * pose.gaze_x * 0.5 * eye.width, -pose.gaze_y * 0.4 * eye.up])
     opening = np.concatenate([lids.upper, lids.lower[::-1]]) + moved
     canvas.fill(place(opening), eye.color)
     # When it closes, what is left is a line.
-    reach = np.array([1 + 0.35 * (1 - lids.openness), 1])
+    reach = np.array([1 + 0.35 * (1 - lids.openness) ** 3, 1])
     middle = (lids.upper + lids.lower) / 2 * reach + moved
-    width = max(eye.lash, 0.03) * (1 - lids.openness) ** 0.5
+    width = max(eye.lash, 0.03) * (1 - lids.openness) ** 1.5
     canvas.line(place(middle), eye.color, width)
     if eye.highlights and lids.openness > 0:
         with canvas.clipped(place(opening)) as inner:
-            spot = ellipse((-place.side * 0.3 * eye.width, -0.4 * eye.up), 0.3 * eye.width, 0.3 * eye.up)
+            spot = ellipse(
+                (-place.side * 0.3 * eye.width, -0.4 * eye.up), 0.3 * eye.width, 0.3 * eye.up
+            )
             inner.fill(place(spot * [1, 1] + moved), (255, 255, 255))
 
 
@@ -146,11 +147,24 @@ def _draw_iris(canvas: Canvas, place: EyePlace, side: int, pose: EyePose) -> Non
         if eye.gradient > 0:
             for level in range(4):  # bands from the dark top down
                 top = y - ry * (1.1 - 0.32 * level)
-                shade = mix(mix(color, dark, 0.9 * eye.gradient), mix(color, (255, 255, 255), 0.3 * eye.gradient), level / 3)
-                band = np.array([[x - 2 * rx, top], [x + 2 * rx, top], [x + 2 * rx, y + 2 * ry], [x - 2 * rx, y + 2 * ry]])
+                shade = mix(
+                    mix(color, dark, 0.9 * eye.gradient),
+                    mix(color, (255, 255, 255), 0.3 * eye.gradient),
+                    level / 3,
+                )
+                band = np.array(
+                    [
+                        [x - 2 * rx, top],
+                        [x + 2 * rx, top],
+                        [x + 2 * rx, y + 2 * ry],
+                        [x - 2 * rx, y + 2 * ry],
+                    ]
+                )
                 inner.fill(place(band), shade)
         if eye.pupil > 0:
-            inner.fill(place(ellipse((x, y), rx * eye.pupil, ry * eye.pupil)), mix(dark, (0, 0, 0), 0.7))
+            inner.fill(
+                place(ellipse((x, y), rx * eye.pupil, ry * eye.pupil)), mix(dark, (0, 0, 0), 0.7)
+            )
         if eye.gradient > 0.5:
             glow = ellipse((x, y + 0.62 * ry), 0.6 * rx, 0.28 * ry)
             inner.fill(place(glow), mix(color, (255, 255, 255), 0.5))
@@ -160,9 +174,15 @@ def _draw_iris(canvas: Canvas, place: EyePlace, side: int, pose: EyePose) -> Non
         spot = ellipse((x - side * 0.35 * rx, y - 0.42 * ry), 0.3 * rx, 0.26 * ry)
         canvas.fill(place(spot), (255, 255, 255))
     if eye.highlights > 1:
-        canvas.fill(place(ellipse((x + side * 0.4 * rx, y + 0.4 * ry), 0.17 * rx, 0.14 * ry)), (255, 255, 255))
+        canvas.fill(
+            place(ellipse((x + side * 0.4 * rx, y + 0.4 * ry), 0.17 * rx, 0.14 * ry)),
+            (255, 255, 255),
+        )
     if eye.highlights > 2:
-        canvas.fill(place(ellipse((x + side * 0.1 * rx, y + 0.68 * ry), 0.1 * rx, 0.09 * ry)), (255, 255, 255))
+        canvas.fill(
+            place(ellipse((x + side * 0.1 * rx, y + 0.68 * ry), 0.1 * rx, 0.09 * ry)),
+            (255, 255, 255),
+        )
 
 
 def _draw_lashes(canvas: Canvas, place: EyePlace, lids: Lids) -> None:
@@ -172,7 +192,9 @@ def _draw_lashes(canvas: Canvas, place: EyePlace, lids: Lids) -> None:
     line = np.concatenate([upper, wing])
     t = np.linspace(0, 1, len(line))
     # Thin at the inner corner, thickest past the middle, pointed at the outer one.
-    widths = eye.lash * (0.3 + 0.9 * np.sin(np.pi * np.clip(t * 0.85 + 0.05, 0, 1))) * (1 - t**8 * 0.8)
+    widths = (
+        eye.lash * (0.3 + 0.9 * np.sin(np.pi * np.clip(t * 0.85 + 0.05, 0, 1))) * (1 - t**8 * 0.8)
+    )
     placed = place(line)
     half = np.stack([np.zeros_like(widths), widths], -1)
     edge = np.concatenate([placed - 0.7 * half, (placed + 0.3 * half)[::-1]])
@@ -193,11 +215,25 @@ def _draw_flicks(canvas: Canvas, place: EyePlace, lids: Lids) -> None:
         widths = np.array([1, 0.7, 0.1]) * max(0.35 * eye.lash, 0.02)
         along = points[-1] - points[0]
         normal = np.array([-along[1], along[0]]) / max(float(np.hypot(*along)), 1e-6)
-        canvas.fill(np.concatenate([points + normal * widths[:, None] / 2, (points - normal * widths[:, None] / 2)[::-1]]), eye.color)
+        canvas.fill(
+            np.concatenate(
+                [
+                    points + normal * widths[:, None] / 2,
+                    (points - normal * widths[:, None] / 2)[::-1],
+                ]
+            ),
+            eye.color,
+        )
 
 
 def draw_brow(
-    canvas: Canvas, head: Head, eye: EyeStyle, brow: BrowStyle, side: int, raised: float, frown: float
+    canvas: Canvas,
+    head: Head,
+    eye: EyeStyle,
+    brow: BrowStyle,
+    side: int,
+    raised: float,
+    frown: float,
 ) -> None:
     """One brow; raised -1..1, frown 0..1."""
     if brow.kind == "none":
@@ -217,5 +253,3 @@ def draw_brow(
     else:
         widths = np.full(len(u), brow.thick)
     canvas.fill(ribbon(points, widths), brow.color)
-
-

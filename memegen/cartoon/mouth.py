@@ -78,7 +78,9 @@ def draw_mouth(canvas: Canvas, head: Head, mouth: MouthStyle, pose: MouthPose) -
         canvas.line(head.on_face(mark, lift), mouth.color, 0.6 * width, 0.2)
 
 
-def _fill_mouth(inner: Canvas, head: Head, mouth: MouthStyle, shape: MouthShape, lift: float) -> None:
+def _fill_mouth(
+    inner: Canvas, head: Head, mouth: MouthStyle, shape: MouthShape, lift: float
+) -> None:
     gape = shape.lower - shape.upper
     middle = float(gape[_STEPS // 2, 1])
     if mouth.tongue is not None and middle > 0:
@@ -93,24 +95,35 @@ def _fill_mouth(inner: Canvas, head: Head, mouth: MouthStyle, shape: MouthShape,
         inner.fill(head.on_face(row, lift), (250, 248, 242))
     if mouth.teeth == "both":
         edge = shape.lower - np.array([0, 0.7 * teeth])
-        row = np.concatenate([shape.lower + [0, 0.1], edge[::-1]])
+        row = np.concatenate([shape.lower + np.array([0, 0.1]), edge[::-1]])
         inner.fill(head.on_face(row, lift), (238, 234, 228))
 
 
-def _draw_lips(canvas: Canvas, head: Head, mouth: MouthStyle, shape: MouthShape, lift: float) -> None:
+def _draw_lips(
+    canvas: Canvas, head: Head, mouth: MouthStyle, shape: MouthShape, lift: float
+) -> None:
     if mouth.lips is None:
         return
     u = np.linspace(-1, 1, _STEPS)
     bow = (1 - u**2) * (1 - 0.35 * np.exp(-((u / 0.22) ** 2)))
     top = shape.upper - np.stack([np.zeros_like(u), mouth.lip_size * 0.8 * bow], -1)
     bottom = shape.lower + np.stack([np.zeros_like(u), mouth.lip_size * (1 - u**2) ** 0.8], -1)
-    canvas.fill(head.on_face(np.concatenate([top, shape.upper[::-1]]), lift), mix(mouth.lips, (40, 0, 20), 0.15))
+    canvas.fill(
+        head.on_face(np.concatenate([top, shape.upper[::-1]]), lift),
+        mix(mouth.lips, (40, 0, 20), 0.15),
+    )
     canvas.fill(head.on_face(np.concatenate([shape.lower, bottom[::-1]]), lift), mouth.lips)
-    shine = ellipse((0, float(bottom[_STEPS // 2, 1]) - 0.5 * mouth.lip_size), 0.25 * mouth.width, 0.14 * mouth.lip_size)
+    shine = ellipse(
+        (0, float(bottom[_STEPS // 2, 1]) - 0.5 * mouth.lip_size),
+        0.25 * mouth.width,
+        0.14 * mouth.lip_size,
+    )
     canvas.fill(head.on_face(shine, lift), mix(mouth.lips, (255, 255, 255), 0.45))
 
 
-def draw_nose(canvas: Canvas, head: Head, nose: NoseStyle, face: FaceStyle, ink: Ink, line: Color) -> None:
+def draw_nose(
+    canvas: Canvas, head: Head, nose: NoseStyle, face: FaceStyle, ink: Ink, line: Color
+) -> None:
     """The nose."""
     s, y = nose.size, nose.y
     width = max(ink.width, 0.014)
@@ -123,26 +136,55 @@ def draw_nose(canvas: Canvas, head: Head, nose: NoseStyle, face: FaceStyle, ink:
     if nose.kind == "dot":
         canvas.fill(at(ellipse((0, y), 0.28 * s, 0.2 * s)), mix(dark, line, 0.4))
     elif nose.kind == "line":
-        points = smooth(np.array([[0.1 * s * side, y - s], [0.35 * s * side, y - 0.1 * s], [0.1 * s * side, y + 0.1 * s]]), False)
+        points = smooth(
+            np.array(
+                [
+                    [0.1 * s * side, y - s],
+                    [0.35 * s * side, y - 0.1 * s],
+                    [0.1 * s * side, y + 0.1 * s],
+                ]
+            ),
+            False,
+        )
         canvas.line(at(points), line, width, 0.2)
     elif nose.kind == "corner":
-        points = np.array([[0.1 * side * s, y - 0.9 * s], [0.4 * side * s, y], [-0.1 * side * s, y + 0.05 * s]])
+        points = np.array(
+            [[0.1 * side * s, y - 0.9 * s], [0.4 * side * s, y], [-0.1 * side * s, y + 0.05 * s]]
+        )
         canvas.line(at(points), line, width)
     elif nose.kind == "shadow":
-        points = smooth(np.array([[0.0, y - 0.9 * s], [0.42 * side * s, y], [-0.25 * side * s, y + 0.08 * s]]), steps=4)
+        points = smooth(
+            np.array([[0.0, y - 0.9 * s], [0.42 * side * s, y], [-0.25 * side * s, y + 0.08 * s]]),
+            steps=4,
+        )
         canvas.fill(at(points), dark)
     elif nose.kind in ("ball", "bulb"):
         color = nose.color or mix(face.skin, (255, 120, 100), 0.18)
         rx, ry = (0.9 * s, 0.8 * s) if nose.kind == "ball" else (0.62 * s, 1.15 * s)
         shape = at(ellipse((0, y), rx, ry), 0.3)
         canvas.fill(shape, color)
-        canvas.fill(at(ellipse((-0.3 * rx * side, y - 0.4 * ry), 0.28 * rx, 0.2 * ry), 0.33), mix(color, (255, 255, 255), 0.5))
+        canvas.fill(
+            at(ellipse((-0.3 * rx * side, y - 0.4 * ry), 0.28 * rx, 0.2 * ry), 0.33),
+            mix(color, (255, 255, 255), 0.5),
+        )
         canvas.stroke(shape, mix(line, mix(color, (40, 0, 0), 0.5), ink.tint), ink.width)
     elif nose.kind == "button":
-        arc = np.stack([np.linspace(-0.7, 0.7, 9) * s, y + 0.25 * s * np.cos(np.linspace(-1.4, 1.4, 9))], -1)
+        arc = np.stack(
+            [np.linspace(-0.7, 0.7, 9) * s, y + 0.25 * s * np.cos(np.linspace(-1.4, 1.4, 9))], -1
+        )
         canvas.line(at(arc), line, width, 0.3)
     elif nose.kind == "nostrils":
         for sign in (-1, 1):
             canvas.fill(at(ellipse((0.38 * s * sign, y), 0.17 * s, 0.1 * s)), mix(dark, line, 0.5))
-        bridge = smooth(np.array([[0.22 * s * side, y - 2.6 * s], [0.3 * s * side, y - 1.2 * s], [0.75 * s * side, y - 0.2 * s], [0.5 * s * side, y + 0.15 * s]]), False)
+        bridge = smooth(
+            np.array(
+                [
+                    [0.22 * s * side, y - 2.6 * s],
+                    [0.3 * s * side, y - 1.2 * s],
+                    [0.75 * s * side, y - 0.2 * s],
+                    [0.5 * s * side, y + 0.15 * s],
+                ]
+            ),
+            False,
+        )
         canvas.line(at(bridge), mix(dark, line, 0.35), 0.8 * width, 0.1)

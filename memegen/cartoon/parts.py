@@ -71,7 +71,7 @@ class EyeStyle:
     closing: float  # where lids meet: 0 at the middle .. 1 at the bottom
     closed_bend: float  # -0.3 arches up (^) .. 0.3 hangs (u)
     white: Color
-    lid: float  # 0 lids look like skin, 1 lids are drawn as a darker bulge
+    lid: Color | None  # of lids that are drawn as a bulge; None: they are skin
     color: Color  # of lashes and of dot eyes
 
 
@@ -136,6 +136,7 @@ class HairStyle:
     locks: float  # length of side locks, 0 none
     lock_width: float
     shine: str  # none, ring, spots
+    cel: float  # side of its shade: 0 none, -1 at the image's right, 1 at its left
     marks: int  # lines in the hair
     ahoge: bool
     tufts: int  # that stand off at the outline; 0 smooth

@@ -15,12 +15,19 @@ from memegen.arrays import Array, Picture
 from memegen.cartoon.canvas import Canvas
 from memegen.cartoon.extras import draw_behind, draw_glasses, draw_hat
 from memegen.cartoon.eyes import EyePose, draw_brow, draw_eye
-from memegen.cartoon.figure import BROW_LINE_Y, draw_body, draw_ears, draw_face, face_outline, outline_depth
+from memegen.cartoon.figure import (
+    BROW_LINE_Y,
+    draw_body,
+    draw_ears,
+    draw_face,
+    face_outline,
+    outline_depth,
+)
 from memegen.cartoon.hair import draw_back, draw_beard, draw_front, draw_locks, outline_color
 from memegen.cartoon.head import Head
 from memegen.cartoon.mouth import JAW_DROP, MouthPose, draw_mouth, draw_nose
 from memegen.cartoon.pose import INDEX, POSE
-from memegen.cartoon.scenery import backdrop, finish
+from memegen.cartoon.scenery import as_picture, backdrop, finish
 from memegen.cartoon.style import CartoonStyle
 
 SIZE = 256  # pixels
@@ -52,7 +59,10 @@ class Posed:
         def rise(name: str) -> float:  # 0..1: the rest of the way to 1
             return rest[INDEX[name]] + (1 - rest[INDEX[name]]) * given[name]
 
-        eyes = [EyePose(rise(f"{side}_eye"), given["wide"], add("gaze_x"), add("gaze_y")) for side in ("left", "right")]
+        eyes = [
+            EyePose(rise(f"{side}_eye"), given["wide"], add("gaze_x"), add("gaze_y"))
+            for side in ("left", "right")
+        ]
         mouth = MouthPose(rise("mouth"), add("smile"), given["pucker"])
         root = style.face.chin_y + 0.1  # a head leans about the middle of its neck
         return cls(
@@ -74,7 +84,7 @@ def render(style: CartoonStyle, pose: Array, size: int = SIZE, supersample: int 
     _draw(canvas, style, Posed.of(style, pose))
     picture = canvas.picture
     if supersample > 1:
-        picture = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA)
+        picture = as_picture(cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA))
     return finish(picture, style.finish)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 
@@ -19,7 +21,8 @@ def backdrop(style: Backdrop, size: int) -> Picture:
     if style.kind in ("gradient", "noise"):
         share = _gradient(style) if style.kind == "gradient" else _blotches(style.seed, 6)
         coarse = first + (second - first) * share[..., None]
-        return cv2.resize(np.round(coarse).astype(np.uint8), (size, size), interpolation=cv2.INTER_CUBIC)
+        small = np.round(coarse).astype(np.uint8)
+        return as_picture(cv2.resize(small, (size, size), interpolation=cv2.INTER_CUBIC))
     picture = np.empty((size, size, 3), np.uint8)
     picture[:] = np.round(first)
     _pattern(picture, style, tuple(float(v) for v in second))
@@ -44,9 +47,15 @@ def _pattern(picture: Picture, style: Backdrop, color: tuple[float, ...]) -> Non
         across = np.array([-along[1], along[0]])
         for i in range(-int(size / step) - 2, int(size / step) + 3):
             middle = size / 2 + across * i * step
-            ends = [middle - along * 1.5 * size - across * step / 4, middle + along * 1.5 * size - across * step / 4,
-                    middle + along * 1.5 * size + across * step / 4, middle - along * 1.5 * size + across * step / 4]  # fmt: skip
-            cv2.fillPoly(picture, [np.round(np.array(ends) * 16).astype(np.int32)], color, cv2.LINE_AA, 4)
+            ends = [
+                middle - along * 1.5 * size - across * step / 4,
+                middle + along * 1.5 * size - across * step / 4,
+                middle + along * 1.5 * size + across * step / 4,
+                middle - along * 1.5 * size + across * step / 4,
+            ]
+            cv2.fillPoly(
+                picture, [np.round(np.array(ends) * 16).astype(np.int32)], color, cv2.LINE_AA, 4
+            )
     elif style.kind in ("dots", "checks"):
         rows = int(size / step) + 2
         for j in range(rows):
@@ -55,12 +64,18 @@ def _pattern(picture: Picture, style: Backdrop, color: tuple[float, ...]) -> Non
                 if style.kind == "dots":
                     cv2.circle(picture, (x, y), round(0.28 * step), color, -1, cv2.LINE_AA)
                 elif (i + j) % 2:
-                    cv2.rectangle(picture, (round(i * step), y), (round((i + 1) * step), round(y + step)), color, -1)
+                    cv2.rectangle(
+                        picture,
+                        (round(i * step), y),
+                        (round((i + 1) * step), round(y + step)),
+                        color,
+                        -1,
+                    )
     elif style.kind == "rays":
         for i in range(12):
             a = style.angle + np.array([0, np.pi / 12]) + i * np.pi / 6
-            ends = size / 2 + 1.5 * size * np.stack([np.cos(a), np.sin(a)], -1)
-            triangle = np.concatenate([[[size / 2, size / 2]], ends])
+            rim = size / 2 + 1.5 * size * np.stack([np.cos(a), np.sin(a)], -1)
+            triangle = np.concatenate([[[size / 2, size / 2]], rim])
             cv2.fillPoly(picture, [np.round(triangle * 16).astype(np.int32)], color, cv2.LINE_AA, 4)
     else:  # a scene: a floor line, a window, a few things
         rng = np.random.default_rng(style.seed)
@@ -77,23 +92,30 @@ def _pattern(picture: Picture, style: Backdrop, color: tuple[float, ...]) -> Non
                     cv2.rectangle(picture, corner, other, tuple(shade * 0.4), 2)
 
 
+def as_picture(result: Any) -> Picture:
+    """What OpenCV returned for a picture, which its stubs call an array of anything."""
+    return np.asarray(result, np.uint8)
+
+
 def finish(picture: Picture, style: Finish) -> Picture:
     """Greys, blur, noise and compression of a picture (S, S, 3)."""
     size = len(picture)
     if style.medium == "grey":
-        picture = cv2.cvtColor(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+        grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+        picture = as_picture(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB))
     if style.blur > 0:
-        picture = cv2.GaussianBlur(picture, (0, 0), style.blur * size / 256)
+        picture = as_picture(cv2.GaussianBlur(picture, (0, 0), style.blur * size / 256))
     if style.gain != (1.0, 1.0, 1.0):
         levels = np.arange(256, dtype=np.float32)[:, None] * np.array(style.gain, np.float32)
         table = np.clip(np.round(levels), 0, 255).astype(np.uint8)
-        picture = cv2.LUT(picture, table[None])
+        picture = as_picture(cv2.LUT(picture, table[None]))
     if style.noise > 0 or style.grain > 0:
         noise = np.round(_noise(style, size)).astype(np.int16)
-        picture = cv2.add(picture, np.repeat(noise[..., None], 3, -1), dtype=cv2.CV_8U)
+        picture = as_picture(cv2.add(picture, np.repeat(noise[..., None], 3, -1), dtype=cv2.CV_8U))
     if style.jpeg:
         _, packed = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, style.jpeg])
-        picture = np.ascontiguousarray(cv2.imdecode(packed, cv2.IMREAD_COLOR)[..., ::-1])
+        decoded = as_picture(cv2.imdecode(packed, cv2.IMREAD_COLOR))
+        picture = np.ascontiguousarray(decoded[..., ::-1])
     return picture
 
 

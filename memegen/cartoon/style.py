@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,8 +27,13 @@ from memegen.cartoon.pose import INDEX, POSE
 
 # How often each kind of drawing is made.
 GENRES: dict[Genre, float] = {
-    "anime": 0.36, "chibi": 0.1, "western": 0.2, "comic": 0.14, "flat": 0.1, "painted": 0.1,
-}  # fmt: skip
+    "anime": 0.36,
+    "chibi": 0.1,
+    "western": 0.2,
+    "comic": 0.14,
+    "flat": 0.1,
+    "painted": 0.1,
+}
 
 
 _DARK = 0.45  # lightness of skin on which only black lines are seen
@@ -62,8 +66,7 @@ def choose(rng: np.random.Generator, options: dict[str, float]) -> str:
 
 def sample_style(rng: np.random.Generator, genre: Genre | None = None) -> CartoonStyle:
     """A random character."""
-    genre = genre or choose(rng, dict(GENRES))  # type: ignore[assignment]
-    assert genre is not None
+    genre = genre or choose(rng, GENRES)
     ink = _sample_ink(rng, genre)
     face = _sample_face(rng, genre)
     if palettes.lightness(face.skin) < _DARK:  # lines must be seen on it
@@ -113,21 +116,35 @@ def _sample_ink(rng: np.random.Generator, genre: Genre) -> Ink:
     tint = float(rng.choice([0.0, rng.uniform(0.3, 1.0)], p=[0.55, 0.45]))
     if genre == "western" and rng.random() < 0.1:
         width = 0.0
-    return Ink(float(width), palettes.pick(rng, palettes.INKS, 5), tint, float(rng.uniform(0.1, 0.6)))
+    return Ink(
+        float(width), palettes.pick(rng, palettes.INKS, 5), tint, float(rng.uniform(0.1, 0.6))
+    )
 
 
 def _sample_face(rng: np.random.Generator, genre: Genre) -> FaceStyle:
     unreal = rng.random() < (0.22 if genre in ("western", "flat") else 0.08)
-    skin = palettes.pick(rng, palettes.UNREAL_SKINS if unreal else palettes.SKINS, 5)
+    # Most drawn anime characters are pale.
+    skins = (
+        palettes.SKINS[:4] if genre in ("anime", "chibi") and rng.random() < 0.6 else palettes.SKINS
+    )
+    skin = palettes.pick(rng, palettes.UNREAL_SKINS if unreal else skins, 5)
     wide = genre == "chibi"
     chin_y = {
-        "anime": rng.uniform(1.08, 1.28), "chibi": rng.uniform(0.84, 1.0), "western": rng.uniform(0.95, 1.5),
-        "comic": rng.uniform(1.2, 1.45), "flat": rng.uniform(1.05, 1.3), "painted": rng.uniform(1.12, 1.35),
-    }[genre]  # fmt: skip
+        "anime": rng.uniform(1.08, 1.28),
+        "chibi": rng.uniform(0.84, 1.0),
+        "western": rng.uniform(0.95, 1.5),
+        "comic": rng.uniform(1.2, 1.45),
+        "flat": rng.uniform(1.05, 1.3),
+        "painted": rng.uniform(1.12, 1.35),
+    }[genre]
     jaw = {
-        "anime": rng.uniform(0.5, 0.66), "chibi": rng.uniform(0.68, 0.84), "western": rng.uniform(0.5, 1.0),
-        "comic": rng.uniform(0.62, 0.84), "flat": rng.uniform(0.66, 0.9), "painted": rng.uniform(0.58, 0.78),
-    }[genre]  # fmt: skip
+        "anime": rng.uniform(0.5, 0.66),
+        "chibi": rng.uniform(0.68, 0.84),
+        "western": rng.uniform(0.5, 1.0),
+        "comic": rng.uniform(0.62, 0.84),
+        "flat": rng.uniform(0.66, 0.9),
+        "painted": rng.uniform(0.58, 0.78),
+    }[genre]
     return FaceStyle(
         skin=skin,
         jaw=float(jaw),
@@ -135,9 +152,13 @@ def _sample_face(rng: np.random.Generator, genre: Genre) -> FaceStyle:
         chin_y=float(chin_y),
         cheek=float(rng.uniform(0.86, 1.0) + (0.06 if wide else 0)),
         temple=float(rng.uniform(0.92, 0.99)),
-        neck=float(rng.uniform(0.22, 0.34) if genre in ("anime", "chibi") else rng.uniform(0.22, 0.55)),
+        neck=float(
+            rng.uniform(0.22, 0.34) if genre in ("anime", "chibi") else rng.uniform(0.22, 0.55)
+        ),
         neck_length=float(rng.uniform(0.12, 0.4)),
-        shoulders=float(rng.uniform(0.9, 1.5) if genre in ("anime", "chibi") else rng.uniform(1.2, 2.1)),
+        shoulders=float(
+            rng.uniform(0.9, 1.5) if genre in ("anime", "chibi") else rng.uniform(1.2, 2.1)
+        ),
         clothes=palettes.any_color(rng, (0.1, 0.8), (0.2, 0.95)),
         collar=int(rng.integers(3)),
         ears=str(rng.choice(["round", "none", "elf"], p=[0.72, 0.22, 0.06])),
@@ -145,7 +166,8 @@ def _sample_face(rng: np.random.Generator, genre: Genre) -> FaceStyle:
         blush=float(rng.choice([0.0, rng.uniform(0.2, 0.6)])),
         blush_lines=bool(genre in ("anime", "chibi") and rng.random() < 0.25),
         freckles=bool(rng.random() < 0.07),
-        shading={"flat": "none", "painted": "soft"}.get(genre) or str(rng.choice(["cel", "soft", "none"], p=[0.55, 0.2, 0.25])),
+        shading={"flat": "none", "painted": "soft"}.get(genre)
+        or str(rng.choice(["cel", "soft", "none"], p=[0.55, 0.2, 0.25])),
         shade=palettes.shadow(rng, skin),
         light_side=float(rng.choice([-1, 1])),
     )
@@ -158,10 +180,10 @@ def _sample_rest(rng: np.random.Generator) -> tuple[float, ...]:
         rest[INDEX["yaw"]] = np.clip(rng.normal(0, 0.6), -1.2, 1.2)
         rest[INDEX["pitch"]] = np.clip(rng.normal(0, 0.25), -0.6, 0.6)
         rest[INDEX["roll"]] = np.clip(rng.normal(0, 0.25), -0.6, 0.6)
-    rest[INDEX["smile"]] = np.clip(rng.normal(0.15, 0.28), -0.5, 0.7)
+    rest[INDEX["smile"]] = np.clip(rng.normal(0.28, 0.28), -0.5, 0.8)
     if rng.random() < 0.2:
         rest[INDEX["left_eye"]] = rest[INDEX["right_eye"]] = rng.uniform(0.05, 0.3)
-    if rng.random() < 0.15:
+    if rng.random() < 0.22:
         rest[INDEX["mouth"]] = rng.uniform(0.05, 0.5)
     if rng.random() < 0.25:
         rest[INDEX["gaze_x"]], rest[INDEX["gaze_y"]] = rng.normal(0, 0.3, 2)
@@ -186,17 +208,42 @@ def _as_sketch(style: CartoonStyle, rng: np.random.Generator) -> CartoonStyle:
     return replace(
         style,
         ink=ink,
-        face=replace(style.face, skin=paper, shade=faint(0.25), clothes=paper, blush=0.0,
-                     shading="cel" if rng.random() < 0.3 else "none"),
-        eye=replace(style.eye, white=paper, color=pen, iris_color=faint(float(rng.uniform(0.2, 0.9))), lid=0.0),
+        face=replace(
+            style.face,
+            skin=paper,
+            shade=faint(0.25),
+            clothes=paper,
+            blush=0.0,
+            shading="cel" if rng.random() < 0.3 else "none",
+        ),
+        eye=replace(
+            style.eye,
+            white=paper,
+            color=pen,
+            iris_color=faint(float(rng.uniform(0.2, 0.9))),
+            lid=paper if style.eye.lid else None,
+        ),
         brow=replace(style.brow, color=pen),
         nose=replace(style.nose, color=paper),
-        mouth=replace(style.mouth, color=pen, inside=faint(float(rng.choice([0.0, 0.5, 1.0]))),
-                      tongue=faint(0.2) if style.mouth.tongue else None, lips=faint(0.2) if style.mouth.lips else None),
-        hair=replace(style.hair, color=hair, shade=paper if filled else pen, light=paper, beard_color=hair,
-                     shine="none" if not filled else style.hair.shine, marks=max(style.hair.marks, 4)),
-        extras=replace(style.extras, glasses_color=pen, hat_color=paper, hat_second=faint(0.4)),
+        mouth=replace(
+            style.mouth,
+            color=pen,
+            inside=faint(float(rng.choice([0.0, 0.5, 1.0]))),
+            tongue=faint(0.2) if style.mouth.tongue else None,
+            lips=faint(0.2) if style.mouth.lips else None,
+        ),
+        hair=replace(
+            style.hair,
+            color=hair,
+            shade=paper if filled else pen,
+            light=paper,
+            beard_color=hair,
+            cel=0.0,
+            shine="none" if not filled else style.hair.shine,
+            marks=max(style.hair.marks, 4),
+        ),
+        extras=replace(
+            style.extras, glasses_color=pen, hat_color=paper, hat_second=faint(0.4), earrings=False
+        ),
         backdrop=replace(style.backdrop, kind="flat", first=paper, second=faint(0.1)),
-    )  # fmt: skip
-
-
+    )
