@@ -99,9 +99,7 @@ def measured(
             yield region, compared(answers, target, where)
     face, turn = random_parts(rng)
     target = render(style, face + turn, side)
-    yield "turned", compared(
-        turned(network, render(style, face, side), turn), target, everywhere
-    )
+    yield "turned", compared(turned(network, render(style, face, side), turn), target, everywhere)
     # As it is used: what is turned is what the morpher made.
     answers = turned(network, morphed(network, source, face), turn)
     yield "all together", compared(answers | {"unchanged": source}, target, everywhere)

@@ -11,7 +11,7 @@ from support.command import RunCli
 
 from memegen import weights
 from memegen.cartoon.pose import INDEX, MORPH, POSE, ROTATE
-from memegen.errors import WeightsError
+from memegen.errors import MemegenError, WeightsError
 from memegen.generators.cartoon import (
     FLOW_REACH,
     CartoonConfig,
@@ -211,7 +211,7 @@ def test_one_step_lowers_every_loss(loss: str) -> None:
     drawn.pose[:, list(ROTATE)] = 0.8
     drawn.turned.copy_(drawn.morphed.roll(2, -1))
     task.set_learning_rates(0)
-    task._share = 1.0  # all learn together
+    task.time_share = 1.0  # all learn together
     first = {name: float(value) for name, value in task.train_step(0, drawn).items()}
     assert {"morph", "colour", "flow", "pyramid", "combined"} <= set(first)
     for step in range(1, 6):
@@ -227,7 +227,6 @@ def test_only_what_is_asked_learns() -> None:
     after = task.network.state_dict()
     changed = {name.split(".")[0] for name in after if not torch.equal(after[name], before[name])}
     assert changed == {"rotator"} and "morph" not in found  # the combiner's time comes later
-    task._share = 0.5
     assert "combined" in task.losses(batch(), 0.5)
 
 
@@ -235,26 +234,28 @@ def test_steps_that_are_not_finite_are_left_out() -> None:
     task = CartoonTask(SETTINGS, CPU)
     before = {name: value.clone() for name, value in task.network.state_dict().items()}
     drawn = batch()
-    drawn.turned[0, 0, 0, 0] = torch.nan
+    drawn.source[0], drawn.morphed[0] = torch.nan, torch.nan
     task.set_learning_rates(0)
-    assert all(torch.isfinite(value) for value in task.train_step(0, drawn).values())
+    found = task.train_step(0, drawn)
+    assert all(torch.isfinite(value) for value in found.values()) and found["skipped"] == 1
+    with pytest.raises(MemegenError, match="not finite"):
+        task.refuse_collapse(9, {"skipped": 0.95})
     assert all(
         torch.equal(value, before[name]) for name, value in task.network.state_dict().items()
     )
 
 
-def test_shares_of_a_run_follow_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [100.0]
-    monkeypatch.setattr(cartoon.time, "monotonic", lambda: now[0])
-    task = CartoonTask(replace(SETTINGS, steps=1000, max_minutes=1.0), CPU)
-    task.begin({})
-    assert task.progress(0) == 0 and task.progress(500) == 0.5
-    now[0] += 45
-    assert task.progress(500) == pytest.approx(0.75)
-    task.set_learning_rates(500)
-    assert task.optimizer.param_groups[0]["lr"] == pytest.approx(SETTINGS.lr * 0.5)
-    task.begin({"share": 0.5})
-    assert task.progress(0) == pytest.approx(0.5)
+def test_rates_and_stages_follow_the_run() -> None:
+    task = CartoonTask(replace(SETTINGS, steps=1000), CPU)
+
+    def rate(step: int) -> float:
+        task.set_learning_rates(step)
+        return float(task.optimizer.param_groups[0]["lr"])
+
+    assert rate(100) == rate(500) == SETTINGS.lr
+    task.time_share = 0.75  # of its minutes
+    assert rate(500) == pytest.approx(SETTINGS.lr * 0.5)
+    assert "combined" not in task.losses(batch(), 0.1) and "combined" in task.losses(batch(), 0.5)
 
 
 def test_train_resume_and_render(tmp_path: Path) -> None:

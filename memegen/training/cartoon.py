@@ -9,9 +9,7 @@ morpher makes. Shares are of the steps, or of the time where `max_minutes` is sh
 
 from __future__ import annotations
 
-import math
 import os
-import time
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,6 +21,7 @@ from torch import Tensor, nn
 from memegen import weights
 from memegen.cartoon.pose import MORPH, ROTATE
 from memegen.devices import has_halves, ready_to_train
+from memegen.errors import MemegenError
 from memegen.generators.cartoon import (
     POSE_ORDER,
     CartoonConfig,
@@ -57,7 +56,7 @@ PARTS = {
 }
 SHOWN = 6  # rows of a sample sheet
 PYRAMID = 4  # halvings at which flow is compared too
-MOST_SKIPPED = 50  # steps in a row without finite gradients; then the run stops
+MOST_SKIPPED = 0.9  # running mean of the steps whose loss is not finite; then the run stops
 
 
 def _network_of(width: int) -> CartoonConfig:
@@ -163,8 +162,9 @@ class CartoonTask(Task[DrawnBatch]):
         if settings.loss == "perceptual":
             found, _ = weights.load_network("perception", "perception")
             self._features = found.to(device).requires_grad_(False)
-        self._made, self._skipped = 0, 0
-        self._uses, self._share, self._before, self._began = 0.0, 0.0, 0.0, time.monotonic()
+        # Not for half precision's sake: it leaves out steps that are not finite, on the device.
+        self._scaler = torch.amp.GradScaler(device.type, init_scale=1.0)
+        self._made, self._uses = 0, 0.0
         net = self._net
         parts: list[Any] = [net.morpher, net.rotator, net.combiner]
         if settings.compile:
@@ -182,7 +182,7 @@ class CartoonTask(Task[DrawnBatch]):
 
     def state(self) -> dict[str, Any]:
         """See Task.state."""
-        return {"made": self._made, "share": self._share}
+        return {"made": self._made}
 
     def fixed(self) -> dict[str, Any]:
         """See Task.fixed."""
@@ -192,7 +192,6 @@ class CartoonTask(Task[DrawnBatch]):
     def begin(self, state: Mapping[str, Any]) -> None:
         """Draw what is shown: characters that nothing is learnt from."""
         self._made = int(state.get("made", 0))
-        self._before, self._began = float(state.get("share", 0.0)), time.monotonic()
         s = self.settings
         shown = [draw(i, s.seed, HELD_OUT, s.sized_drawing) for i in range(SHOWN)]
         self._shown = DrawnBatch.of(*(t.to(self.device) for t in tensors_of(shown)))
@@ -212,30 +211,33 @@ class CartoonTask(Task[DrawnBatch]):
         finally:
             pool.close()
 
-    def progress(self, step: int) -> float:
-        """0..1 of the run: of its steps, or of its time where that ends it first."""
-        passed = (time.monotonic() - self._began) / (self.settings.max_minutes * 60)
-        return min(1.0, max(step / self.steps, self._before + (1 - self._before) * passed))
-
     def set_learning_rates(self, step: int) -> None:
         """Warm-up, constant, then linear to zero."""
-        s = self.settings
-        self._share = self.progress(step)
-        fall = min(1.0, (step + 1) / s.warmup, (1 - self._share) / s.decay)
-        set_rate(self.optimizer, s.lr * fall)
+        s, done = self.settings, self.share(step)
+        set_rate(self.optimizer, s.lr * min(1.0, (step + 1) / s.warmup, (1 - done) / s.decay))
 
     def train_step(self, step: int, batch: DrawnBatch) -> dict[str, Tensor]:
-        """See Task.train_step."""
+        """See Task.train_step. A step whose gradients are not finite changes nothing."""
         with torch.autocast(self.device.type, torch.bfloat16, self._halves()):
-            losses = self.losses(batch, self._share)
-        self.optimizer.zero_grad(set_to_none=True)
+            losses = self.losses(batch, self.share(step))
         total = torch.stack(list(losses.values())).sum()
-        total.backward()
-        if self._is_finite(total):
-            self.optimizer.step()
-        elif self._skipped <= MOST_SKIPPED:
-            losses = {name: loss.nan_to_num(0.0, 0.0, 0.0) for name, loss in losses.items()}
-        return losses | {"uses": torch.tensor(self._uses, device=self.device)}
+        self.optimizer.zero_grad(set_to_none=True)
+        self._scaler.scale(total).backward()
+        self._scaler.unscale_(self.optimizer)
+        for part in self.learning.values():
+            nn.utils.clip_grad_norm_(part.parameters(), self.settings.clip)
+        self._scaler.step(self.optimizer)
+        self._scaler.update()
+        figures = {name: loss.detach().nan_to_num(0.0, 0.0, 0.0) for name, loss in losses.items()}
+        skipped = 1 - torch.isfinite(total.detach()).float()
+        return figures | {"skipped": skipped, "uses": skipped.new_tensor(self._uses)}
+
+    def refuse_collapse(self, step: int, figures: Mapping[str, float]) -> None:
+        """See Task.refuse_collapse."""
+        if figures.get("skipped", 0.0) > MOST_SKIPPED:
+            raise MemegenError(
+                f"most losses up to step {step} were not finite; `resume` with a lower `lr`"
+            )
 
     def losses(self, batch: DrawnBatch, share: float) -> dict[str, Tensor]:
         """What counts at a share 0..1 of the run, by name."""
@@ -291,16 +293,6 @@ class CartoonTask(Task[DrawnBatch]):
 
     def _halves(self) -> bool:
         return self.settings.half and has_halves(self.device)
-
-    def _is_finite(self, loss: Tensor) -> bool:
-        """Shorten gradients; whether they and the loss are finite."""
-        norms = [
-            nn.utils.clip_grad_norm_(part.parameters(), self.settings.clip)
-            for part in self.learning.values()
-        ]
-        finite = math.isfinite(float(torch.stack([*norms, loss.detach()]).sum()))
-        self._skipped = 0 if finite else self._skipped + 1
-        return finite
 
 
 def _channels_last(pictures: Tensor) -> Tensor:
