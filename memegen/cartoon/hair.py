@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 
@@ -42,6 +43,7 @@ def _scalloped(a: Array, n: int, size: float) -> Array:
     return 1 + size * np.abs(np.sin(a * n / 2))
 
 
+@lru_cache(maxsize=4)
 def cap_top(hair: HairStyle) -> Array:
     """The outline of hair over the head, from the image's left temple to the right one (N, 2)."""
     t = np.linspace(0, np.pi, 181 if hair.tufts else 61)
@@ -78,6 +80,7 @@ def _tip(x0: float, x1: float, top0: float, top1: float, tip: tuple[float, float
     return np.concatenate([down, up])
 
 
+@lru_cache(maxsize=4)
 def hairline(hair: HairStyle) -> Array:
     """The lower edge of hair over the forehead, from the right temple to the left one (N, 2)."""
     rng = np.random.default_rng(hair.seed)

@@ -176,8 +176,8 @@ def _sample_face(rng: np.random.Generator, genre: Genre) -> FaceStyle:
 def _sample_rest(rng: np.random.Generator) -> tuple[float, ...]:
     """Many characters look straight ahead, with open eyes; many do not quite."""
     rest = np.zeros(len(POSE))
-    if rng.random() < 0.5:
-        rest[INDEX["yaw"]] = np.clip(rng.normal(0, 0.6), -1.2, 1.2)
+    if rng.random() < 0.6:
+        rest[INDEX["yaw"]] = np.clip(rng.normal(0, 0.8), -1.6, 1.6)
         rest[INDEX["pitch"]] = np.clip(rng.normal(0, 0.25), -0.6, 0.6)
         rest[INDEX["roll"]] = np.clip(rng.normal(0, 0.25), -0.6, 0.6)
     rest[INDEX["smile"]] = np.clip(rng.normal(0.28, 0.28), -0.5, 0.8)
