@@ -28,7 +28,13 @@ from memegen.generators.ganimation import GanimationConfig, GanimationNet
 from memegen.generators.trunk import residual_trunk
 from memegen.training import cartoon
 from memegen.training.cartoon import CartoonTask, CartoonTraining, pyramid_difference, steps_of
-from memegen.training.drawing_pool import DrawingPool, DrawingPoolConfig, DrawnBatch, tensors_of
+from memegen.training.drawing_pool import (
+    DrawingPool,
+    DrawingPoolConfig,
+    DrawnBatch,
+    begin_at,
+    tensors_of,
+)
 from memegen.training.drawings import (
     HELD_OUT,
     TRAINED,
@@ -193,8 +199,13 @@ def test_a_pool_holds_the_latest_and_draws_more_when_they_are_worn() -> None:
         assert got.source.shape == (3, 3, SIZE, SIZE) and got.pose.shape == (3, len(POSE))
         assert -1 <= got.source.min() < got.source.max() <= 1
     assert pool.made == 9 and pool.uses == pytest.approx(2.0)
-    again = DrawingPool(drawers(0, config, 5), DrawingPoolConfig(4, most_uses=2.0), CPU, 2, 9)
+    exact = DrawingPoolConfig(4, fresh=1)
+    assert begin_at(exact, 9) == 5 and begin_at(exact, 2) == 0 and begin_at(pool.config, 9) == 9
+    again = DrawingPool(drawers(0, config, 5), exact, CPU, 2, 9)
     assert torch.equal(again._pictures, pool._pictures) and torch.equal(again._poses, pool._poses)
+    later = DrawingPool(drawers(0, config, 9), pool.config, CPU, 2, 9)
+    poses = {tuple(draw(i, config=config).pose.tolist()) for i in (9, 10)}
+    assert later.made == 11 and set(map(tuple, later.batch(8).pose.tolist())) <= poses
 
     def failing(index: int) -> Triple:
         raise OSError("no")

@@ -146,7 +146,8 @@ class Rotator(nn.Module):
         return Rotation(
             1 - (1 - attention) * some,
             torch.tanh(found[:, 1:]),
-            torch.tanh(flow) * FLOW_REACH * some,
+            # Sampling at a position that is no number reads beyond memory on CPUs.
+            torch.tanh(flow).nan_to_num(0.0) * FLOW_REACH * some,
         )
 
 
