@@ -6,6 +6,10 @@ the head in two ways off one trunk: attention and colour as the morpher, and app
 et al. 2016, arXiv 1605.03557), which carries the drawing's own lines. The *combiner*, a U-Net
 (arXiv 1505.04597), sees both pictures and says where which is right, and what neither is.
 
+Colour pictures are the input and a change of it, where GANimation makes them anew: a network that
+has learnt nothing then returns its input, and learns from there, instead of having to draw a whole
+face before its attention lets any of it be seen.
+
 All masks, colours and flows are made at the networks' resolution and applied to the drawing at its
 own, so that lines stay as sharp as they were drawn. Pictures of the networks are in -1..1. A pose
 (`memegen.cartoon.pose`) says how a character differs from how it was drawn: where nothing is to
@@ -61,14 +65,14 @@ class Morph(NamedTuple):
     """What the morpher says: `blend(picture, attention, colour)`."""
 
     attention: Tensor  # (B, 1, S, S) 0..1, how much stays
-    colour: Tensor  # (B, 3, S, S) -1..1
+    colour: Tensor  # (B, 3, S, S) -1..1, and somewhat beyond
 
 
 class Rotation(NamedTuple):
     """What the rotator says: a colour path and a flow path."""
 
     attention: Tensor  # (B, 1, S, S) 0..1, how much stays
-    colour: Tensor  # (B, 3, S, S) -1..1
+    colour: Tensor  # (B, 3, S, S) -1..1, and somewhat beyond
     flow: Tensor  # (B, 2, F, F) where each pixel comes from, an offset in half widths (x, y)
 
 
@@ -77,7 +81,7 @@ class Combination(NamedTuple):
 
     flow_share: Tensor  # (B, 1, S, S) 0..1 of the flow path; the rest is the colour path's
     attention: Tensor  # (B, 1, S, S) 0..1, how much of these both stays
-    retouch: Tensor  # (B, 3, S, S) -1..1, what takes the rest's place
+    retouch: Tensor  # (B, 3, S, S) -1..1 and somewhat beyond, what takes the rest's place
 
     def shares(self) -> Tensor:
         """(B, 3, S, S) of flow path, colour path and retouching; they add up to 1."""
@@ -94,6 +98,11 @@ def tile(numbers: Tensor, like: Tensor) -> Tensor:
 def gate(change: Tensor) -> Tensor:
     """(B, N) changes of a pose to (B, 1, 1, 1): 0 where nothing changes, 1 from GATE on."""
     return (change.abs().amax(1) / GATE).clamp(max=1)[:, None, None, None]
+
+
+def recoloured(picture: Tensor, change: Tensor) -> Tensor:
+    """Pictures (B, 3, S, S) of -1..1, changed by up to the whole range; change is not limited."""
+    return picture + 2 * torch.tanh(change)
 
 
 def _head(before: int, after: int, kernel: int) -> nn.Conv2d:
@@ -123,7 +132,7 @@ class Morpher(nn.Module):
         x = tile(torch.cat([change, target], 1), F.pixel_unshuffle(picture, self.fold))
         found = F.pixel_shuffle(self.head(self.trunk(x)), self.fold).float()
         attention = torch.sigmoid(found[:, :1] + _KEPT_BIAS)
-        return Morph(1 - (1 - attention) * gate(change), torch.tanh(found[:, 1:]))
+        return Morph(1 - (1 - attention) * gate(change), recoloured(picture, found[:, 1:]))
 
 
 class Rotator(nn.Module):
@@ -145,8 +154,9 @@ class Rotator(nn.Module):
         attention = torch.sigmoid(found[:, :1] + _KEPT_BIAS)
         return Rotation(
             1 - (1 - attention) * some,
-            torch.tanh(found[:, 1:]),
-            torch.tanh(flow) * FLOW_REACH * some,
+            recoloured(picture, found[:, 1:]),
+            # Sampling at a position that is no number reads beyond memory on CPUs.
+            torch.tanh(flow).nan_to_num(0.0) * FLOW_REACH * some,
         )
 
 
@@ -187,10 +197,11 @@ class Combiner(nn.Module):
             x = layer(torch.cat([F.interpolate(x, scale_factor=2.0), levels.pop()], 1))
         found = F.pixel_shuffle(self.head(x), self.fold).float()
         attention = torch.sigmoid(found[:, 1:2] + _KEPT_BIAS)
+        flow_share = torch.sigmoid(found[:, :1])
         return Combination(
-            torch.sigmoid(found[:, :1]),
+            flow_share,
             1 - (1 - attention) * gate(turn),
-            torch.tanh(found[:, 2:]),
+            recoloured(blend(by_flow, flow_share, by_colour), found[:, 2:]),
         )
 
 
