@@ -8,6 +8,7 @@ import numpy as np
 
 from memegen.cartoon import palettes
 from memegen.cartoon.canvas import Color, mix
+from memegen.cartoon.crop import FACE_MIDDLE, FACE_SHARE
 from memegen.cartoon.features import Genre, sample_brow, sample_eye, sample_mouth, sample_nose
 from memegen.cartoon.outfit import sample_backdrop, sample_extras, sample_finish, sample_hair
 from memegen.cartoon.parts import (
@@ -94,11 +95,11 @@ def sample_style(rng: np.random.Generator, genre: Genre | None = None) -> Cartoo
 
 
 def sample_placement(rng: np.random.Generator) -> Placement:
-    """Where faces lie in the crops of `crop.py`, with its errors: see crop.FACE_SHARE."""
+    """Where faces lie in the crops of `crop.py`, and how far they may lie beside that."""
     return Placement(
-        float(np.clip(rng.normal(0.6, 0.06), 0.45, 0.75)),
-        float(np.clip(rng.normal(0.5, 0.025), 0.42, 0.58)),
-        float(np.clip(rng.normal(0.56, 0.03), 0.46, 0.66)),
+        float(np.clip(rng.normal(FACE_SHARE, 0.055), 0.45, 0.75)),
+        float(np.clip(rng.normal(FACE_MIDDLE[0], 0.025), 0.42, 0.58)),
+        float(np.clip(rng.normal(FACE_MIDDLE[1], 0.03), 0.48, 0.68)),
         float(np.clip(rng.normal(0, 0.06), -0.25, 0.25)),
         float(np.clip(rng.normal(1, 0.06), 0.85, 1.2)),
     )
