@@ -122,7 +122,7 @@ class Animator:
         picture = photo if isinstance(photo, Photo) else read_photo(photo)
         choice = face if isinstance(face, Choice) else parse_choice(face)
         if self.drawings:
-            return choose(picture, choice, DrawnFaceFinder())
+            return choose(picture, choice, DrawnFaceFinder(self.detector))
         return choose(picture, choice, FaceFinder(self.detector, self.analyzer))
 
     def track_face(

@@ -14,11 +14,12 @@ from support.paths import SAMPLE
 import memegen.generators.cartoon
 from memegen import aus
 from memegen.batch import worker
-from memegen.cartoon import animeface, face_box, find, render, sample_style
+from memegen.cartoon import animeface, face_box, render, sample_style
 from memegen.cartoon.crop import FACE_SHARE, Crop
 from memegen.cartoon.find import DrawnFaceFinder, seen_in_box
 from memegen.cartoon.pose import INDEX, POSE
 from memegen.errors import NoFaceError, UsageError
+from memegen.faces.detect import Face
 from memegen.generators.base import Scene
 from memegen.generators.drawing import DrawingGenerator
 from memegen.generators.registry import generating_model
@@ -52,6 +53,17 @@ class RedMouths:
             picture[part] = np.round(crop[part] * (1 - share) + share * np.array([255, 0, 0]))
             changed[part] = min(1.0, 4 * share)
             yield picture, changed
+
+
+class Seeing:
+    """A detector of photos that finds these faces."""
+
+    def __init__(self, *faces: Face) -> None:
+        self.faces = list(faces)
+
+    def rungs(self, rgb: np.ndarray, every: bool = False) -> Iterator[list[Face]]:
+        if self.faces:
+            yield self.faces
 
 
 @pytest.fixture
@@ -123,7 +135,7 @@ def test_what_is_painted_on_transparent_paper_is_seen():
 
 
 def test_a_box_is_believed_and_its_crop_is_the_alignment():
-    seen = DrawnFaceFinder().find_in(noise(), np.array([80.0, 90.0, 176.0, 170.0]))
+    seen = DrawnFaceFinder(Seeing()).find_in(noise(), np.array([80.0, 90.0, 176.0, 170.0]))
     crop = Crop.around(np.array(BOX, np.float32))
     assert seen.analysis.alignment.width == pytest.approx(96 / FACE_SHARE, rel=1e-5)
     assert seen.analysis.alignment.offset == pytest.approx([crop.left, crop.top])
@@ -158,12 +170,26 @@ def test_faces_are_found_on_a_reduced_drawing(monkeypatch):
             return []
         return [found_at(np.array([100, 100, 80, 68.0])), found_at(np.array([400, 100, 50, 42.0]))]
 
-    monkeypatch.setattr(find.animeface, "detect", detect)
+    monkeypatch.setattr(animeface, "available", lambda: True)
+    monkeypatch.setattr(animeface, "detect", detect)
     large = np.zeros((1200, 2400, 3), np.uint8)
-    (face,) = DrawnFaceFinder().find(large)
+    (face,) = DrawnFaceFinder(Seeing()).find(large)
     assert asked == [(300, 600, 3), (600, 1200, 3)]
     assert face.face.box == pytest.approx([200, 200, 360, 336], abs=2)
-    assert len(DrawnFaceFinder().find(large, every=True)) == 2
+    assert len(DrawnFaceFinder(Seeing()).find(large, every=True)) == 2
+
+
+def test_what_only_the_detector_of_photos_finds_is_found(monkeypatch):
+    monkeypatch.setattr(animeface, "available", lambda: False)
+    points = np.zeros((5, 2), np.float32)
+    sure = Face(np.array([50, 40, 150, 160], np.float32), points, 0.95)
+    unsure = Face(np.array([50, 40, 180, 190], np.float32), points, 0.75)
+    (found,) = DrawnFaceFinder(Seeing(unsure, sure)).find(noise())
+    x0, y0, x1, y1 = found.face.box
+    assert (x0 + x1) / 2 == pytest.approx(100) and x1 - x0 == pytest.approx(104)
+    assert y1 == pytest.approx(156) and 40 < y0 < 90
+    with pytest.raises(UsageError, match=r"pip install 'memegen-faces\[cartoon\]'"):
+        DrawnFaceFinder(Seeing(unsure)).find(noise())
 
 
 def test_animeface_is_handed_the_picture_and_the_likely_faces_are_read(monkeypatch):
@@ -188,7 +214,8 @@ def test_only_the_talking_head_is_for_drawings():
 
 
 def test_a_drawing_is_animated_by_the_same_pipeline(networks, monkeypatch):
-    monkeypatch.setattr(find.animeface, "detect", lambda rgb: [])
+    monkeypatch.setattr(animeface, "available", lambda: True)
+    monkeypatch.setattr(animeface, "detect", lambda rgb: [])
     animator = Animator("cartoon", "cpu")
     photo = read_photo(noise())
     with pytest.raises(NoFaceError, match="--face x,y,width,height"):
@@ -204,9 +231,8 @@ def test_a_drawing_is_animated_by_the_same_pipeline(networks, monkeypatch):
 
 @pytest.fixture
 def drawing(tmp_path: Path) -> Path:
-    style = sample_style(np.random.default_rng(3), "anime")
     path = tmp_path / "drawing.png"
-    Image.fromarray(render(style, REST, 256)).save(path)
+    Image.fromarray(noise()).save(path)
     return path
 
 
@@ -242,7 +268,8 @@ def test_what_is_wrong_is_said_in_one_line(
     monkeypatch.setattr(animeface, "available", lambda: False)
     said = run_cli("animate", str(drawing), *model, code=2, notes=True).err
     assert "pip install 'memegen-faces[cartoon]'" in said and "--face" in said
-    monkeypatch.setattr(find.animeface, "detect", lambda rgb: [])
+    monkeypatch.setattr(animeface, "available", lambda: True)
+    monkeypatch.setattr(animeface, "detect", lambda rgb: [])
     said = run_cli("animate", str(drawing), *model, code=3, notes=True).err
     assert "no face found" in said and "--face x,y,width,height" in said
     said = run_cli(

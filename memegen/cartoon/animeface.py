@@ -19,8 +19,8 @@ from memegen.arrays import Array, Picture
 from memegen.errors import UsageError
 
 MISSING = (
-    "faces of drawings are found by another package: pip install 'memegen-faces[cartoon]' "
-    "(or show where one is with --face x,y,width,height)"
+    "no face found as those of photos are; drawn ones are found by another package: "
+    "pip install 'memegen-faces[cartoon]' (or show where one is with --face x,y,width,height)"
 )
 _LIKELY = 0.5  # likelihood that a face must have
 _ALPHA = 4  # bytes of a pixel
