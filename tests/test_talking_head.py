@@ -114,6 +114,19 @@ def test_shapes_ranges_and_gradients() -> None:
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in net.parameters())
 
 
+def test_numbers_reach_every_pixel() -> None:
+    """Past instance norms, which take away what is constant over a picture."""
+    net = network()
+    torch.nn.init.normal_(net.morpher.modulation.layers[2].weight)
+    picture = torch.rand(1, 3, 128, 128)
+    rest, pose = torch.zeros(1, len(MORPH)), torch.zeros(1, len(MORPH))
+    pose[0, 0] = 1
+    with torch.inference_mode():
+        one = net.morpher(picture, rest, pose).colour
+        other = net.morpher(picture, rest, 2 * pose).colour
+    assert ((one - other).abs().amax(1)[0, 40:-40, 40:-40] > 1e-4).float().mean() > 0.9
+
+
 def test_shares_add_up_to_one_and_say_what_is_seen() -> None:
     by_colour, by_flow = torch.full((1, 3, 4, 4), 0.5), torch.full((1, 3, 4, 4), -0.5)
     maps = [torch.rand(1, 1, 4, 4) for _ in range(2)]
@@ -175,6 +188,7 @@ def test_what_changes_counts_more() -> None:
     where = changed(before, after)
     assert where.sum() == 25 and where[0, 0, 2, 6] == 1 and where[0, 0, 1, 4] == 0
     assert error_over(before, after, where).item() == pytest.approx(1 / 25)
+    assert error_over(2 * before, 2 * after, where, squared=True).item() == pytest.approx(4 / 25)
     assert error_over(before, after, torch.zeros_like(where)).item() == 0
 
 

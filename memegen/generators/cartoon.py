@@ -34,7 +34,7 @@ from memegen.devices import has_halves
 from memegen.errors import WeightsError
 from memegen.generators.compose import shift
 from memegen.generators.ganimation import blend
-from memegen.generators.trunk import Residual, residual_trunk
+from memegen.generators.trunk import Modulation, Residual, modulated, residual_trunk
 
 POSE_ORDER = " ".join(POSE)  # as weights files say which numbers drive them
 FLOW_REACH = 0.5  # farthest that flow fetches from, in half widths of the picture: 64 of 256 px
@@ -108,7 +108,7 @@ def recoloured(picture: Tensor, change: Tensor) -> Tensor:
 def _head(before: int, after: int, kernel: int) -> nn.Conv2d:
     """A last convolution that says next to nothing before it has learnt."""
     head = nn.Conv2d(before, after, kernel, padding=kernel // 2)
-    nn.init.normal_(head.weight, 0, 1e-3)
+    nn.init.normal_(head.weight, 0, 3e-4)
     nn.init.zeros_(head.bias)  # type: ignore[arg-type]
     return head
 
@@ -124,13 +124,16 @@ class Morpher(nn.Module):
         c = config
         self.fold = c.fold
         self.trunk = residual_trunk(3 * c.fold**2 + 2 * c.morph, c.width, c.blocks)
+        self.modulation = Modulation(2 * c.morph, 4 * c.width, c.blocks)
         self.head = _head(c.width, 4 * c.fold**2, 7)
 
     def forward(self, picture: Tensor, own: Tensor, target: Tensor) -> Morph:
         """Pictures (B, 3, S, S), and what they show and are to show (B, M)."""
         change = target - own
-        x = tile(torch.cat([change, target], 1), F.pixel_unshuffle(picture, self.fold))
-        found = F.pixel_shuffle(self.head(self.trunk(x)), self.fold).float()
+        numbers = torch.cat([change, target], 1)
+        x = tile(numbers, F.pixel_unshuffle(picture, self.fold))
+        x = modulated(self.trunk, x, self.modulation(numbers))
+        found = F.pixel_shuffle(self.head(x), self.fold).float()
         attention = torch.sigmoid(found[:, :1] + _KEPT_BIAS)
         return Morph(1 - (1 - attention) * gate(change), recoloured(picture, found[:, 1:]))
 
@@ -143,12 +146,14 @@ class Rotator(nn.Module):
         c = config
         self.fold = c.fold
         self.trunk = residual_trunk(3 * c.fold**2 + c.rotate, c.width, c.blocks)
+        self.modulation = Modulation(c.rotate, 4 * c.width, c.blocks)
         self.head = _head(c.width, 4 * c.fold**2, 7)
         self.flow = _head(c.width, 2, 7)  # at the trunk's resolution: flow is smooth
 
     def forward(self, picture: Tensor, turn: Tensor) -> Rotation:
         """Pictures (B, 3, S, S) and angles (B, 3) -1..1."""
-        x = self.trunk(tile(turn, F.pixel_unshuffle(picture, self.fold)))
+        x = tile(turn, F.pixel_unshuffle(picture, self.fold))
+        x = modulated(self.trunk, x, self.modulation(turn))
         found = F.pixel_shuffle(self.head(x), self.fold).float()
         flow, some = self.flow(x).float(), gate(turn)
         attention = torch.sigmoid(found[:, :1] + _KEPT_BIAS)
@@ -182,6 +187,7 @@ class Combiner(nn.Module):
             self.down.append(_step(before, after, 4, 2))
             self.up.insert(0, _step(before + after, before, 3))
         self.deep = Residual(c.combiner[-1])
+        self.modulation = Modulation(c.rotate, c.combiner[-1], 1)
         self.head = _head(first, 5 * c.fold**2, 3)
 
     def forward(self, by_colour: Tensor, by_flow: Tensor, turn: Tensor) -> Combination:
@@ -192,7 +198,7 @@ class Combiner(nn.Module):
         for layer in self.down:
             levels.append(x)
             x = layer(x)
-        x = self.deep(x)
+        x = self.deep(x, *self.modulation(turn))
         for layer in self.up:
             x = layer(torch.cat([F.interpolate(x, scale_factor=2.0), levels.pop()], 1))
         found = F.pixel_shuffle(self.head(x), self.fold).float()
