@@ -34,6 +34,7 @@ class Crops:
     weight: Array  # (N,) how often each is drawn, sums to one
     components: Array  # (C, 478, 3) of unit variance: how landmarks of faces vary
     mirrored: Integers  # (478,)
+    identity: Integers | None = None  # (N,) which person a crop shows, -1: not known; None: of none
 
     def __len__(self) -> int:
         return len(self.jpegs)
@@ -68,6 +69,7 @@ def _of_shards(data: Path, sources: Mapping[str, float], split: Split) -> Crops:
         (weight / weight.sum()).astype(np.float32),
         labels.landmark_components,
         faces.mirrored,
+        labels.identity,
     )
 
 

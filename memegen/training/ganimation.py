@@ -25,18 +25,14 @@ from memegen.generators.ganimation import (
 )
 from memegen.prefetch import prefetch
 from memegen.training import checkpoint
+from memegen.training.adversaries import gradient_penalty
 from memegen.training.batches import Batch, BatchSampler, for_sheet
 from memegen.training.loop import Loop, Task, set_rate, silent
 from memegen.training.processes import Processes, bare, processes
 from memegen.training.run import Run
 from memegen.training.settings import LoopSettings, Rule, checked, setting
 from memegen.training.sheets import write_columns
-from memegen.training.wasserstein import (
-    attention_penalty,
-    au_error,
-    gradient_penalty,
-    total_variation,
-)
+from memegen.training.wasserstein import attention_penalty, au_error, total_variation
 
 SIZES = (128, 256)  # pixels of the crops of the published networks
 COLLAPSED = 0.98  # mean attention above which the photo is returned as it is
