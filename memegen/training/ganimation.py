@@ -203,7 +203,7 @@ class GanimationTask(Task[Batch]):
 
     def set_learning_rates(self, step: int) -> None:
         """Constant, then linear to zero."""
-        fall = min(1.0, (1 - step / self.steps) / self.settings.decay)
+        fall = min(1.0, (1 - self.share(step)) / self.settings.decay)
         for optimizer in (self.optimizer, self.discriminator_optimizer):
             set_rate(optimizer, self.settings.lr * fall)
 
