@@ -90,6 +90,17 @@ MODELS: dict[str, Model] = {
             config="memegen.generators.ganimation:GanimationConfig",
         ),
         Model(
+            "pix2pix",
+            "the mesh's picture translated into a real one by a U-Net; to train",
+            network="memegen.generators.pix2pix:Pix2PixNet",
+            config="memegen.generators.pix2pix:Pix2PixConfig",
+            generator="memegen.generators.pix2pix:Pix2PixGenerator",
+            trainer="memegen.training.pix2pix:train",
+            settings="memegen.training.pix2pix:Pix2PixTraining",
+            from_photos=True,
+            channels={"read.0.weight": ChannelAxis(1, repeats=2)},
+        ),
+        Model(
             "perception",
             "a face's landmarks, action units and head angles",
             network="memegen.perception.network:PerceptionNet",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import time
 from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -37,7 +38,8 @@ class DrawsConfig:
     """How many draws are held, and who makes them."""
 
     size: int = 4096  # draws held; the oldest make room
-    first: int = 256  # draws made before the first step
+    first: int = 256  # draws made before the first step, as far as `patience` lasts
+    patience: float = 40.0  # seconds that the first step waits for more than `AHEAD` of them
     workers: int = 2  # processes; 0: the training itself makes `fresh` a step
     fresh: int = 2  # draws taken in a step at most, so that no step waits for long
 
@@ -52,7 +54,7 @@ class Draws:
     def __init__(
         self, maker: Maker, config: DrawsConfig, device: torch.device, asked: int = 0
     ) -> None:
-        """Begin with draw number `asked`; returns when `config.first` of them are there.
+        """Begin with draw number `asked`; returns when the first of them are there.
 
         Raises MemegenError where draws cannot be made.
         """
@@ -65,10 +67,13 @@ class Draws:
             methods = multiprocessing.get_all_start_methods()
             context = multiprocessing.get_context("fork" if "fork" in methods else None)
             self._executor = ProcessPoolExecutor(config.workers, context, _begin, (maker,))
+        began = time.monotonic()
         while self.taken < config.first:
             self._take(1, wait=True)
             if config.workers and self._executor is None:
                 break  # these are all that there will be
+            if time.monotonic() - began > config.patience and self.taken >= AHEAD:
+                break
 
     @property
     def held(self) -> int:
