@@ -22,14 +22,16 @@ FIRST_SAVE = (
 class Clock:
     """Seconds of a run; those of earlier processes, whose checkpoint it goes on from, count too.
 
-    before: seconds that went by in these; limit: seconds of the whole run, writing included.
+    before: seconds that went by in these; limit: seconds of the whole run, writing included;
+    ending: seconds that an ending took these.
     """
 
-    def __init__(self, before: float = 0.0, limit: float = math.inf) -> None:
+    def __init__(self, before: float = 0.0, limit: float = math.inf, ending: float = 0.0) -> None:
         self._began = self._saved = time.monotonic()
-        self._before, self._limit = before, limit
+        self._before, self._limit, self._ending = before, limit, ending
         self._waited = 0.0
         self._longest = dict[str, float]()  # seconds of what the ending consists of
+        self._stepped = before  # total seconds as of the last step
         self.share = min(1.0, before / limit)  # of the time, as of the last step; 1 as it ends
 
     def waiting(self, batches: Generator[B, None, None]) -> B:
@@ -56,10 +58,16 @@ class Clock:
         return time.monotonic() - self._saved > min(every, FIRST_SAVE * self._limit)
 
     def step(self) -> None:
-        """A step is over: see how much of the time that leaves."""
-        left = self._limit - SLACK * sum(self._longest.values())
-        share = min(1.0, self.total / left) if left > 0 else 1.0
-        self.share = max(self.share, share)
+        """A step is over: see how much of the time that leaves, and whether for another."""
+        now, left = self.total, self._limit - SLACK * self.ending_seconds
+        another = now + (now - self._stepped) <= left
+        self.share = max(self.share, now / left) if another else 1.0
+        self._stepped = now
+
+    @property
+    def ending_seconds(self) -> float:
+        """How long an ending takes, as far as is known."""
+        return max(self._ending, sum(self._longest.values()))
 
     @property
     def seconds(self) -> float:

@@ -109,6 +109,7 @@ class Progress:
     best: float = math.inf  # least validation loss
     worse: int = 0  # looks at it since
     seconds: float = 0.0  # of all processes so far
+    ending: float = 0.0  # seconds that writing everything takes
 
 
 class Loop(Generic[B]):
@@ -135,8 +136,9 @@ class Loop(Generic[B]):
             return self._end()
 
     def _train(self) -> None:
-        task, s, start = self.task, self.task.settings, self.progress.step
-        self.clock = clock = Clock(self.progress.seconds, s.max_minutes * 60)
+        task, s, at = self.task, self.task.settings, self.progress
+        start = at.step
+        self.clock = clock = Clock(at.seconds, s.max_minutes * 60, at.ending)
         self.readings = Readings(task.smoothing, self._refuse)
         with (
             MetricsLogger(self.run.out if self.first else None, start, self.run.tensorboard) as log,
@@ -255,6 +257,7 @@ class Loop(Generic[B]):
         task = self.task
         told = checkpoint.settings_of(task.settings, self.run.data)
         self.progress.seconds = self.clock.total
+        self.progress.ending = self.clock.ending_seconds
         state = asdict(self.progress) | task.state()
         checkpoint.save(self.run.out, task.stateful(), state, task.fixed(), told)
 
