@@ -37,7 +37,7 @@ from memegen import aus, weights
 from memegen.arrays import Array
 from memegen.errors import UsageError
 from memegen.generators.base import Scene
-from memegen.generators.compose import compose_low
+from memegen.generators.compose import compose_change
 from memegen.generators.crop_renderer import PEAK, CropRenderer
 from memegen.generators.network import WindowOutput
 from memegen.geometry.box import Box
@@ -224,4 +224,5 @@ class AutoencoderRenderer(CropRenderer):
         self, image: Tensor, affine: Tensor, seen: Tensor, output: WindowOutput
     ) -> tuple[Box, Tensor]:
         """The change is added, all of the photo's own detail stays."""
-        return compose_low(image, affine, seen, output, PEAK)
+        change = (1 - output.attention) * (output.colour - seen)
+        return compose_change(image, affine, change * PEAK)

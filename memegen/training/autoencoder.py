@@ -3,18 +3,16 @@ autoencoder DATA`, `memegen train fader DATA`.
 
 The label is whether a face smiles: CelebA's attribute where it is known, else AU12 above
 SMILES_FROM. A run has three equal stages (Liu and Jin, 2019): the classifier counts for nothing,
-then 1e-4, then 1e-2, and the learning rate falls to a tenth from each to the next. Stages go by
-steps or by time, whichever is further, so that a run that `max_minutes` ends has had them all.
+then 1e-4, then 1e-2, and the learning rate falls from each to the next. Stages
+follow `Task.share`: a run that `max_minutes` ends has had them all.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Generator, Mapping
-from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,9 +36,10 @@ from memegen.generators.autoencoder import (
 )
 from memegen.training import checkpoint
 from memegen.training.augment import AugmentConfig, similarity, warp_crops
+from memegen.training.batches import Batch, BatchSampler
+from memegen.training.device_crops import as_photos
 from memegen.training.loop import Loop, Task, set_rate
 from memegen.training.processes import Alone
-from memegen.training.resident import ResidentCrops
 from memegen.training.run import Run
 from memegen.training.settings import LoopSettings, Rule, checked, setting
 from memegen.training.sheets import write_columns
@@ -49,7 +48,7 @@ ATTRIBUTE = "Smiling"  # of CelebA
 # AU12 (0..1) from which a face without the attribute smiles: agrees with CelebA's on 89% of its
 # faces, as often as any other.
 SMILES_FROM = 0.3
-# Half of the crops are mirrored, and all are moved a little: as alignments differ, not more.
+# How far crops are moved: as alignments differ, not more. Half of them are mirrored, too.
 JITTER = AugmentConfig(rotation=2.0, scale=0.03, shift=0.01, rough=0.0)
 SHOWN = 6  # rows of a sample sheet
 LABELS = (0.0, 0.25, 0.5, 0.75, 1.0)  # its columns, beside photo and reconstruction
@@ -79,10 +78,11 @@ class AutoencoderTraining(LoopSettings):
 
     steps: int | None = setting(60_000, "optimiser steps", least=1)
     batch: int = setting(32, "crops a step", least=1)
-    # Published is 0.01. At the start that is as much as the weights themselves of the encoder's last
-    # level (fan-in 4096), whose codes nothing normalises: they grow to thousands within 300 steps.
+    # Published is 0.01, 1e-3, 1e-4. But 0.01 is as much as the weights themselves of the encoder's
+    # last level (fan-in 4096), whose codes nothing normalises: they grow to thousands within 300
+    # steps. So the first stage is slower, and the last as slow as published.
     lr: float = setting(2e-3, "learning rate of Adam in the first stage", above=0.0)
-    fall: float = setting(0.1, "learning rate of a stage by that before", above=0.0, most=1.0)
+    fall: float = setting(0.22, "learning rate of a stage by that before", above=0.0, most=1.0)
     adversary: tuple[float, ...] = field(
         default=(0.0, 1e-4, 1e-2),
         metadata={
@@ -125,8 +125,8 @@ def train(settings: AutoencoderTraining, run: Run) -> Path:
     ready_to_train(settings.seed)
     with Alone(run.device or torch.device("cpu")) as team:
         rated = load_rated(run.data, run.log)
-        labels = [smiles(run.data, pictures) for pictures in rated]
-        task = AutoencoderTask(settings, team.device, rated, labels, run.init)
+        data = Rated(*(labelled(run.data, pictures) for pictures in rated))
+        task = AutoencoderTask(settings, team.device, data, run.init)
         return Loop(task, run, team)()
 
 
@@ -140,29 +140,27 @@ def smiles(data: Path, pictures: RatedPictures) -> Array:
     return found
 
 
-class LabelledCrops(NamedTuple):
-    """A batch."""
-
-    crops: Tensor  # (B, 3, S, S) of 0..255
-    label: Tensor  # (B,) 0 or 1
+def labelled(data: Path, pictures: RatedPictures) -> RatedPictures:
+    """The same pictures, with their label in place of action units (N, 1)."""
+    return replace(pictures, units=smiles(data, pictures)[:, None])
 
 
-class AutoencoderTask(Task[LabelledCrops]):
+class AutoencoderTask(Task[Batch]):
     """Autoencoder, classifier and their optimisers, and a step of learning."""
 
     au_order = LABEL
     smoothing = 0.98
 
     def __init__(
-        self, settings: AutoencoderTraining, device: torch.device, rated: Rated,
-        labels: list[Array], init: str | None = None,
+        self, settings: AutoencoderTraining, device: torch.device, data: Rated,
+        init: str | None = None,
     ) -> None:  # fmt: skip
-        """labels: of the training and of the held-out pictures. Raises WeightsError of `init`."""
-        if len(np.unique(labels[0])) < 2:
+        """data: labelled. Raises WeightsError where the weights `init` do not fit."""
+        if len(np.unique(data.train.units)) < 2:
             raise MemegenError("all faces smile, or none does: there is nothing to tell apart")
         self.settings: AutoencoderTraining = settings
         self.name = "fader" if settings.network.fader else "autoencoder"
-        self._device, self._rated, self._labels = device, rated, labels
+        self._device, self._data = device, data
         self._autoencoder = AutoencoderNet(settings.network)
         if init:
             weights.load_state(self._autoencoder, weights.load(init, self.name))
@@ -173,7 +171,6 @@ class AutoencoderTask(Task[LabelledCrops]):
             torch.optim.Adam(net.parameters(), settings.lr, fused=device.type in ("cpu", "cuda"))
             for net in (self._autoencoder, self.classifier)
         )
-        self._share, self._began = 0.0, time.monotonic()
         self._stage = 0
 
     @property
@@ -188,36 +185,20 @@ class AutoencoderTask(Task[LabelledCrops]):
             "optimizer": self.optimizer, "classifier_optimizer": self.classifier_optimizer,
         }  # fmt: skip
 
-    def state(self) -> dict[str, Any]:
-        """See Task.state."""
-        return {"share": self._share}
-
     def fixed(self) -> dict[str, Any]:
         """See Task.fixed."""
         return {"seed": self.settings.seed, "batch": self.settings.batch}
 
     def begin(self, state: Mapping[str, Any]) -> None:
-        """Decode the crops; the run's time begins when that is done."""
-        size = self.settings.network.size
-        self._crops = ResidentCrops(self._rated.train, size, self._device)
-        self._label = torch.from_numpy(self._labels[0]).to(self._device)
-        self._shown = for_sheet(self._rated.held_out, self._labels[1], size, self._device)
-        self._share, self._began = state.get("share", 0.0), time.monotonic()
+        """Choose what is shown."""
+        self._shown = for_sheet(self._data.held_out, self.settings.network.size, self._device)
 
-    def batches(self, start: int) -> Generator[LabelledCrops, None, None]:
-        """See Task.batches."""
+    def batches(self, start: int) -> Generator[Batch, None, None]:
+        """See Task.batches. Every batch's `source` is the label (B, 1)."""
         s = self.settings
-        steps = range(start, self.steps)
-        with closing(self._crops.batches(steps, s.batch, s.seed)) as drawn:
-            for rows, crops in drawn:
-                yield LabelledCrops(crops, self._label[torch.from_numpy(rows).to(self._device)])
-
-    def share(self, step: int) -> float:
-        """How much of the run is over, 0..1: by steps or by time. Never goes back."""
-        minutes = (time.monotonic() - self._began) / 60
-        by_time = minutes / self.settings.max_minutes
-        self._share = min(1.0, max(self._share, step / self.steps, by_time))
-        return self._share
+        size, everything = s.network.size, slice(s.batch)
+        draw = BatchSampler(self._data.train, size, s.batch, 0.0, s.seed, everything)
+        yield from draw.batches(range(start, self.steps), self._device)
 
     def set_learning_rates(self, step: int) -> None:
         """Begin the next stage where its time has come."""
@@ -226,31 +207,25 @@ class AutoencoderTask(Task[LabelledCrops]):
         for optimizer in (self.optimizer, self.classifier_optimizer):
             set_rate(optimizer, rate)
 
-    def train_step(self, step: int, batch: LabelledCrops) -> dict[str, Tensor]:
+    def train_step(self, step: int, batch: Batch) -> dict[str, Tensor]:
         """One step of the classifier, then one of the autoencoder against it."""
-        photo = augmented(batch.crops)
-        return self.learn(photo, batch.label, self.settings.adversary[self._stage])
+        weight = self.settings.adversary[self._stage]
+        return self.learn(jittered(batch.photo), batch.source[:, 0], weight)
 
     def learn(self, photo: Tensor, label: Tensor, weight: float) -> dict[str, Tensor]:
-        """From crops (B, 3, S, S) in -1..1 and labels (B,); weight: of the adversary.
-
-        A step whose loss is not finite is left out, and counted as `skipped`.
-        """
+        """From crops (B, 3, S, S) in -1..1 and labels (B,); weight: of the adversary."""
         with self._precision():
             code = self._autoencoder.encode(photo)
             made = self._autoencoder.decode(code, label)
             odds = self.classifier(code.detach())
         told = classifier_loss(odds, label)
-        error = F.mse_loss(made.float(), photo)
-        if not bool(torch.isfinite(told + error)):
-            return {"skipped": torch.ones(())}
         _descend(self.classifier_optimizer, told)
+        loss = error = F.mse_loss(made.float(), photo)
         figures = {
             "error": error, "classifier": told,
             "read": ((odds > 0) == (label > 0.5)).float().mean(),
-            "stage": torch.tensor(float(self._stage + 1)), "skipped": torch.zeros(()),
+            "stage": torch.full((), self._stage + 1.0, device=photo.device),
         }  # fmt: skip
-        loss = error
         if weight:
             self.classifier.requires_grad_(False)
             with self._precision():
@@ -259,11 +234,11 @@ class AutoencoderTask(Task[LabelledCrops]):
             loss = error + weight * figures["adversary"]
         _descend(self.optimizer, loss)
         self.classifier.requires_grad_(True)
-        return {name: figure.to(self._device) for name, figure in figures.items()}
+        return figures
 
     def write_sheet(self, path: Path) -> None:
         """See Task.write_sheet: photo, reconstruction, then LABELS."""
-        write_sheet(path, self._autoencoder, self._shown)
+        write_sheet(path, self._autoencoder, *self._shown)
 
     def line(self, figures: Mapping[str, float]) -> str:
         """See Task.line."""
@@ -281,35 +256,30 @@ def _descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
     optimizer.step()
 
 
-def augmented(crops: Tensor) -> Tensor:
-    """(B, 3, S, S) of 0..255 to -1..1, half of them mirrored, all a little moved."""
-    theta = similarity(len(crops), JITTER, crops.device)
-    mirrored = torch.where(torch.rand(len(crops), 1, device=crops.device) < 0.5, -1.0, 1.0)
-    theta[:, :, 0] *= mirrored
-    photo = warp_crops(crops.float(), theta, crops.shape[-1]) / 127.5 - 1
-    return photo.contiguous(memory_format=torch.channels_last)
+def jittered(photo: Tensor) -> Tensor:
+    """(B, 3, S, S), each a little moved."""
+    theta = similarity(len(photo), JITTER, photo.device)
+    moved = warp_crops(photo, theta, photo.shape[-1])
+    return moved.contiguous(memory_format=torch.channels_last)
 
 
-def for_sheet(
-    held_out: RatedPictures, labels: Array, size: int, device: torch.device
-) -> LabelledCrops:
-    """Held-out faces for the rows of a sample sheet: half that do not smile, then half that do."""
-    half = SHOWN // 2
-    chosen = [np.resize(np.flatnonzero(labels == label), half) for label in (0, 1)
-              if (labels == label).any()]  # fmt: skip
-    rows = np.concatenate(chosen)
-    crops = ResidentCrops(held_out, size, torch.device("cpu")).crops(rows)
-    return LabelledCrops(crops.to(device), torch.from_numpy(labels[rows]).to(device))
+def for_sheet(held_out: RatedPictures, size: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Held-out faces (R, 3, S, S) in -1..1 and labels (R,): first those that do not smile."""
+    labels = held_out.units[:, 0]
+    by_label = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    rows = np.concatenate([np.resize(found, SHOWN // len(by_label)) for found in by_label])
+    crops = np.stack([held_out.picture(int(row), size) for row in rows]).transpose(0, 3, 1, 2)
+    photo = as_photos(torch.from_numpy(np.ascontiguousarray(crops)))
+    return photo.to(device), torch.from_numpy(labels[rows]).to(device)
 
 
-def write_sheet(path: Path, network: AutoencoderNet, shown: LabelledCrops) -> None:
+def write_sheet(path: Path, network: AutoencoderNet, photo: Tensor, own: Tensor) -> None:
     """One row a photo: as it is, with its own label, with each of LABELS."""
-    photo = shown.crops.float() / 127.5 - 1
     training = network.training
     network.eval()
     with torch.inference_mode():
         code = network.encode(photo)
-        columns = [photo, network.decode(code, shown.label)]
-        columns += [network.decode(code, torch.full_like(shown.label, at)) for at in LABELS]
+        columns = [photo, network.decode(code, own)]
+        columns += [network.decode(code, torch.full_like(own, at)) for at in LABELS]
     network.train(training)
     write_columns(path, [(column + 1) / 2 for column in columns])
