@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Mapping
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,11 +22,9 @@ from memegen.generators.ganimation import (
     GanimationNet,
     blend,
 )
-from memegen.prefetch import prefetch
 from memegen.training import checkpoint
 from memegen.training.adversaries import gradient_penalty
 from memegen.training.batches import Batch, BatchSampler, for_sheet
-from memegen.training.device_crops import DeviceCrops, fits
 from memegen.training.loop import Loop, Task, set_rate, silent
 from memegen.training.processes import Processes, bare, processes
 from memegen.training.run import Run
@@ -199,15 +196,9 @@ class GanimationTask(Task[Batch]):
 
     def batches(self, start: int) -> Generator[Batch, None, None]:
         """See Task.batches."""
-        s, data, device = self.settings, self._data.train, self.team.device
-        draw = s.draws(data, self.team.batch_slice(s.batch))
-        steps, size = range(start, self.steps), s.network.size
-        if (s.resident or device.type != "cpu") and fits(len(data), size, device):
-            yield from draw.on_device(DeviceCrops(data, size, device), steps)
-            return
-        with closing(prefetch(draw, steps, workers=2, depth=4)) as batches:
-            for batch in batches:
-                yield batch.to(device)
+        s = self.settings
+        draw = s.draws(self._data.train, self.team.batch_slice(s.batch))
+        yield from draw.batches(range(start, self.steps), self.team.device, s.resident)
 
     def set_learning_rates(self, step: int) -> None:
         """Constant, then linear to zero."""
