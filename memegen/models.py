@@ -37,6 +37,7 @@ class Model:
     exporter: str = ""  # lists the networks of a Weights for ONNX
     shipped: bool = False  # whether weights come with memegen
     from_photos: bool = False  # trains on photos or a clip of one's own, too
+    makes_data: bool = False  # trains on what it draws itself
     distributed: bool = False  # trains in several processes of torchrun
     licence: str = ""  # of the shipped weights: what they were made of
     # Tensors that list the channels: how their names end -> where. `channel_numbers`: tensors that
@@ -101,6 +102,17 @@ MODELS: dict[str, Model] = {
             channels={"read.0.weight": ChannelAxis(1, repeats=2)},
         ),
         Model(
+            "stargan",
+            "StarGAN (CVPR 2018): eight discrete expressions instead of action units; to train",
+            network="memegen.generators.stargan:StarganNet",
+            config="memegen.generators.stargan:StarganConfig",
+            generator="memegen.generators.stargan:StarganGenerator",
+            trainer="memegen.training.stargan:train",
+            settings="memegen.training.stargan:StarganTraining",
+            from_photos=True,
+            distributed=True,
+        ),
+        Model(
             "autoencoder",
             "smiles by an autoencoder (Liu and Jin, 2019): AU12 alone; to train",
             network="memegen.generators.autoencoder:AutoencoderNet",
@@ -121,6 +133,15 @@ MODELS: dict[str, Model] = {
             settings="memegen.training.autoencoder:FaderTraining",
             exporter="memegen.generators.export:autoencoder_networks",
             from_photos=True,
+        ),
+        Model(
+            "cartoon",
+            "the talking head of Khungurn 2019: morphs and turns drawn faces",
+            network="memegen.generators.cartoon:CartoonNet",
+            config="memegen.generators.cartoon:CartoonConfig",
+            trainer="memegen.training.cartoon:train",
+            settings="memegen.training.cartoon:CartoonTraining",
+            makes_data=True,
         ),
         Model(
             "perception",
