@@ -19,12 +19,7 @@ from memegen.errors import WeightsError
 from memegen.generators.base import Scene
 from memegen.generators.crop_renderer import CropRenderer
 from memegen.generators.network import WindowOutput
-<<<<<<< HEAD
-=======
 from memegen.generators.trunk import residual_trunk
-from memegen.generators.windows import FACE, fade, place, sample_window, to_pixels
-from memegen.tracks import Detail
->>>>>>> talking
 
 DISCRIMINATOR_LAYERS = 6  # halvings of the discriminator, down to 2 px at 128 and 4 px at 256
 UNITS = "OpenFace's 17"  # order of the action units, as weights files name it

@@ -119,7 +119,9 @@ class Equilibrium:
     `M = L(real) + |balance L(real) - L(generated)|`.
     """
 
-    balance: float = 0.5  # gamma: L(generated) / L(real) that is held; lower is sharper, less varied
+    balance: float = (
+        0.5  # gamma: L(generated) / L(real) that is held; lower is sharper, less varied
+    )
     rate: float = 1e-3  # lambda: how fast k follows
     k: float = 0.0  # how much the discriminator minds generated pictures, 0..1
     penalty: float = 0.0
@@ -142,7 +144,7 @@ class Equilibrium:
         return {"convergence": true + gap.abs(), "k": true.new_tensor(self.k)}
 
     def state(self) -> dict[str, float]:
-        """k."""
+        """Where k is."""
         return {"k": self.k}
 
     def restore(self, state: dict[str, float]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -78,7 +80,7 @@ class AutoencodingDiscriminator(nn.Module):
         self.low = size // 16  # pixels of the innermost maps
         widths = [3, width, 2 * width, 3 * width, 4 * width]
         down: list[nn.Module] = []
-        for before, after in zip(widths, widths[1:], strict=False):
+        for before, after in itertools.pairwise(widths):
             down += [nn.Conv2d(before, after, 4, 2, 1), nn.ELU()]
         numbers = widths[-1] * self.low**2
         self.encoder = nn.Sequential(*down, nn.Flatten(), nn.Linear(numbers, latent))

@@ -60,7 +60,7 @@ SOURCES = {
 }
 
 
-def _network_of(size: int) -> GanimationConfig:
+def network_of(size: int) -> GanimationConfig:
     """The published network for crops of that many pixels: 6 residual blocks, 9 from 256 on."""
     if size not in SIZES:
         raise UsageError(f"`size` {size}: must be {' or '.join(map(str, SIZES))}")
@@ -95,9 +95,7 @@ class GanimationTraining(LoopSettings):
     network: GanimationConfig = field(
         default_factory=GanimationConfig,
         metadata={
-            "rule": Rule(
-                "side of the crops: 128 or 256", option="size", parse=_network_of, kind=int
-            )
+            "rule": Rule("side of the crops: 128 or 256", option="size", parse=network_of, kind=int)
         },
     )
 
@@ -134,6 +132,7 @@ class GanimationTask(Task[Batch]):
     name = "ganimation"
     au_order = UNITS
     smoothing = 0.9
+    read_error = staticmethod(au_error)  # of what the discriminator reads, against what it should
 
     def __init__(
         self, settings: GanimationTraining, team: Processes, data: Rated, init: str | None = None
@@ -141,10 +140,7 @@ class GanimationTask(Task[Batch]):
         """Raises WeightsError where the weights `init` do not fit."""
         self.settings: GanimationTraining = settings
         self.team, self._data = team, data
-        generator, discriminator = (
-            GanimationNet(settings.network),
-            GanimationDiscriminator(settings.network),
-        )
+        generator, discriminator = self.networks()
         for module in (*generator.modules(), *discriminator.modules()):
             if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
                 nn.init.normal_(module.weight, 0, 0.02)  # as all public codes begin
@@ -164,6 +160,11 @@ class GanimationTask(Task[Batch]):
         if settings.compile:
             self.generator = torch.compile(self.generator)
 
+    def networks(self) -> tuple[nn.Module, nn.Module]:
+        """Generator and discriminator, new."""
+        config = self.settings.network
+        return GanimationNet(config), GanimationDiscriminator(config)
+
     @property
     def steps(self) -> int:
         """See Task.steps."""
@@ -171,11 +172,9 @@ class GanimationTask(Task[Batch]):
         return s.steps or math.ceil(s.epochs * len(self._data.train) / s.batch)
 
     @property
-    def network(self) -> GanimationNet:
+    def network(self) -> nn.Module:
         """The generator itself, out of what compiles it and averages its gradients."""
-        found = bare(getattr(self.generator, "_orig_mod", self.generator))
-        assert isinstance(found, GanimationNet)
-        return found
+        return bare(getattr(self.generator, "_orig_mod", self.generator))
 
     def stateful(self) -> dict[str, checkpoint.Stateful]:
         """See Task.stateful."""
@@ -241,7 +240,7 @@ class GanimationTask(Task[Batch]):
         count = len(batch.photo)
         real, fake = verdicts.float().split(count)
         distance = real.mean() - fake.mean()
-        error = au_error(read[:count].float(), batch.source)
+        error = self.read_error(read[:count].float(), batch.source)
         penalty = gradient_penalty(self.discriminator, batch.photo, generated, batch.mix)
         loss = w.units * error + w.penalty * penalty - distance
         self._descend(self.discriminator_optimizer, loss)
@@ -260,7 +259,7 @@ class GanimationTask(Task[Batch]):
             again = blend(generated, back.float(), colour.float())
             verdict, read = discriminator(generated)
         attention = [a.float() for a in (there, back)]
-        error = au_error(read.float(), batch.target)
+        error = self.read_error(read.float(), batch.target)
         cycle = (again - batch.photo).abs().mean()
         loss = w.units * error + w.cycle * cycle - verdict.float().mean()
         loss = loss + w.attention * sum(
@@ -302,7 +301,7 @@ def refuse_collapse(history: Mapping[str, float], step: int) -> None:
     )
 
 
-def write_sheet(path: Path, network: GanimationNet, shown: Batch) -> None:
+def write_sheet(path: Path, network: nn.Module, shown: Batch) -> None:
     """One row a photo: as it is, on the way to another's expression, attention there, the other."""
     photo, other = shown.photo.chunk(2)
     source, target = shown.source.chunk(2)

@@ -259,8 +259,9 @@ class Pix2PixTask(Task[dict[str, Tensor]]):
     ) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
         """What each discriminator sees: generated, target, and the moved picture beside both."""
         size = self.settings.network.size
-        whole = [F.avg_pool2d(p, p.shape[-1] // size) for p in (made.picture, pair["target"])]
-        found = {"face": (*whole, made.moved)}
+        side = pair["target"].shape[-1] // size
+        whole = (F.avg_pool2d(made.picture, side), F.avg_pool2d(pair["target"], side))
+        found = {FACE.name: (*whole, made.moved)}
         if MOUTH.name in self.judges:
             affine, side = pair["affines"][:, 1], self.settings.network.refine_side
             pictures = (made.picture, pair["target"], pair["moved"])
@@ -276,10 +277,10 @@ class Pix2PixTask(Task[dict[str, Tensor]]):
         parts = {"whole": w.whole * losses.reconstruction(generated, target, warped)}
         for part, window in enumerate(c.refined, 1):
             affine, side = pair["affines"][:, part], c.side_of(window)
-            seen = [sample_window(p, affine, side) for p in (generated, target)]
-            weight = (1 - real).expand_as(seen[0][:, :1])
+            seen, wanted = (sample_window(p, affine, side) for p in (generated, target))
+            weight = (1 - real).expand_as(seen[:, :1])
             name, share = ("mouth", w.mouth) if window is MOUTH else ("eyes", w.eyes)
-            error = share * losses.reconstruction(*seen, weight)
+            error = share * losses.reconstruction(seen, wanted, weight)
             parts[name] = parts[name] + error if name in parts else error
         difference = F.avg_pool2d(generated - target, COARSE).abs()
         parts["real"] = w.real * (difference * F.avg_pool2d(pair["weight"], COARSE) * real).mean()
@@ -312,14 +313,14 @@ class Pix2PixTask(Task[dict[str, Tensor]]):
         parts, rated = [], {}
         for name, (generated, target, moved) in views.items():
             game, judge = self.games[name], self.judges[name]
-            seen = [torch.cat([p.detach(), moved], 1) for p in (target, generated)]
+            true, made = (torch.cat([p.detach(), moved], 1).float() for p in (target, generated))
             with self._precision():
-                real, fake = (judge(p)[0].float() for p in seen)
+                real, fake = (judge(p)[0].float() for p in (true, made))
             rated[name] = (real.detach(), fake.detach())
             parts.append(game.discriminator(real, fake))
             if game.penalty:
                 mix = torch.rand(len(real), 1, 1, 1, device=real.device)
-                parts.append(game.penalty * gradient_penalty(judge, *seen, mix))
+                parts.append(game.penalty * gradient_penalty(judge, true, made, mix))
         loss, figures = torch.stack(parts).sum(), dict[str, Tensor]()
         if self._descend(self.judges_optimizer, loss, self.judges):
             for name, (real, fake) in rated.items():

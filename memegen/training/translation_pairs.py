@@ -1,17 +1,19 @@
 """Pairs for translation: what the mesh made of a face, and the real face that it should be.
 
-Two kinds. *Warped*: a real crop is moved to another expression and back (see `pairs`); the target is
-that crop, pixel by pixel. *Real*: of two crops of one person the calmer one is moved until its
-landmarks are the other's; the target is the other one inside the face, in the first one's light.
+Two kinds. *Warped*: a real crop is moved to another expression and back (see `pairs`); the target
+is that crop, pixel by pixel. *Real*: of two crops of one person the calmer one is moved until its
+landmarks are the other's; the target is the other inside the face, in the first one's light.
 """
 
 from __future__ import annotations
 
+import io
 import itertools
 from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from memegen import aus
 from memegen.arrays import Array, Integers, Picture
@@ -81,7 +83,7 @@ class TranslationPairs:
         photo, side = _picture(away), len(picture)
         there = self._pairs.scene(photo, away.landmarks[0] / side, other)
         moved = self._pairs.moved(there, source)
-        whole = np.full(picture.shape[:2], 255, np.uint8)
+        whole: Picture = np.full(picture.shape[:2], 255, np.uint8)
         return self._drawn(there, moved, (photo, picture, whole), (other, source))
 
     def _real(self, rng: np.random.Generator) -> Draw | None:
@@ -97,12 +99,12 @@ class TranslationPairs:
         scene = self._pairs.scene(photo, marks[0].astype(np.float32), source)
         moved = self._onto(scene, marks[1].astype(np.float32), reached)
         mask = face_mask(scene.pixels(marks[1]), len(photo))
-        target = in_light_of(target, _picture(moved), mask)
+        lit = in_light_of(target, _picture(moved), mask)
         share = mask[..., None]
-        error = np.abs(target - moved.images[0]) * share
+        error = np.abs(lit - moved.images[0]) * share
         if error.sum() / (3 * share.sum() * 255) > DIFFERENT:
             return None
-        whole = np.clip(share * target + (1 - share) * moved.images[0] + 0.5, 0, 255)
+        whole = np.clip(share * lit + (1 - share) * moved.images[0] + 0.5, 0, 255)
         shown = (photo, whole.astype(np.uint8), (mask * 255).astype(np.uint8))
         return self._drawn(scene, moved, shown, (source, reached), real=True)
 
@@ -118,7 +120,7 @@ class TranslationPairs:
         self,
         scene: Scene,
         moved: Moved,
-        shown: tuple[Picture, Picture, Array],
+        shown: tuple[Picture, Picture, Picture],
         units: tuple[Array, Array],
         real: bool = False,
     ) -> Draw:
@@ -134,10 +136,8 @@ class TranslationPairs:
 
     def _decoded(self, row: int) -> Picture:
         side = self._config.warped.canvas
-        data = np.frombuffer(self._pairs.crops.jpegs[row], np.uint8)
-        picture = cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
-        how = cv2.INTER_AREA if len(picture) > side else cv2.INTER_CUBIC
-        return np.asarray(cv2.resize(picture, (side, side), interpolation=how), np.uint8)
+        with Image.open(io.BytesIO(self._pairs.crops.jpegs[row])) as image:
+            return np.asarray(image.convert("RGB").resize((side, side), Image.Resampling.BICUBIC))
 
 
 def people_of(crops: Crops) -> Integers:
