@@ -146,9 +146,10 @@ def test_real_pairs_show_the_other_photo_in_the_first_one_s_light(
     draw = TranslationPairs(crops, replace(PAIRS, real=1.0)).draw(0)
     assert draw["real"] and draw["weight"].max() == 255 and draw["weight"][0, 0, 0] == 0
     outside = draw["weight"][0] == 0
-    assert np.array_equal(draw["target"][:, outside], draw["moved"][:, outside])
+    apart = draw["target"].astype(int) - draw["moved"]
+    assert np.abs(apart[:, outside]).max() <= 1  # but for rounding
     inside = draw["weight"][0] == 255
-    assert (draw["target"][:, inside] != draw["moved"][:, inside]).mean() > 0.5
+    assert np.abs(apart[:, inside]).mean() > 5
 
 
 def test_light_is_mean_and_spread(face: np.ndarray) -> None:
@@ -188,8 +189,10 @@ def test_steps_lower_the_loss(crops: Crops, optimizer: str, lr: float) -> None:
 def test_every_adversary_plays(crops: Crops, changes: dict[str, object]) -> None:
     found = steps_of(crops, 8, adversary_from=0.0, discriminator_lr=2e-3, **changes)
     assert all(torch.isfinite(value) for figures in found for value in figures.values())
-    assert found[-1]["discriminators"] < found[0]["discriminators"]
-    assert ("convergence" in found[-1]) == (changes["adversary"] == "began")
+    if changes["adversary"] == "began":
+        assert 0 <= found[-1]["k"] <= 1 and found[-1]["convergence"] > 0
+    else:
+        assert found[-1]["discriminators"] < found[0]["discriminators"]
     assert ("mouth" in found[-1]) == bool(changes.get("refine", True))
 
 

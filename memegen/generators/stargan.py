@@ -57,6 +57,7 @@ EXPRESSIONS: tuple[DiscreteExpression, ...] = (
 )  # fmt: skip
 NEUTRAL = len(EXPRESSIONS) - 1
 UNLABELLED = -1
+SKIPPED = 0.25  # gain of what is added to the photo: fresh weights change it little
 _COLUMN = {au.number: column for column, au in enumerate(aus.OPENFACE)}
 
 
@@ -118,7 +119,8 @@ class StarganNet(nn.Module):
         """
         tiled = label[:, :, None, None].expand(-1, -1, *photo.shape[2:])
         colour = self.colour(self.trunk(torch.cat([photo, tiled], 1)))
-        colour = (photo + colour).clamp(-1, 1) if self.config.skip else torch.tanh(colour)
+        added = SKIPPED * colour
+        colour = (photo + added).clamp(-1, 1) if self.config.skip else torch.tanh(colour)
         return torch.zeros_like(photo[:, :1]), colour
 
 
