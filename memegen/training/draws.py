@@ -12,12 +12,12 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Protocol
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
 from memegen.errors import MemegenError
+from memegen.process import one_thread
 
 AHEAD = 3  # draws asked for ahead, of each process
 FAILURES = 50  # draws that may fail before the run does
@@ -64,8 +64,8 @@ class Draws:
         self._waiting: deque[Future[Draw]] = deque()
         self._executor: ProcessPoolExecutor | None = None
         if config.workers:
-            methods = multiprocessing.get_all_start_methods()
-            context = multiprocessing.get_context("fork" if "fork" in methods else None)
+            # Not forked: this process may hold a GPU and threads. Each gets the maker once.
+            context = multiprocessing.get_context("spawn")
             self._executor = ProcessPoolExecutor(config.workers, context, _begin, (maker,))
         began = time.monotonic()
         while self.taken < config.first:
@@ -143,8 +143,7 @@ _maker: Maker | None = None  # of a process that makes draws
 def _begin(maker: Maker) -> None:
     global _maker
     _maker = maker
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
+    one_thread()
     if hasattr(os, "nice"):  # not on Windows
         os.nice(5)  # the network goes first
 
