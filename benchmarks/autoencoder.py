@@ -139,12 +139,15 @@ def smiles(eye: Landmarker, file: str, photos: list[Photo], calm: Array, smiling
     for photo in photos:
         frame = next(iter(animator.animate(photo, track)))[..., :3]
         whole.append(smile_of(eye, frame / 255) - smile_of(eye, photo.rgb / 255))
-    return {
-        "output": float(np.nanmean(change)),
-        "photo": float(np.nanmean(whole)),
-        "seen": int(np.isfinite(change).sum()),
-        "seen in photos": int(np.isfinite(whole).sum()),
-    }
+    return {"output": mean_of_seen(change), "photo": mean_of_seen(whole)}
+
+
+def mean_of_seen(change: list[float]) -> Figures:
+    """Over the faces that MediaPipe saw both times."""
+    seen = [value for value in change if np.isfinite(value)]
+    error = float(np.std(seen, ddof=1) / len(seen) ** 0.5) if len(seen) > 1 else None
+    mean = float(np.mean(seen)) if seen else None
+    return {"mean": mean, "standard error": error, "faces": len(seen)}
 
 
 def judged(asked: argparse.Namespace, device: torch.device) -> Figures:
