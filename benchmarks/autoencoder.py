@@ -4,12 +4,13 @@
         [--faces 40] [--rounds 20] [--batch 32] [--size 256] [--device cpu] [--json figures.json]
         [--sheet sheet.png]
 
-Always: parameters, and the time of a training step of each (all networks learn, batches of random
-pictures on the device, steps of both in turn). With weights of both, names, files or folders of
-runs, and DATA (face-data shards), on neutral held-out faces: the error of their reconstructions,
-checkerboards in what they make and in how that differs from the photo (1 is none; the photos' own
-beside it), and how far identity moves when the label goes to 1. With MediaPipe's landmarker: the
-change of its smile scores, in the published output and in the photo that `animate` makes of it.
+Always: parameters, multiplications, and the time of a training step of each (all networks learn,
+batches of random pictures on the device, steps of both in turn). With weights of both, names, files
+or folders of runs, and DATA (face-data shards), on neutral held-out faces: the error of their
+reconstructions, checkerboards in what they make and in how that differs from the photo (1 is none;
+the photos' own beside it), and how far identity moves when the label goes to 1. With MediaPipe's
+landmarker: the change of its smile scores, in the published output and in the photo that `animate`
+makes of it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from memegen import aus, weights
 from memegen.arrays import Array
@@ -64,9 +66,17 @@ def sizes() -> Figures:
         for part in ("encoder", "decoder")
     }
     found["all"] = {name: parameters(net) for name, net in nets.items()}
+    found["million multiplications a crop"] = {n: millions(net) for n, net in nets.items()}
     for part in found.values():
         part["fewer %"] = fewer(part["autoencoder"], part["fader"])
     return found
+
+
+def millions(network: AutoencoderNet) -> float:
+    """Multiplications, each with an addition, that convolutions take for one crop, in millions."""
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        network.eval()(torch.zeros(1, 3, 256, 256), torch.zeros(1))
+    return counter.get_total_flops() / 2e6
 
 
 def step_times(asked: argparse.Namespace, device: torch.device) -> Figures:
@@ -197,7 +207,7 @@ def main() -> None:
     asked = parser.parse_args()
     device = torch.device(device_named(asked.device))
     ready_to_train(0)
-    figures: Figures = {"parameters": sizes(), "milliseconds a step": step_times(asked, device)}
+    figures: Figures = {"sizes": sizes(), "milliseconds a step": step_times(asked, device)}
     if asked.data:
         figures["judged"] = judged(asked, device)
     said = json.dumps(figures, indent=2)
