@@ -134,13 +134,19 @@ def _up(before: int, after: int, transposed: bool, last: bool) -> nn.Sequential:
 
 
 class LatentClassifier(nn.Module):
-    """Reads the label off a code: three fully connected layers. Not part of the weights file."""
+    """Reads the label off a code: three fully connected layers. Not part of the weights file.
+
+    Codes are normalised first: nothing else says how large they are, and a classifier that learns
+    slowly from small numbers is fooled by an encoder that hides nothing (measured: codes that one
+    without it read to 56% told a fresh one 78%).
+    """
 
     def __init__(self, config: AutoencoderConfig, width: int = 512) -> None:
         super().__init__()
         channels, height, across = config.latent
         self.layers = nn.Sequential(
             nn.Flatten(),
+            nn.BatchNorm1d(channels * height * across, affine=False),
             nn.Linear(channels * height * across, width),
             nn.LeakyReLU(SLOPE),
             nn.Dropout(DROPOUT),
