@@ -134,13 +134,19 @@ def _up(before: int, after: int, transposed: bool, last: bool) -> nn.Sequential:
 
 
 class LatentClassifier(nn.Module):
-    """Reads the label off a code: three fully connected layers. Not part of the weights file."""
+    """Reads the label off a code: three fully connected layers. Not part of the weights file.
+
+    Codes are normalised first: nothing else says how large they are, and a classifier that learns
+    slowly from small numbers is fooled by an encoder that hides nothing (measured: codes that one
+    without it read to 56% told a fresh one 78%).
+    """
 
     def __init__(self, config: AutoencoderConfig, width: int = 512) -> None:
         super().__init__()
         channels, height, across = config.latent
         self.layers = nn.Sequential(
             nn.Flatten(),
+            nn.BatchNorm1d(channels * height * across, affine=False),
             nn.Linear(channels * height * across, width),
             nn.LeakyReLU(SLOPE),
             nn.Dropout(DROPOUT),
@@ -206,7 +212,7 @@ class AutoencoderRenderer(CropRenderer):
 
     def __init__(self, scene: Scene, network: AutoencoderNet) -> None:
         super().__init__(scene, network.config.size, next(network.parameters()).device)
-        self._network = network
+        self.network = network
         own = torch.from_numpy(labels_of(scene.motion.source[None])).to(self.seen.device)
         with torch.inference_mode():
             self._code = network.encode(self.seen * 2 - 1)
@@ -215,7 +221,7 @@ class AutoencoderRenderer(CropRenderer):
     def output(self, targets: Array) -> WindowOutput:
         """See CropRenderer.output: the crop plus what the label changes."""
         label = torch.from_numpy(labels_of(targets)).to(self.seen.device)
-        made = self._network.decode(self._code.expand(len(label), -1, -1, -1), label)
+        made = self.network.decode(self._code.expand(len(label), -1, -1, -1), label)
         colour = self.seen + (made - self._own) / 2  # -1..1 is twice as wide as 0..1
         still = torch.zeros_like(colour[:, :2])
         return WindowOutput(torch.zeros_like(colour[:, :1]), colour, still)

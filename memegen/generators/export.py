@@ -60,6 +60,18 @@ class Seen(nn.Module):
         return tuple(self.network(crops))
 
 
+class Relabelled(nn.Module):
+    """An autoencoder, its output as a plain tuple."""
+
+    def __init__(self, network: AutoencoderNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, photo: Tensor, label: Tensor) -> tuple[Tensor, ...]:
+        """See AutoencoderNet.forward."""
+        return (self.network(photo, label),)
+
+
 def networks_of(file: Path) -> list[Exported]:
     """What a weights file holds. Raises WeightsError for one that cannot be exported."""
     architecture = weights.architecture_of(file)
@@ -94,7 +106,7 @@ def autoencoder_networks(network: AutoencoderNet) -> list[Exported]:
         "photo": "RGB -1..1",
         "label": f"intensity of {LABEL}, 0..1",
     }
-    return [Exported("", network, inputs, ("picture",), about)]
+    return [Exported("", Relabelled(network), inputs, ("picture",), about)]
 
 
 def anatomical_networks(network: GeneratorNet) -> list[Exported]:
