@@ -27,8 +27,21 @@ from memegen.generators.cartoon import (
 from memegen.generators.ganimation import GanimationConfig, GanimationNet
 from memegen.generators.trunk import residual_trunk
 from memegen.training import cartoon
-from memegen.training.cartoon import CartoonTask, CartoonTraining, pyramid_difference, steps_of
-from memegen.training.drawing_pool import DrawingPool, DrawingPoolConfig, DrawnBatch, tensors_of
+from memegen.training.cartoon import (
+    CartoonTask,
+    CartoonTraining,
+    changed,
+    error_over,
+    pyramid_difference,
+    steps_of,
+)
+from memegen.training.drawing_pool import (
+    DrawingPool,
+    DrawingPoolConfig,
+    DrawnBatch,
+    begin_at,
+    tensors_of,
+)
 from memegen.training.drawings import (
     HELD_OUT,
     TRAINED,
@@ -96,9 +109,22 @@ def test_shapes_ranges_and_gradients() -> None:
     assert rotation.flow.shape == (3, 2, SIZE // 2, SIZE // 2)
     assert 0 < rotation.flow.detach().abs().max() <= FLOW_REACH
     made = net(drawn.source, drawn.own, drawn.pose)
-    assert made.shape == (3, 3, SIZE, SIZE) and made.abs().max() <= 1
+    assert made.shape == (3, 3, SIZE, SIZE) and made.abs().max() <= 7  # 2 by each network
     made.mean().backward()
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in net.parameters())
+
+
+def test_numbers_reach_every_pixel() -> None:
+    """Past instance norms, which take away what is constant over a picture."""
+    net = network()
+    torch.nn.init.normal_(net.morpher.modulation.layers[2].weight)
+    picture = torch.rand(1, 3, 128, 128)
+    rest, pose = torch.zeros(1, len(MORPH)), torch.zeros(1, len(MORPH))
+    pose[0, 0] = 1
+    with torch.inference_mode():
+        one = net.morpher(picture, rest, pose).colour
+        other = net.morpher(picture, rest, 2 * pose).colour
+    assert ((one - other).abs().amax(1)[0, 40:-40, 40:-40] > 1e-4).float().mean() > 0.9
 
 
 def test_shares_add_up_to_one_and_say_what_is_seen() -> None:
@@ -131,6 +157,7 @@ def test_new_networks_hardly_change_anything() -> None:
     with torch.inference_mode():
         found = net.rotator(drawn.source, drawn.pose[:, list(ROTATE)])
     assert found.flow.abs().max() < 0.03 and found.attention.min() > 0.7
+    assert (found.colour - drawn.source).abs().max() < 0.1
 
 
 def test_flow_fetches_from_where_it_points() -> None:
@@ -152,6 +179,17 @@ def test_blurred_pictures_say_where_a_thin_line_went() -> None:
     pyramid_difference(picture, flow, target).backward()
     assert offset.grad is not None and offset.grad.item() > 1e-3  # flow must become negative
     assert steps_of(torch.tensor([[[[0.0, 1.0], [0.0, 1.0]]]])).item() == pytest.approx(1.0)
+
+
+def test_what_changes_counts_more() -> None:
+    before = torch.zeros(1, 3, 9, 9)
+    after = before.clone()
+    after[..., 4, 4] = 1
+    where = changed(before, after)
+    assert where.sum() == 25 and where[0, 0, 2, 6] == 1 and where[0, 0, 1, 4] == 0
+    assert error_over(before, after, where).item() == pytest.approx(1 / 25)
+    assert error_over(2 * before, 2 * after, where, squared=True).item() == pytest.approx(4 / 25)
+    assert error_over(before, after, torch.zeros_like(where)).item() == 0
 
 
 def test_attention_next_to_one_is_one() -> None:
@@ -193,8 +231,13 @@ def test_a_pool_holds_the_latest_and_draws_more_when_they_are_worn() -> None:
         assert got.source.shape == (3, 3, SIZE, SIZE) and got.pose.shape == (3, len(POSE))
         assert -1 <= got.source.min() < got.source.max() <= 1
     assert pool.made == 9 and pool.uses == pytest.approx(2.0)
-    again = DrawingPool(drawers(0, config, 5), DrawingPoolConfig(4, most_uses=2.0), CPU, 2, 9)
+    exact = DrawingPoolConfig(4, fresh=1)
+    assert begin_at(exact, 9) == 5 and begin_at(exact, 2) == 0 and begin_at(pool.config, 9) == 9
+    again = DrawingPool(drawers(0, config, 5), exact, CPU, 2, 9)
     assert torch.equal(again._pictures, pool._pictures) and torch.equal(again._poses, pool._poses)
+    later = DrawingPool(drawers(0, config, 9), pool.config, CPU, 2, 9)
+    poses = {tuple(draw(i, config=config).pose.tolist()) for i in range(9, 13)}
+    assert later.made == 11 and set(map(tuple, later.batch(8).pose.tolist())) <= poses
 
     def failing(index: int) -> Triple:
         raise OSError("no")
@@ -277,9 +320,9 @@ def test_train_resume_and_render(tmp_path: Path) -> None:
     poses = np.stack([posed(), posed(left_eye=1), posed(yaw=1, mouth=0.5)])
     frames = list(made.render(crop, poses))
     assert len(frames) == 3
-    for picture, changed in frames:
+    for picture, share in frames:
         assert picture.shape == crop.shape and picture.dtype == np.uint8
-        assert changed.shape == (48, 48) and 0 <= changed.min() <= changed.max() <= 1
+        assert share.shape == (48, 48) and 0 <= share.min() <= share.max() <= 1
     assert np.array_equal(frames[0][0], crop) and not frames[0][1].any()
     own = posed(left_eye=0.5)
     assert np.array_equal(next(made.render(crop, own[None], own))[0], crop)

@@ -6,6 +6,10 @@ the head in two ways off one trunk: attention and colour as the morpher, and app
 et al. 2016, arXiv 1605.03557), which carries the drawing's own lines. The *combiner*, a U-Net
 (arXiv 1505.04597), sees both pictures and says where which is right, and what neither is.
 
+Colour pictures are the input and a change of it, where GANimation makes them anew: a network that
+has learnt nothing then returns its input, and learns from there, instead of having to draw a whole
+face before its attention lets any of it be seen.
+
 All masks, colours and flows are made at the networks' resolution and applied to the drawing at its
 own, so that lines stay as sharp as they were drawn. Pictures of the networks are in -1..1. A pose
 (`memegen.cartoon.pose`) says how a character differs from how it was drawn: where nothing is to
@@ -30,7 +34,7 @@ from memegen.devices import has_halves
 from memegen.errors import WeightsError
 from memegen.generators.compose import shift
 from memegen.generators.ganimation import blend
-from memegen.generators.trunk import Residual, residual_trunk
+from memegen.generators.trunk import Modulation, Residual, modulated, residual_trunk
 
 POSE_ORDER = " ".join(POSE)  # as weights files say which numbers drive them
 FLOW_REACH = 0.5  # farthest that flow fetches from, in half widths of the picture: 64 of 256 px
@@ -61,14 +65,14 @@ class Morph(NamedTuple):
     """What the morpher says: `blend(picture, attention, colour)`."""
 
     attention: Tensor  # (B, 1, S, S) 0..1, how much stays
-    colour: Tensor  # (B, 3, S, S) -1..1
+    colour: Tensor  # (B, 3, S, S) -1..1, and somewhat beyond
 
 
 class Rotation(NamedTuple):
     """What the rotator says: a colour path and a flow path."""
 
     attention: Tensor  # (B, 1, S, S) 0..1, how much stays
-    colour: Tensor  # (B, 3, S, S) -1..1
+    colour: Tensor  # (B, 3, S, S) -1..1, and somewhat beyond
     flow: Tensor  # (B, 2, F, F) where each pixel comes from, an offset in half widths (x, y)
 
 
@@ -77,7 +81,7 @@ class Combination(NamedTuple):
 
     flow_share: Tensor  # (B, 1, S, S) 0..1 of the flow path; the rest is the colour path's
     attention: Tensor  # (B, 1, S, S) 0..1, how much of these both stays
-    retouch: Tensor  # (B, 3, S, S) -1..1, what takes the rest's place
+    retouch: Tensor  # (B, 3, S, S) -1..1 and somewhat beyond, what takes the rest's place
 
     def shares(self) -> Tensor:
         """(B, 3, S, S) of flow path, colour path and retouching; they add up to 1."""
@@ -96,10 +100,15 @@ def gate(change: Tensor) -> Tensor:
     return (change.abs().amax(1) / GATE).clamp(max=1)[:, None, None, None]
 
 
+def recoloured(picture: Tensor, change: Tensor) -> Tensor:
+    """Pictures (B, 3, S, S) of -1..1, changed by up to the whole range; change is not limited."""
+    return picture + 2 * torch.tanh(change)
+
+
 def _head(before: int, after: int, kernel: int) -> nn.Conv2d:
     """A last convolution that says next to nothing before it has learnt."""
     head = nn.Conv2d(before, after, kernel, padding=kernel // 2)
-    nn.init.normal_(head.weight, 0, 1e-3)
+    nn.init.normal_(head.weight, 0, 3e-4)
     nn.init.zeros_(head.bias)  # type: ignore[arg-type]
     return head
 
@@ -115,15 +124,18 @@ class Morpher(nn.Module):
         c = config
         self.fold = c.fold
         self.trunk = residual_trunk(3 * c.fold**2 + 2 * c.morph, c.width, c.blocks)
+        self.modulation = Modulation(2 * c.morph, 4 * c.width, c.blocks)
         self.head = _head(c.width, 4 * c.fold**2, 7)
 
     def forward(self, picture: Tensor, own: Tensor, target: Tensor) -> Morph:
         """Pictures (B, 3, S, S), and what they show and are to show (B, M)."""
         change = target - own
-        x = tile(torch.cat([change, target], 1), F.pixel_unshuffle(picture, self.fold))
-        found = F.pixel_shuffle(self.head(self.trunk(x)), self.fold).float()
+        numbers = torch.cat([change, target], 1)
+        x = tile(numbers, F.pixel_unshuffle(picture, self.fold))
+        x = modulated(self.trunk, x, self.modulation(numbers))
+        found = F.pixel_shuffle(self.head(x), self.fold).float()
         attention = torch.sigmoid(found[:, :1] + _KEPT_BIAS)
-        return Morph(1 - (1 - attention) * gate(change), torch.tanh(found[:, 1:]))
+        return Morph(1 - (1 - attention) * gate(change), recoloured(picture, found[:, 1:]))
 
 
 class Rotator(nn.Module):
@@ -134,19 +146,22 @@ class Rotator(nn.Module):
         c = config
         self.fold = c.fold
         self.trunk = residual_trunk(3 * c.fold**2 + c.rotate, c.width, c.blocks)
+        self.modulation = Modulation(c.rotate, 4 * c.width, c.blocks)
         self.head = _head(c.width, 4 * c.fold**2, 7)
         self.flow = _head(c.width, 2, 7)  # at the trunk's resolution: flow is smooth
 
     def forward(self, picture: Tensor, turn: Tensor) -> Rotation:
         """Pictures (B, 3, S, S) and angles (B, 3) -1..1."""
-        x = self.trunk(tile(turn, F.pixel_unshuffle(picture, self.fold)))
+        x = tile(turn, F.pixel_unshuffle(picture, self.fold))
+        x = modulated(self.trunk, x, self.modulation(turn))
         found = F.pixel_shuffle(self.head(x), self.fold).float()
         flow, some = self.flow(x).float(), gate(turn)
         attention = torch.sigmoid(found[:, :1] + _KEPT_BIAS)
         return Rotation(
             1 - (1 - attention) * some,
-            torch.tanh(found[:, 1:]),
-            torch.tanh(flow) * FLOW_REACH * some,
+            recoloured(picture, found[:, 1:]),
+            # Sampling at a position that is no number reads beyond memory on CPUs.
+            torch.tanh(flow).nan_to_num(0.0) * FLOW_REACH * some,
         )
 
 
@@ -172,6 +187,7 @@ class Combiner(nn.Module):
             self.down.append(_step(before, after, 4, 2))
             self.up.insert(0, _step(before + after, before, 3))
         self.deep = Residual(c.combiner[-1])
+        self.modulation = Modulation(c.rotate, c.combiner[-1], 1)
         self.head = _head(first, 5 * c.fold**2, 3)
 
     def forward(self, by_colour: Tensor, by_flow: Tensor, turn: Tensor) -> Combination:
@@ -182,15 +198,16 @@ class Combiner(nn.Module):
         for layer in self.down:
             levels.append(x)
             x = layer(x)
-        x = self.deep(x)
+        x = self.deep(x, *self.modulation(turn))
         for layer in self.up:
             x = layer(torch.cat([F.interpolate(x, scale_factor=2.0), levels.pop()], 1))
         found = F.pixel_shuffle(self.head(x), self.fold).float()
         attention = torch.sigmoid(found[:, 1:2] + _KEPT_BIAS)
+        flow_share = torch.sigmoid(found[:, :1])
         return Combination(
-            torch.sigmoid(found[:, :1]),
+            flow_share,
             1 - (1 - attention) * gate(turn),
-            torch.tanh(found[:, 2:]),
+            recoloured(blend(by_flow, flow_share, by_colour), found[:, 2:]),
         )
 
 

@@ -18,9 +18,46 @@ class Residual(nn.Module):
             nn.InstanceNorm2d(width, affine=affine),
         )
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, C, H, W)."""
-        return x + self.main(x)  # type: ignore[no-any-return]
+    def forward(self, x: Tensor, modulation: Tensor | None = None) -> Tensor:
+        """(B, C, H, W) -> (B, C, H, W). modulation (B, 2 C): see `modulate`."""
+        if modulation is None:
+            return x + self.main(x)  # type: ignore[no-any-return]
+        return x + self.main[2:](modulate(self.main[:2](x), modulation))
+
+
+def modulate(x: Tensor, modulation: Tensor) -> Tensor:
+    """Normalised features (B, C, H, W), scaled and shifted by (B, 2 C) (FiLM, arXiv 1709.07871)."""
+    scale, shift = modulation[:, :, None, None].chunk(2, 1)
+    return x * (1 + scale) + shift
+
+
+class Modulation(nn.Module):
+    """Numbers into what they do to the residual blocks of a network.
+
+    Numbers tiled behind a picture are constant over it, and instance norm takes away what is
+    constant: of them is left what leaks in at the picture's edges. Behind the norms they stay.
+    """
+
+    def __init__(self, numbers: int, width: int, blocks: int, hidden: int = 32) -> None:
+        super().__init__()
+        self.blocks = blocks
+        self.layers = nn.Sequential(
+            nn.Linear(numbers, hidden), nn.SiLU(), nn.Linear(hidden, 2 * width * blocks)
+        )
+        nn.init.zeros_(self.layers[2].weight)  # type: ignore[arg-type]
+        nn.init.zeros_(self.layers[2].bias)  # type: ignore[arg-type]
+
+    def forward(self, numbers: Tensor) -> tuple[Tensor, ...]:
+        """(B, N) -> (B, 2 C) for each block."""
+        return self.layers(numbers).chunk(self.blocks, 1)  # type: ignore[no-any-return]
+
+
+def modulated(trunk: nn.Sequential, x: Tensor, modulations: tuple[Tensor, ...]) -> Tensor:
+    """`trunk(x)` with each of its residual blocks modulated."""
+    waiting = iter(modulations)
+    for layer in trunk:
+        x = layer(x, next(waiting)) if isinstance(layer, Residual) else layer(x)
+    return x
 
 
 def residual_trunk(

@@ -70,7 +70,7 @@ class DrawingPool:
         first: int,
         made: int = 0,
     ) -> None:
-        """Begin with the triples just before number `made`, but at least `first` of them.
+        """Begin with the triples up to number `made`, but at least `first` of them.
 
         source: begins at `begin_at(config, made)`.
         """
@@ -79,7 +79,8 @@ class DrawingPool:
         self.asked = 0  # pictures that were learnt from, in this process
         self._pictures: Tensor | None = None
         self._poses: Tensor | None = None
-        for _ in range(max(made, first) - self.made):
+        self._begun = self.made
+        for _ in range(max(made - self.made, min(first, config.size))):
             self._put([source.take()])
 
     def batch(self, size: int) -> DrawnBatch:
@@ -87,10 +88,10 @@ class DrawingPool:
         triples = self._fresh(size)
         if triples:
             self._put(triples)
-        held = min(self.made, self.config.size)
-        newest = torch.arange(self.made - len(triples), self.made)[-size:] % self.config.size
-        older = torch.randint(held, (size - len(newest),))
-        rows = torch.cat([newest, older]).to(self._device)
+        newest = torch.arange(self.made - len(triples), self.made)[-size:]
+        oldest = max(self._begun, self.made - self.config.size)
+        older = torch.randint(oldest, self.made, (size - len(newest),))
+        rows = (torch.cat([newest, older]) % self.config.size).to(self._device)
         self.asked += size
         assert self._pictures is not None and self._poses is not None
         return DrawnBatch.of(self._pictures[rows], self._poses[rows])
@@ -98,7 +99,12 @@ class DrawingPool:
     @property
     def uses(self) -> float:
         """How often a triple that this process drew is learnt from, in the mean."""
-        return self.asked / max(self.made, 1)
+        return self.asked / max(self.drawn, 1)
+
+    @property
+    def drawn(self) -> int:
+        """How many triples this process has drawn."""
+        return self.made - self._begun
 
     def close(self) -> None:
         """Let the processes that draw end."""
@@ -108,7 +114,7 @@ class DrawingPool:
         if self.config.fresh:
             return [self._source.take() for _ in range(self.config.fresh)]
         triples = self._source.ready()
-        owed = (self.asked + size) / self.config.most_uses - (self.made + len(triples))
+        owed = (self.asked + size) / self.config.most_uses - (self.drawn + len(triples))
         return triples + [self._source.take() for _ in range(max(0, int(owed)))]
 
     def _put(self, triples: list[Triple]) -> None:
@@ -126,5 +132,8 @@ class DrawingPool:
 
 
 def begin_at(config: DrawingPoolConfig, made: int) -> int:
-    """Number of the first triple of a pool that is to hold those before number `made`."""
-    return max(0, made - config.size)
+    """Number of the first triple of a pool that is to go on at number `made`.
+
+    All before it that it would hold, where runs are to be repeatable; else a few are enough.
+    """
+    return max(0, made - config.size) if config.fresh else made
