@@ -2,7 +2,8 @@
 
 Eight bits: every slice of a tensor along its first axis (the output channel of a convolution) has
 one scale s = max |w| / 127 in float32, kept beside it, and w is stored as round(w / s). So no
-weight is off by more than s / 2. Tensors of one axis, and small ones, stay halves.
+weight is off by more than s / 2. Tensors of one axis, and small ones, stay halves,
+or float32 where halves do not reach.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def packed(tensors: Mapping[str, torch.Tensor], stored: str) -> dict[str, torch.
             kept[name] = (values.float() / scales.view(shape)).round().char().contiguous()
             kept[name + SCALE] = scales
         elif stored != "full" and values.is_floating_point():
-            kept[name] = values.half().contiguous()
+            kept[name] = _halves(values).contiguous()
         else:
             kept[name] = values.contiguous()
     return kept
@@ -50,6 +51,13 @@ def unpacked(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
             tensor = tensor.float() * scales.view((-1,) + (1,) * (tensor.ndim - 1))
         found[name] = tensor
     return found
+
+
+def _halves(tensor: torch.Tensor) -> torch.Tensor:
+    """As halves; as it is where it has numbers beyond their 65504, as running variances may."""
+    halves = tensor.half()
+    beyond = halves.isinf() & tensor.isfinite()
+    return tensor if bool(beyond.any()) else halves
 
 
 def _is_large(tensor: torch.Tensor) -> bool:

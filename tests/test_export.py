@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
+from support.autoencoder import tiny_autoencoder
 from support.command import RunCli
 from support.networks import TINY
 
@@ -39,7 +40,12 @@ def tiny_anatomical(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("which", ["tiny_ganimation", "tiny_anatomical"])
+@pytest.fixture
+def tiny_fader(tmp_path: Path) -> Path:
+    return tiny_autoencoder(tmp_path, "fader")
+
+
+@pytest.mark.parametrize("which", ["tiny_ganimation", "tiny_anatomical", "tiny_fader"])
 def test_onnx_says_what_torch_says(
     which: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:

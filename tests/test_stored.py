@@ -36,6 +36,18 @@ def test_no_weight_is_off_by_more_than_half_a_step() -> None:
     assert packed(tensors, "full")["a.weight"].dtype == torch.float32
 
 
+def test_numbers_that_halves_do_not_reach_stay_as_they_are(tmp_path: Path) -> None:
+    tensors = {"running_var": torch.tensor([1e6, 2.0]), "weight": torch.tensor([65504.0, -1.0])}
+    for stored in ("half", "int8"):
+        path = tmp_path / f"{stored}.safetensors"
+        weights.save(path, tensors, "x", {}, stored=stored)
+        found = weights.load(str(path), "x").tensors
+        assert found["running_var"].tolist() == [1e6, 2.0]
+        assert found["weight"].dtype == torch.float16 and found["weight"][0] == 65504
+    with pytest.raises(WeightsError, match="infinite"):
+        weights.save(tmp_path / "x.safetensors", {"a": torch.tensor([float("inf")])}, "x", {})
+
+
 def test_eight_bits_are_loaded_like_halves(tmp_path: Path) -> None:
     torch.manual_seed(2)
     network = GanimationNet(CONFIG).eval()

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from memegen import aus, weights
 from memegen.errors import UsageError, WeightsError
 from memegen.files import written_whole
+from memegen.generators.autoencoder import LABEL, AutoencoderNet
 from memegen.generators.ganimation import UNITS, GanimationNet
 from memegen.generators.network import FLOW, GeneratorNet, WindowNet
 from memegen.models import MODELS, resolve
@@ -59,6 +60,18 @@ class Seen(nn.Module):
         return tuple(self.network(crops))
 
 
+class Relabelled(nn.Module):
+    """An autoencoder, its output as a plain tuple."""
+
+    def __init__(self, network: AutoencoderNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, photo: Tensor, label: Tensor) -> tuple[Tensor, ...]:
+        """See AutoencoderNet.forward."""
+        return (self.network(photo, label),)
+
+
 def networks_of(file: Path) -> list[Exported]:
     """What a weights file holds. Raises WeightsError for one that cannot be exported."""
     architecture = weights.architecture_of(file)
@@ -82,6 +95,18 @@ def ganimation_networks(network: GanimationNet) -> list[Exported]:
         "units": f"{order}, 0..1",
     }
     return [Exported("", network, inputs, ("attention", "colour"), about)]
+
+
+def autoencoder_networks(network: AutoencoderNet) -> list[Exported]:
+    """Encoder and decoder as one."""
+    side = network.config.size
+    inputs = {"photo": torch.rand(2, 3, side, side) * 2 - 1, "label": torch.rand(2)}
+    about = {
+        "picture": "the photo with that label, RGB -1..1",
+        "photo": "RGB -1..1",
+        "label": f"intensity of {LABEL}, 0..1",
+    }
+    return [Exported("", Relabelled(network), inputs, ("picture",), about)]
 
 
 def anatomical_networks(network: GeneratorNet) -> list[Exported]:

@@ -14,7 +14,7 @@ from torch import Tensor
 from memegen.arrays import Integers, Picture
 from memegen.facedata.rated import RatedPictures
 from memegen.prefetch import prefetch
-from memegen.training.device_crops import DeviceCrops, as_photos
+from memegen.training.device_crops import DeviceCrops, as_photos, fits
 
 DRAWN_TOGETHER = 64  # steps whose draws are made and moved to the device at once
 
@@ -78,6 +78,20 @@ class BatchSampler:
         flips = drawn.flips.numpy()
         crops[flips] = crops[flips, :, ::-1]
         return drawn.batch(_as_photos(crops))
+
+    def batches(
+        self, steps: range, device: torch.device, resident: bool = False
+    ) -> Generator[Batch, None, None]:
+        """The batches of steps, on a device: from crops held there on a GPU where they fit.
+
+        Elsewhere threads decode them ahead, unless `resident` asks for the same on a CPU.
+        """
+        if (resident or device.type != "cpu") and fits(len(self.pictures), self.size, device):
+            yield from self.on_device(DeviceCrops(self.pictures, self.size, device), steps)
+            return
+        with closing(prefetch(self, steps, workers=2, depth=4)) as found:
+            for batch in found:
+                yield batch.to(device)
 
     def draws(self, step: int) -> Draws:
         """What the batch of a step consists of, without its pictures."""

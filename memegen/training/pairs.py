@@ -107,6 +107,8 @@ class PairDataset(Dataset[dict[str, Tensor]]):
         row, other = np.searchsorted(self._total, rng.random(2))
         picture = self._picture(row, rng)
         landmarks, source, target = crops.landmarks[row], crops.units[row], crops.units[other]
+        if crops.others is not None:
+            target = crops.others[rng.integers(len(crops.others))]
         if rng.random() < 0.5:
             picture = np.ascontiguousarray(picture[:, ::-1])
             landmarks = landmarks[crops.mirrored] * np.array([-1, 1, 1]) + np.array([1, 0, 0])
