@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from memegen.arrays import Array
@@ -49,8 +51,24 @@ def draw_behind(canvas: Canvas, head: Head, extras: Extras, hair: HairStyle, ink
     """What stands behind the hair: ears of animals, horns."""
     line = outline_color(ink, extras.hat_color)
     base = hair.color if extras.hat in ("cat", "bunny") else extras.hat_color
-    top = -0.95 - hair.volume
-    shapes: dict[str, tuple[list[list[float]], list[list[float]]]] = {
+    shapes = _standing(-0.95 - hair.volume)
+    if extras.hat not in shapes:
+        return
+    outer, inner = shapes[extras.hat]
+    for side in (-1, 1):
+        placed = head.place(smooth(np.array(outer) * [side, 1], steps=5), -0.05)
+        canvas.fill(placed, base)
+        if inner:
+            canvas.fill(
+                head.place(smooth(np.array(inner) * [side, 1], steps=5), 0.0),
+                mix(base, (255, 170, 180), 0.55),
+            )
+        canvas.stroke(placed, line, ink.width)
+
+
+def _standing(top: float) -> dict[str, tuple[list[list[float]], list[list[float]]]]:
+    """Outer and inner outlines of what stands on a head's right half, whose hair ends at `top`."""
+    return {
         "cat": (
             [
                 [0.35, top + 0.1],
@@ -94,18 +112,6 @@ def draw_behind(canvas: Canvas, head: Head, extras: Extras, hair: HairStyle, ink
             [],
         ),
     }
-    if extras.hat not in shapes:
-        return
-    outer, inner = shapes[extras.hat]
-    for side in (-1, 1):
-        placed = head.place(smooth(np.array(outer) * [side, 1], steps=5), -0.05)
-        canvas.fill(placed, base)
-        if inner:
-            canvas.fill(
-                head.place(smooth(np.array(inner) * [side, 1], steps=5), 0.0),
-                mix(base, (255, 170, 180), 0.55),
-            )
-        canvas.stroke(placed, line, ink.width)
 
 
 def draw_hat(canvas: Canvas, head: Head, extras: Extras, hair: HairStyle, ink: Ink) -> None:
@@ -122,26 +128,7 @@ def draw_hat(canvas: Canvas, head: Head, extras: Extras, hair: HairStyle, ink: I
     wide = 1.08 + 0.7 * v
     t = np.linspace(0, np.pi, 31)
     if extras.hat in ("cap", "beanie"):
-        brim_y = -0.52
-        dome_top = np.stack([-np.cos(t) * wide, brim_y - np.sin(t) * (0.78 + v)], -1)
-        low = np.stack([np.cos(t) * wide, brim_y + 0.14 * np.sin(t)], -1)
-        put(np.concatenate([dome_top, low]), np.concatenate([np.zeros(31), 0.8 * np.sin(t)]), color)
-        if extras.hat == "cap":
-            brim = np.stack([np.cos(t) * 0.85, brim_y + 0.06 + 0.26 * np.sin(t)], -1)
-            back = np.stack([-np.cos(t) * 0.85, brim_y + 0.02 + 0.05 * np.sin(t)], -1)
-            put(
-                np.concatenate([brim, back]),
-                np.concatenate([0.7 + 0.5 * np.sin(t), 0.75 * np.sin(t)]),
-                second,
-            )
-        else:
-            band = np.stack([-np.cos(t) * wide * 1.03, brim_y - 0.18 + 0.14 * np.sin(t)], -1)
-            put(
-                np.concatenate([band, (low + np.array([0, 0.06])) * [1.03, 1]]),
-                np.concatenate([0.8 * np.sin(t), 0.8 * np.sin(t)]),
-                second,
-            )
-            put(ellipse((0, brim_y - 0.86 - v), 0.22, 0.2), 0.0, second)
+        _put_cap(put, extras, wide, v)
     elif extras.hat == "tophat":
         put(np.array([[-0.72, -0.85], [-0.8, -2.0], [0.8, -2.0], [0.72, -0.85]]), 0.0, color)
         put(np.array([[-0.73, -0.95], [-0.75, -1.2], [0.75, -1.2], [0.73, -0.95]]), 0.05, second)
@@ -174,3 +161,29 @@ def draw_hat(canvas: Canvas, head: Head, extras: Extras, hair: HairStyle, ink: I
         put(np.concatenate([arc, inner]), 0.0, color)
         for sign in (-1, 1):
             put(ellipse((sign * (wide + 0.0), 0.2), 0.2, 0.34), 0.1, second)
+
+
+def _put_cap(put: Callable[..., None], extras: Extras, wide: float, v: float) -> None:
+    """A cap or a beanie, half `wide`; v: the volume of the hair below."""
+    color, second = extras.hat_color, extras.hat_second
+    t = np.linspace(0, np.pi, 31)
+    brim_y = -0.52
+    dome_top = np.stack([-np.cos(t) * wide, brim_y - np.sin(t) * (0.78 + v)], -1)
+    low = np.stack([np.cos(t) * wide, brim_y + 0.14 * np.sin(t)], -1)
+    put(np.concatenate([dome_top, low]), np.concatenate([np.zeros(31), 0.8 * np.sin(t)]), color)
+    if extras.hat == "cap":
+        brim = np.stack([np.cos(t) * 0.85, brim_y + 0.06 + 0.26 * np.sin(t)], -1)
+        back = np.stack([-np.cos(t) * 0.85, brim_y + 0.02 + 0.05 * np.sin(t)], -1)
+        put(
+            np.concatenate([brim, back]),
+            np.concatenate([0.7 + 0.5 * np.sin(t), 0.75 * np.sin(t)]),
+            second,
+        )
+    else:
+        band = np.stack([-np.cos(t) * wide * 1.03, brim_y - 0.18 + 0.14 * np.sin(t)], -1)
+        put(
+            np.concatenate([band, (low + np.array([0, 0.06])) * [1.03, 1]]),
+            np.concatenate([0.8 * np.sin(t), 0.8 * np.sin(t)]),
+            second,
+        )
+        put(ellipse((0, brim_y - 0.86 - v), 0.22, 0.2), 0.0, second)

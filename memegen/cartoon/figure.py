@@ -12,6 +12,9 @@ from memegen.cartoon.parts import FaceStyle, HairStyle, Ink
 
 BROW_LINE_Y = -0.45  # where a face box begins: between hairline and brows
 _SKULL_TOP = -1.08
+_MIDDLE_Y = 0.1  # of a face
+_ROUND = 0.9  # how far out, to its edge, the front of a face is drawn on the rounded head
+_BEHIND_SKIN = 1.6  # width of a line of which the skin covers the inner half, to other lines
 
 
 def face_outline(face: FaceStyle, drop: float) -> Array:
@@ -135,14 +138,20 @@ def draw_face(
     """Skin, with its shading, and the outline."""
     outline = face_outline(face, drop)
     placed = head.place(outline, outline_depth(outline))
-    canvas.fill(placed, face.skin)
+    # A head that is turned is seen as far as its surface comes round, beyond what was its edge.
+    middle = np.array([0.0, _MIDDLE_Y])
+    round_ = head.on_face((outline - middle) * _ROUND + middle)
+    line = outline_color(ink, face.skin)
+    for shape in (placed, round_):
+        canvas.stroke(shape, line, _BEHIND_SKIN * ink.width)
+    for shape in (round_, placed):
+        canvas.fill(shape, face.skin)
     with canvas.clipped(placed) as inner:
         _shade(inner, head, face, drop)
         shadow = front_shadow(hair)
         if shadow is not None and face.shading != "none":
             inner.fill(head.on_face(shadow, 0.05), face.shade)
         _marks(inner, head, face, ink)
-    canvas.stroke(placed, outline_color(ink, face.skin), ink.width)
 
 
 def _shade(inner: Canvas, head: Head, face: FaceStyle, drop: float) -> None:

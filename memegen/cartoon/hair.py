@@ -1,15 +1,16 @@
-"""Drawn hair: behind the head, over the forehead, at the sides; beards."""
+"""Drawn hair: behind the head, over the forehead, at the sides."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 
 from memegen.arrays import Array
 from memegen.cartoon.canvas import Canvas, Color, ellipse, mix, smooth
 from memegen.cartoon.head import Head, dome
-from memegen.cartoon.parts import FaceStyle, HairStyle, Ink
+from memegen.cartoon.parts import HairStyle, Ink
 
 CROWN_Y, CROWN = -0.08, 1.08  # middle of the skull's upper half, and its height
 _BACK_DEPTH = -0.45
@@ -42,6 +43,7 @@ def _scalloped(a: Array, n: int, size: float) -> Array:
     return 1 + size * np.abs(np.sin(a * n / 2))
 
 
+@lru_cache(maxsize=4)
 def cap_top(hair: HairStyle) -> Array:
     """The outline of hair over the head, from the image's left temple to the right one (N, 2)."""
     t = np.linspace(0, np.pi, 181 if hair.tufts else 61)
@@ -78,6 +80,7 @@ def _tip(x0: float, x1: float, top0: float, top1: float, tip: tuple[float, float
     return np.concatenate([down, up])
 
 
+@lru_cache(maxsize=4)
 def hairline(hair: HairStyle) -> Array:
     """The lower edge of hair over the forehead, from the right temple to the left one (N, 2)."""
     rng = np.random.default_rng(hair.seed)
@@ -346,73 +349,3 @@ def draw_locks(canvas: Canvas, head: Head, hair: HairStyle, ink: Ink) -> None:
                 0.1,
             )
         canvas.stroke(placed, outline_color(ink, hair.color), ink.width)
-
-
-def draw_beard(
-    canvas: Canvas,
-    head: Head,
-    hair: HairStyle,
-    face: FaceStyle,
-    ink: Ink,
-    mouth_y: float,
-    drop: float,
-) -> None:
-    """A beard below the nose; `drop`: how far the chin went down."""
-    color = hair.beard_color
-    line = outline_color(ink, color)
-    chin = face.chin_y + drop
-
-    def put(points: list[list[float]], steps: int = 6) -> None:
-        placed = head.on_face(smooth(np.array(points), steps=steps), 0.06)
-        canvas.fill(placed, color)
-        canvas.stroke(placed, line, ink.width)
-
-    if hair.beard in ("full", "stubble"):
-        x = face.temple * 0.97
-        out = 0.13 if hair.beard == "full" else -0.01
-        ring = [
-            [x, 0.2],
-            [face.cheek * 0.98 + out / 2, 0.55],
-            [face.jaw + out, chin - 0.3],
-            [face.chin + out, chin + 0.3 * out],
-            [0, chin + 1.6 * out],
-            [-face.chin - out, chin + 0.3 * out],
-            [-face.jaw - out, chin - 0.3],
-            [-face.cheek * 0.98 - out / 2, 0.55],
-            [-x, 0.2],
-            [-0.8, 0.5],
-            [-0.52, mouth_y - 0.12],
-            [0, mouth_y - 0.16],
-            [0.52, mouth_y - 0.12],
-            [0.8, 0.5],
-        ]
-        if hair.beard == "stubble":
-            with canvas.clipped(head.on_face(smooth(np.array(ring)), 0.0), 0.3) as inner:
-                inner.fill(head.on_face(smooth(np.array(ring)), 0.0), color)
-        else:
-            put(ring)
-    if hair.beard == "goatee":
-        put(
-            [
-                [0.22, chin - 0.2],
-                [0.2, chin + 0.02],
-                [0, chin + 0.16],
-                [-0.2, chin + 0.02],
-                [-0.22, chin - 0.2],
-                [0, chin - 0.16],
-            ]
-        )
-    if hair.beard in ("moustache", "goatee"):
-        up = mouth_y - 0.12
-        put(
-            [
-                [0, up - 0.1],
-                [0.25, up - 0.08],
-                [0.5, up + 0.08],
-                [0.25, up + 0.05],
-                [0, up + 0.01],
-                [-0.25, up + 0.05],
-                [-0.5, up + 0.08],
-                [-0.25, up - 0.08],
-            ]
-        )

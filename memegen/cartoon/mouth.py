@@ -159,32 +159,48 @@ def draw_nose(
         )
         canvas.fill(at(points), dark)
     elif nose.kind in ("ball", "bulb"):
-        color = nose.color or mix(face.skin, (255, 120, 100), 0.18)
-        rx, ry = (0.9 * s, 0.8 * s) if nose.kind == "ball" else (0.62 * s, 1.15 * s)
-        shape = at(ellipse((0, y), rx, ry), 0.3)
-        canvas.fill(shape, color)
-        canvas.fill(
-            at(ellipse((-0.3 * rx * side, y - 0.4 * ry), 0.28 * rx, 0.2 * ry), 0.33),
-            mix(color, (255, 255, 255), 0.5),
-        )
-        canvas.stroke(shape, mix(line, mix(color, (40, 0, 0), 0.5), ink.tint), ink.width)
+        _draw_ball(canvas, head, nose, face, ink, line)
     elif nose.kind == "button":
         arc = np.stack(
             [np.linspace(-0.7, 0.7, 9) * s, y + 0.25 * s * np.cos(np.linspace(-1.4, 1.4, 9))], -1
         )
         canvas.line(at(arc), line, width, 0.3)
     elif nose.kind == "nostrils":
-        for sign in (-1, 1):
-            canvas.fill(at(ellipse((0.38 * s * sign, y), 0.17 * s, 0.1 * s)), mix(dark, line, 0.5))
-        bridge = smooth(
-            np.array(
-                [
-                    [0.22 * s * side, y - 2.6 * s],
-                    [0.3 * s * side, y - 1.2 * s],
-                    [0.75 * s * side, y - 0.2 * s],
-                    [0.5 * s * side, y + 0.15 * s],
-                ]
-            ),
-            False,
-        )
-        canvas.line(at(bridge), mix(dark, line, 0.35), 0.8 * width, 0.1)
+        _draw_nostrils(canvas, head, nose, face, line, width)
+
+
+def _draw_ball(
+    canvas: Canvas, head: Head, nose: NoseStyle, face: FaceStyle, ink: Ink, line: Color
+) -> None:
+    s, y, side = nose.size, nose.y, -face.light_side
+    color = nose.color or mix(face.skin, (255, 120, 100), 0.18)
+    rx, ry = (0.9 * s, 0.8 * s) if nose.kind == "ball" else (0.62 * s, 1.15 * s)
+    shape = head.on_face(ellipse((0, y), rx, ry), 0.3)
+    canvas.fill(shape, color)
+    canvas.fill(
+        head.on_face(ellipse((-0.3 * rx * side, y - 0.4 * ry), 0.28 * rx, 0.2 * ry), 0.33),
+        mix(color, (255, 255, 255), 0.5),
+    )
+    canvas.stroke(shape, mix(line, mix(color, (40, 0, 0), 0.5), ink.tint), ink.width)
+
+
+def _draw_nostrils(
+    canvas: Canvas, head: Head, nose: NoseStyle, face: FaceStyle, line: Color, width: float
+) -> None:
+    s, y, side = nose.size, nose.y, -face.light_side
+    dark, lift = mix(face.skin, face.shade, 1.0), 0.22
+    for sign in (-1, 1):
+        hole = ellipse((0.38 * s * sign, y), 0.17 * s, 0.1 * s)
+        canvas.fill(head.on_face(hole, lift), mix(dark, line, 0.5))
+    bridge = smooth(
+        np.array(
+            [
+                [0.22 * s * side, y - 2.6 * s],
+                [0.3 * s * side, y - 1.2 * s],
+                [0.75 * s * side, y - 0.2 * s],
+                [0.5 * s * side, y + 0.15 * s],
+            ]
+        ),
+        False,
+    )
+    canvas.line(head.on_face(bridge, lift), mix(dark, line, 0.35), 0.8 * width, 0.1)

@@ -23,42 +23,7 @@ def sample_hair(rng: Rng, genre: Genre, face: FaceStyle) -> HairStyle:
     color = palettes.pick(
         rng, palettes.ANIME_HAIRS if anime and rng.random() < 0.45 else palettes.HAIRS, 10
     )
-    if anime or genre == "painted":
-        front = _pick(
-            rng, {"zigzag": 0.55, "bangs": 0.12, "part": 0.18, "sweep": 0.13, "none": 0.02}
-        )
-    else:
-        front = _pick(
-            rng,
-            {
-                "short": 0.24,
-                "part": 0.16,
-                "sweep": 0.17,
-                "curly": 0.12,
-                "zigzag": 0.1,
-                "bangs": 0.07,
-                "receding": 0.07,
-                "none": 0.07,
-            },
-        )
-    back = _pick(
-        rng,
-        {
-            "cap": 0.25,
-            "bob": 0.2,
-            "long": 0.28,
-            "twin": 0.07,
-            "pony": 0.08,
-            "spiky": 0.09,
-            "bun": 0.03,
-        },
-    )
-    if front in ("short", "receding", "none"):
-        back = "none" if rng.random() < 0.75 else back
-    if front == "curly":
-        back = _pick(rng, {"afro": 0.6, "cap": 0.4})
-    if front == "none" and rng.random() < 0.7:
-        back = "none"
+    front, back = _sample_cut(rng, genre)
     mature = genre in ("western", "comic", "flat", "painted") and back in ("none", "cap", "afro")
     beard = (
         _pick(rng, {"full": 0.4, "goatee": 0.15, "moustache": 0.25, "stubble": 0.2})
@@ -103,6 +68,48 @@ def sample_hair(rng: Rng, genre: Genre, face: FaceStyle) -> HairStyle:
         beard,
         mix(color, (0, 0, 0), float(rng.uniform(0, 0.25))),
     )
+
+
+def _sample_cut(rng: Rng, genre: Genre) -> tuple[str, str]:
+    """Kinds of hair in front and behind that go together."""
+    anime = genre in ("anime", "chibi")
+    if anime or genre == "painted":
+        front = _pick(
+            rng, {"zigzag": 0.55, "bangs": 0.12, "part": 0.18, "sweep": 0.13, "none": 0.02}
+        )
+    else:
+        front = _pick(
+            rng,
+            {
+                "short": 0.24,
+                "part": 0.16,
+                "sweep": 0.17,
+                "curly": 0.12,
+                "zigzag": 0.1,
+                "bangs": 0.07,
+                "receding": 0.07,
+                "none": 0.07,
+            },
+        )
+    back = _pick(
+        rng,
+        {
+            "cap": 0.25,
+            "bob": 0.2,
+            "long": 0.28,
+            "twin": 0.07,
+            "pony": 0.08,
+            "spiky": 0.09,
+            "bun": 0.03,
+        },
+    )
+    if front in ("short", "receding", "none"):
+        back = "none" if rng.random() < 0.75 else back
+    if front == "curly":
+        back = _pick(rng, {"afro": 0.6, "cap": 0.4})
+    if front == "none" and rng.random() < 0.7:
+        back = "none"
+    return front, back
 
 
 def sample_extras(rng: Rng, genre: Genre, hair: HairStyle) -> Extras:

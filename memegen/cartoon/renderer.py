@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from memegen.arrays import Array, Picture
+from memegen.cartoon.beard import draw_beard
 from memegen.cartoon.canvas import Canvas
 from memegen.cartoon.extras import draw_behind, draw_glasses, draw_hat
 from memegen.cartoon.eyes import EyePose, draw_brow, draw_eye
@@ -23,7 +24,7 @@ from memegen.cartoon.figure import (
     face_outline,
     outline_depth,
 )
-from memegen.cartoon.hair import draw_back, draw_beard, draw_front, draw_locks, outline_color
+from memegen.cartoon.hair import draw_back, draw_front, draw_locks, outline_color
 from memegen.cartoon.head import Head
 from memegen.cartoon.mouth import JAW_DROP, MouthPose, draw_mouth, draw_nose
 from memegen.cartoon.pose import INDEX, POSE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -10,11 +11,17 @@ import numpy as np
 from memegen.arrays import Array, Picture
 from memegen.cartoon.parts import Backdrop, Finish
 
+_KEPT = 2  # backgrounds and noises that are kept: characters are drawn in several poses in turn
 _COARSE = 64  # side of what has only soft changes, before it is enlarged
 
 
 def backdrop(style: Backdrop, size: int) -> Picture:
-    """(size, size, 3) of a background."""
+    """(size, size, 3) of a background, to be drawn on."""
+    return _painted(style, size).copy()
+
+
+@lru_cache(maxsize=_KEPT)
+def _painted(style: Backdrop, size: int) -> Picture:
     first, second = np.array(style.first, np.float32), np.array(style.second, np.float32)
     if style.kind == "flat":
         return np.broadcast_to(np.round(first).astype(np.uint8), (size, size, 3)).copy()
@@ -119,6 +126,7 @@ def finish(picture: Picture, style: Finish) -> Picture:
     return picture
 
 
+@lru_cache(maxsize=_KEPT)
 def _noise(style: Finish, size: int) -> Array:
     """(size, size) grey levels, the same for every pose of a character."""
     rng = np.random.default_rng(style.seed)

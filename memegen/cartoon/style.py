@@ -8,6 +8,7 @@ import numpy as np
 
 from memegen.cartoon import palettes
 from memegen.cartoon.canvas import Color, mix
+from memegen.cartoon.crop import FACE_MIDDLE, FACE_SHARE
 from memegen.cartoon.features import Genre, sample_brow, sample_eye, sample_mouth, sample_nose
 from memegen.cartoon.outfit import sample_backdrop, sample_extras, sample_finish, sample_hair
 from memegen.cartoon.parts import (
@@ -94,11 +95,11 @@ def sample_style(rng: np.random.Generator, genre: Genre | None = None) -> Cartoo
 
 
 def sample_placement(rng: np.random.Generator) -> Placement:
-    """Where faces lie in the crops of `crop.py`, with its errors: see crop.FACE_SHARE."""
+    """Where faces lie in the crops of `crop.py`, and how far they may lie beside that."""
     return Placement(
-        float(np.clip(rng.normal(0.6, 0.06), 0.45, 0.75)),
-        float(np.clip(rng.normal(0.5, 0.025), 0.42, 0.58)),
-        float(np.clip(rng.normal(0.56, 0.03), 0.46, 0.66)),
+        float(np.clip(rng.normal(FACE_SHARE, 0.055), 0.45, 0.75)),
+        float(np.clip(rng.normal(FACE_MIDDLE[0], 0.025), 0.42, 0.58)),
+        float(np.clip(rng.normal(FACE_MIDDLE[1], 0.03), 0.48, 0.68)),
         float(np.clip(rng.normal(0, 0.06), -0.25, 0.25)),
         float(np.clip(rng.normal(1, 0.06), 0.85, 1.2)),
     )
@@ -176,8 +177,8 @@ def _sample_face(rng: np.random.Generator, genre: Genre) -> FaceStyle:
 def _sample_rest(rng: np.random.Generator) -> tuple[float, ...]:
     """Many characters look straight ahead, with open eyes; many do not quite."""
     rest = np.zeros(len(POSE))
-    if rng.random() < 0.5:
-        rest[INDEX["yaw"]] = np.clip(rng.normal(0, 0.6), -1.2, 1.2)
+    if rng.random() < 0.6:
+        rest[INDEX["yaw"]] = np.clip(rng.normal(0, 0.8), -1.6, 1.6)
         rest[INDEX["pitch"]] = np.clip(rng.normal(0, 0.25), -0.6, 0.6)
         rest[INDEX["roll"]] = np.clip(rng.normal(0, 0.25), -0.6, 0.6)
     rest[INDEX["smile"]] = np.clip(rng.normal(0.28, 0.28), -0.5, 0.8)

@@ -96,6 +96,7 @@ class GanimationTraining(LoopSettings):
         False, "all crops decoded into memory first, as it is done on a GPU where they fit"
     )
     compile: bool = setting(False, "the generator through torch.compile")
+    channels_last: bool = setting(True, "networks in channels-last order, on a GPU")
     log_steps: int = setting(25, "steps between lines of the log", least=1)
     sheet_steps: int = setting(500, "steps between sample sheets", least=1)
     watch_from: int = setting(250, "step from which a collapsed attention ends the run", least=0)
@@ -157,8 +158,10 @@ class GanimationTask(Task[Batch]):
                 nn.init.normal_(module.weight, 0, 0.02)  # as all public codes begin
         if init:
             weights.load_state(generator, weights.load(init, self.name))
-        generator.to(team.device)
-        discriminator.to(team.device)
+        for network in (generator, discriminator):
+            network.to(team.device)
+            if settings.channels_last and team.device.type == "cuda":
+                network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         fused = team.device.type in ("cpu", "cuda")
         made = [
             team.setup(
