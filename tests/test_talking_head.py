@@ -32,6 +32,7 @@ from memegen.training.cartoon import (
     CartoonTraining,
     changed,
     error_over,
+    mask_error,
     pyramid_difference,
     steps_of,
 )
@@ -190,6 +191,13 @@ def test_what_changes_counts_more() -> None:
     assert error_over(before, after, where).item() == pytest.approx(1 / 25)
     assert error_over(2 * before, 2 * after, where, squared=True).item() == pytest.approx(4 / 25)
     assert error_over(before, after, torch.zeros_like(where)).item() == 0
+
+
+def test_attention_is_taught_to_let_go_of_what_changes() -> None:
+    where = torch.tensor([[[[1.0, 0.0]]]])
+    assert mask_error(1 - where, where).item() == pytest.approx(1e-3, rel=0.01)
+    half = mask_error(torch.full_like(where, 0.5), where).item()
+    assert half == pytest.approx(np.log(2)) and mask_error(where, where).item() > half
 
 
 def test_attention_next_to_one_is_one() -> None:

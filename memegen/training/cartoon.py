@@ -63,6 +63,9 @@ CHANGED_WEIGHT = 9.0  # how much more pixels count that change: an eye is a hund
 # is not known well yet, the least absolute error is often none at all: attention comes to keep all,
 # and then colour is taught nothing. The least squared error is the mean, which is a beginning.
 COLOUR_WEIGHT = 0.3
+# Of attention as a segmentation of what changes: it finds eyes and mouths long before colour does.
+MASK_WEIGHT = 0.05
+LEAST_SHARE = 1e-3  # of a mask, so that its logarithm stays finite
 MOST_SKIPPED = 0.9  # running mean of the steps whose loss is not finite; then the run stops
 
 
@@ -256,9 +259,9 @@ class CartoonTask(Task[DrawnBatch]):
             made = morph_picture(batch.source, said)
             where = changed(batch.source, batch.morphed)
             found["morph"] = self.difference(made, batch.morphed, where)
-            found["morpher's colour"] = COLOUR_WEIGHT * error_over(
-                said.colour, batch.morphed, where
-            )
+            own_colour = error_over(said.colour, batch.morphed, where, squared=True)
+            found["morpher's colour"] = COLOUR_WEIGHT * own_colour
+            found["morpher's mask"] = MASK_WEIGHT * mask_error(said.attention, where)
             if together:  # half of what is turned is what the morpher makes
                 half = len(made) // 2
                 seen = torch.cat([made[:half].detach(), seen[half:]])
@@ -278,6 +281,7 @@ class CartoonTask(Task[DrawnBatch]):
         found = {
             "colour": self.difference(by_colour, batch.turned, where),
             "rotator's colour": COLOUR_WEIGHT * own_colour,
+            "rotator's mask": MASK_WEIGHT * mask_error(rotation.attention, where),
             "flow": self.difference(by_flow, batch.turned, where),
             "pyramid": pyramid_difference(seen, rotation.flow, batch.turned),
             "roughness": self.settings.flow_smoothness * steps_of(rotation.flow),
@@ -329,6 +333,12 @@ def error_over(made: Tensor, target: Tensor, weight: Tensor, squared: bool = Fal
     error = made.float() - target
     error = (error.square() if squared else error.abs()).mean(1, keepdim=True)
     return (error * weight).sum() / weight.sum().clamp(min=1)
+
+
+def mask_error(attention: Tensor, where: Tensor) -> Tensor:
+    """Cross-entropy of what is not kept, 1 - attention (B, 1, S, S), with what changes."""
+    let_go = (1 - attention).clamp(LEAST_SHARE, 1 - LEAST_SHARE)
+    return -(where * let_go.log() + (1 - where) * (1 - let_go).log()).mean()
 
 
 def steps_of(flow: Tensor) -> Tensor:

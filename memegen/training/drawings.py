@@ -7,9 +7,18 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
+import threading
+import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import (
+    BrokenExecutor,
+    CancelledError,
+    Future,
+    ProcessPoolExecutor,
+    TimeoutError,
+)
 from dataclasses import dataclass
 from functools import partial
 from typing import Generic, TypeVar
@@ -25,6 +34,7 @@ from memegen.cartoon.style import sample_style
 T = TypeVar("T")
 TRAINED, HELD_OUT = 0, 1  # whose characters: they never share a seed
 _AHEAD = 4  # drawings that every process has been asked for
+_PATIENCE_SECONDS = 60.0  # for a drawing, which takes a tenth of one
 
 
 @dataclass(frozen=True)
@@ -87,42 +97,56 @@ def without_turn(pose: Array) -> Array:
 
 
 class Drawers(Generic[T]):
-    """`make(i)` for i = first, first + 1, ... by processes that work ahead, results in order."""
+    """`make(i)` for i = first, first + 1, ... by processes that work ahead, results in order.
+
+    Where one of the processes dies, this process makes all that is still asked for.
+    """
 
     def __init__(self, make: Callable[[int], T], first: int = 0, workers: int = 0) -> None:
         """No workers: this process makes each when it is asked for."""
-        self._make, self._next, self._waiting = make, first, deque[Future[T]]()
+        self._make, self._next = make, first
+        self._waiting = deque[tuple[int, Future[T]]]()
         self._depth = workers * _AHEAD
         self._pool = None
         if workers:
             # Not forked: this process may hold a GPU and threads.
             context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(workers, context, _alone)
+            self._pool = ProcessPoolExecutor(workers, context, _alone, (os.getpid(),))
 
     def take(self) -> T:
         """The next one, waited for."""
-        if self._pool is None:
+        self._ask()
+        if not self._waiting:
             self._next += 1
             return self._make(self._next - 1)
-        self._ask()
-        return self._waiting.popleft().result()
+        index, future = self._waiting.popleft()
+        try:
+            return future.result(_PATIENCE_SECONDS)
+        except (BrokenExecutor, CancelledError, TimeoutError):
+            self._depth = 0
+            return self._make(index)
 
     def ready(self) -> list[T]:
         """All that need no waiting: none without workers."""
         self._ask()
         found = []
-        while self._waiting and self._waiting[0].done():
-            found.append(self._waiting.popleft().result())
+        while self._waiting and self._waiting[0][1].done():
+            found.append(self.take())
         return found
 
     def close(self) -> None:
         """Let the processes end."""
         if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool.shutdown(wait=self._depth > 0, cancel_futures=True)
 
     def _ask(self) -> None:
         while self._pool is not None and len(self._waiting) < self._depth:
-            self._waiting.append(self._pool.submit(self._make, self._next))
+            try:
+                future = self._pool.submit(self._make, self._next)
+            except BrokenExecutor:
+                self._depth = 0
+                return
+            self._waiting.append((self._next, future))
             self._next += 1
 
 
@@ -134,8 +158,21 @@ def drawers(
     return Drawers(make, first, workers)
 
 
-def _alone() -> None:
-    """One core for each, and the network's process goes first."""
+def _alone(parent: int) -> None:
+    """One core for each, the network's process goes first, and none outlives it.
+
+    A signal that ends the run goes to all its processes. One that ended here in the middle of a
+    result would have the run wait for the rest of it for ever.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     cv2.setNumThreads(1)
     if hasattr(os, "nice"):  # not on Windows
         os.nice(5)
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(0)
