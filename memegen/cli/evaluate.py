@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from memegen.cli.console import say
+from memegen.cli.console import result, say
 from memegen.cli.reports import Printed, Report
 from memegen.errors import UsageError, nearest
 from memegen.files import check_writable
@@ -36,7 +37,7 @@ Models = Annotated[
     list[str] | None,
     typer.Option(
         "--model",
-        help="Generators to compare (repeat it); files and folders of runs too. "
+        help="Generators to compare (repeat it, or a,b,c); files and folders of runs too. "
         f"[default: {', '.join(COMPARED)}]",
     ),
 ]
@@ -207,6 +208,86 @@ def perception(
     Printed({weights: by_labels.evaluate(data, weights)}, headed=False).show(as_json)
 
 
+@app.command()
+def table(
+    data: Shards,
+    model: Models = None,
+    page: Annotated[
+        Path | None,
+        typer.Option("--table", help="Page in Markdown: what stands between its markers is new."),
+    ] = None,
+    sheet: Annotated[
+        Path | None, typer.Option("--sheet", help="Picture of all models, PNG or WebP.")
+    ] = None,
+    figures: Annotated[
+        Path | None,
+        typer.Option("--figures", help="JSON {model: {figure: value}} of what others measured."),
+    ] = None,
+    photos: Annotated[
+        Path | None, typer.Option("--photos", help="Faces of the sheet. [default: the sample]")
+    ] = None,
+    expressions: Annotated[
+        str, typer.Option("--expressions", help="Recipes of the sheet, commas between them.")
+    ] = "smile,surprise,rage",
+    cell: Annotated[
+        int, typer.Option("--cell", min=48, help="Pixels of a face on the sheet.")
+    ] = 400,
+    landmarker: Landmarker = None,
+    pairs: Annotated[
+        int | None, typer.Option("--pairs", min=1, help="How many pairs of real photos.")
+    ] = None,
+    faces: Faces = None,
+    as_json: Json = False,
+) -> None:
+    """Generators of any kind side by side, as a page for docs, with a picture of all."""
+    _readable(data)
+    from memegen.evaluation import comparison, model_table
+
+    if sheet is not None:
+        check_writable(sheet, ".webp" if sheet.suffix.lower() == ".webp" else ".png")
+    if page is not None:
+        check_writable(page, ".md")
+        model_table.check_page(page)
+    shown = _sample_or(photos) if sheet is not None else []
+    names = _models(model)
+    given = comparison.given_figures(figures) if figures is not None else {}
+    asked = comparison.Question(
+        data, pairs or comparison.PAIRS, faces or comparison.FACES, landmarker, given
+    )
+    found = comparison.compare(asked, names, say)
+    text = model_table.markdown(found)
+    if page is not None:
+        model_table.write_between_markers(page, text)
+    if sheet is not None:
+        _draw_models(sheet, shown, comparison.movers(names, given, say), expressions, cell)
+    if as_json:
+        result(json.dumps({row.name: row.figures for row in found.rows}, indent=2))
+    else:
+        result(str(page) if page is not None else text)
+
+
+def _sample_or(photos: Path | None) -> list[Path]:
+    """Photos of a folder, or the sample photo of a checkout."""
+    from memegen import weights
+    from memegen.evaluation.cross_reenactment import photos_in
+
+    sample = weights.folder().parent / "examples" / "astronaut.png"
+    if photos is None and not sample.is_file():
+        raise UsageError("--sheet needs --photos: the sample photo is only in a checkout")
+    return photos_in(photos or sample)
+
+
+def _draw_models(
+    sheet: Path, photos: list[Path], movers: dict[str, Any], expressions: str, cell: int
+) -> None:
+    from memegen.evaluation import contact_sheets
+    from memegen.evaluation.subjects import looked_at
+    from memegen.photo import read_photo
+
+    people = list(looked_at(photos, read_photo, say).values())
+    contact_sheets.across(people, movers, sheet, expressions.split(","), cell)
+
+
 @app.command("sheet")
 def contact_sheet(
     photos: Annotated[Path, typer.Argument(help="Photos to look at, or one.")],
@@ -232,7 +313,13 @@ def contact_sheet(
 
 
 def _models(named: list[str] | None) -> list[str]:
-    return named or list(COMPARED)
+    """Names, each of which may be several with commas between them; files have theirs whole."""
+    parts = [
+        part
+        for name in named or COMPARED
+        for part in ([name] if Path(name).exists() else name.split(","))
+    ]
+    return [part for part in parts if part]
 
 
 def _readable(data: Path, sheet: Path | None = None) -> None:
@@ -335,6 +422,7 @@ def _refused(path: Path, _given: object) -> bool:
 
 # What the single command measured, in the order in which it decided.
 _FORMER: tuple[tuple[str, Callable[[Path, dict[str, list[str]]], bool]], ...] = (
+    ("table", lambda _, given: "--table" in given),
     ("transfer", lambda _, given: bool({"--photos", "--clips"} & given.keys())),
     ("clips", _has_clips),
     ("perception", _names_perception),

@@ -99,6 +99,7 @@ class Progress:
     step: int = 0
     best: float = math.inf  # least validation loss
     worse: int = 0  # looks at it since
+    seconds: float = 0.0  # of all processes so far
 
 
 class Loop(Generic[B]):
@@ -119,7 +120,7 @@ class Loop(Generic[B]):
         if self.first:
             self.run.out.mkdir(parents=True, exist_ok=True)
         self._begin()
-        start = self.progress.step
+        start, earlier = self.progress.step, self.progress.seconds
         board = self.run.tensorboard
         clock, means = _Clock(), _Means(task.smoothing)
         with (
@@ -132,6 +133,7 @@ class Loop(Generic[B]):
                 means.add(step, self._numbers(task.train_step(step, batch), step))
                 task.refuse_collapse(step, means.figures)
                 self.progress.step = step + 1
+                self.progress.seconds = earlier + clock.seconds
                 if s.check_steps and (step + 1) % s.check_steps == 0:
                     means.figures["validation loss"] = self._validate()
                 if step % s.log_steps == 0:
@@ -228,8 +230,22 @@ class Loop(Generic[B]):
             crop=CROP,
             data=", ".join(sorted({p.stem for p in data.glob("*.zip")})) or "photos",
             settings=json.dumps(asdict(task.settings)),
-            steps=str(self.progress.step),
+            half=True,
+            **history_of(self.progress, task.settings.batch, self.team.device),
         )
+
+
+def history_of(progress: Progress, batch: int, device: torch.device) -> dict[str, str]:
+    """What weights say of the run that made them: steps, minutes, images a second, device.
+
+    minutes: of all runs that were resumed, with checkpoints, sheets and waiting for data.
+    """
+    kind = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    told = {"steps": str(progress.step), "device": kind}
+    if progress.seconds > 0:
+        told["minutes"] = f"{progress.seconds / 60:.3g}"
+        told["images_per_second"] = f"{progress.step * batch / progress.seconds:.3g}"
+    return told
 
 
 def weights_path(out: Path, name: str) -> Path:
