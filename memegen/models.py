@@ -75,7 +75,6 @@ MODELS: dict[str, Model] = {
             trainer="memegen.training.generator:train_small",
             settings="memegen.training.generator:SmallGeneratorTraining",
             exporter="memegen.generators.export:anatomical_networks",
-            shipped=True,
             licence="distilled from `anatomical` on the same face crops; see its card",
             channels={"read.0.weight": ChannelAxis(1, repeats=2)},
         ),

@@ -24,6 +24,7 @@ from memegen.pipeline import Animator
 
 MEASURES = ("ssim", "psnr", "perceptual")
 REGION_FIGURES = tuple(f"{measure}_{region}" for region in REGIONS for measure in MEASURES)
+PEOPLE = 800  # that the ruler of identity is fitted on: a minute, where all take several
 LEAST_REGION = 16.0  # pixels of a region that is compared: a shut mouth has none
 
 
@@ -41,7 +42,7 @@ class PairScale:
         """`count` pairs of a folder of shards. Raises MemegenError where the judge sees none."""
         seen = real.pairs_seen(data, count, look, analyzer)
         try:
-            person = identity.fit(data, analyzer.network)
+            person = identity.fit(data, analyzer.network, PEOPLE)
         except MemegenError:  # all other figures can be had
             person = None
         return cls(seen, look, Perceptual(), person)
