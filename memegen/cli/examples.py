@@ -47,6 +47,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "weights info": ("memegen weights info anatomical", "memegen weights info run/"),
     "weights import": ("memegen weights import checkpoint.pth -o old.safetensors",),
     "weights mix": ("memegen weights mix run1/=2 run2/ -o mixed.safetensors",),
+    "weights compress": ("memegen weights compress run/ -o small.safetensors",),
     "weights export": ("memegen weights export anatomical --format onnx",),
     "evaluate pairs": ("memegen evaluate pairs shards/ --sheet pairs.png",),
     "evaluate au-response": ("memegen evaluate au-response photos/ --faces 20",),

@@ -26,6 +26,7 @@ from memegen.generators.ganimation import (
 from memegen.prefetch import prefetch
 from memegen.training import checkpoint
 from memegen.training.batches import Batch, BatchSampler, for_sheet
+from memegen.training.device_crops import DeviceCrops, fits
 from memegen.training.loop import Loop, Task, set_rate, silent
 from memegen.training.processes import Processes, bare, processes
 from memegen.training.run import Run
@@ -91,7 +92,11 @@ class GanimationTraining(LoopSettings):
     )
     source: str = setting("authors", "whose loss weights", choices=tuple(SOURCES))
     half: bool = setting(True, "bfloat16 where safe and fast; the gradient penalty stays float32")
+    resident: bool = setting(
+        False, "all crops decoded into memory first, as it is done on a GPU where they fit"
+    )
     compile: bool = setting(False, "the generator through torch.compile")
+    channels_last: bool = setting(True, "networks in channels-last order, on a GPU")
     log_steps: int = setting(25, "steps between lines of the log", least=1)
     sheet_steps: int = setting(500, "steps between sample sheets", least=1)
     watch_from: int = setting(250, "step from which a collapsed attention ends the run", least=0)
@@ -153,8 +158,10 @@ class GanimationTask(Task[Batch]):
                 nn.init.normal_(module.weight, 0, 0.02)  # as all public codes begin
         if init:
             weights.load_state(generator, weights.load(init, self.name))
-        generator.to(team.device)
-        discriminator.to(team.device)
+        for network in (generator, discriminator):
+            network.to(team.device)
+            if settings.channels_last and team.device.type == "cuda":
+                network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         fused = team.device.type in ("cpu", "cuda")
         made = [
             team.setup(
@@ -199,15 +206,19 @@ class GanimationTask(Task[Batch]):
 
     def batches(self, start: int) -> Generator[Batch, None, None]:
         """See Task.batches."""
-        rows = self.team.batch_slice(self.settings.batch)
-        draw = self.settings.draws(self._data.train, rows)
-        with closing(prefetch(draw, range(start, self.steps), workers=2, depth=4)) as batches:
+        s, data, device = self.settings, self._data.train, self.team.device
+        draw = s.draws(data, self.team.batch_slice(s.batch))
+        steps, size = range(start, self.steps), s.network.size
+        if (s.resident or device.type != "cpu") and fits(len(data), size, device):
+            yield from draw.on_device(DeviceCrops(data, size, device), steps)
+            return
+        with closing(prefetch(draw, steps, workers=2, depth=4)) as batches:
             for batch in batches:
-                yield batch.to(self.team.device)
+                yield batch.to(device)
 
     def set_learning_rates(self, step: int) -> None:
         """Constant, then linear to zero."""
-        fall = min(1.0, (1 - step / self.steps) / self.settings.decay)
+        fall = min(1.0, (1 - self.share(step)) / self.settings.decay)
         for optimizer in (self.optimizer, self.discriminator_optimizer):
             set_rate(optimizer, self.settings.lr * fall)
 

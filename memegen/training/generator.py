@@ -222,10 +222,10 @@ class GeneratorTask(Task[dict[str, Tensor]]):
     def set_learning_rates(self, step: int) -> None:
         """Linear warm-up, then a cosine to zero; the discriminators begin later, without one."""
         s = self.settings
-        set_rate(self.optimizer, s.lr * warm_cosine(step, self.steps, s.warmup))
-        set_rate(
-            self.discriminator_optimizer, s.discriminator_lr * warm_cosine(step, self.steps, 1)
-        )
+        steps, time = self.steps, self.time_share
+        set_rate(self.optimizer, s.lr * warm_cosine(step, steps, s.warmup, time))
+        fall = warm_cosine(step, steps, 1, time)
+        set_rate(self.discriminator_optimizer, s.discriminator_lr * fall)
 
     def train_step(self, step: int, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """One step of the networks, and of the discriminators once they have joined."""
