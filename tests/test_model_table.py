@@ -65,7 +65,7 @@ def test_kinds_of_generators_stand_side_by_side(
     one_pair: DrivenPair, tmp_path: Path, anatomy: Anatomy, face: np.ndarray
 ) -> None:
     data = make_shards(tmp_path / "data", anatomy, face)
-    told = {"steps": "7", "minutes": "1.5", "images_per_second": "12", "data": "a, b"}
+    told = {"steps": "7", "minutes": "1.5", "images_per_second": "12", "data": "a-00, a-01, b"}
     gan = tiny_ganimation(tmp_path / "gan.safetensors", **told)
     tiny = tiny_file(tmp_path / "tiny.safetensors")
     given = {"ganimation": {"ms_gpu": 0.5, "steps": 8}, "drawn": {"photos": False, "lips": 0.1}}
@@ -170,17 +170,17 @@ def test_calls_are_recorded_once_however_they_are_nested() -> None:
     class Net(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.a, self.b = nn.Conv2d(1, 2, 3), nn.Conv2d(2, 1, 3)
+            self.a, self.more = nn.Conv2d(1, 2, 3), nn.ModuleList([nn.Conv2d(2, 1, 3)])
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return self.b(self.a(x))  # type: ignore[no-any-return]
+            return self.more[0](self.a(x))  # type: ignore[no-any-return]
 
     net, x = Net(), torch.zeros(1, 1, 8, 8)
     with recorded(net) as whole:
         net(x)
     with recorded(net) as parts:
-        net.b(net.a(x))
-    assert [c.module for c in whole] == [net] and [c.module for c in parts] == [net.a, net.b]
+        net.more[0](net.a(x))
+    assert [c.module for c in whole] == [net] and [c.module for c in parts] == [net.a, net.more[0]]
     assert whole[0].returned == 4 and [c.returned for c in parts] == [6, 4]
     counts = []
     for calls in (whole, parts):

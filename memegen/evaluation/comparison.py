@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -140,7 +141,7 @@ def movers(
     found = {}
     for name in names:
         label = _label(name)
-        if given.get(label, given.get(name, {})).get(PHOTOS, True):
+        if given.get(label, given.get(name, {})).get(PHOTOS, _moves_photos(label)):
             try:
                 found[label] = Animator(name)
             except MemegenError as error:
@@ -170,7 +171,7 @@ def _row(name: str, question: Question, scale: PairScale) -> Row:
     row = Row(_label(name))
     given = dict(question.given.get(row.name, question.given.get(name, {})))
     row.note = str(given.pop(NOTE, ""))
-    on_photos, file = bool(given.pop(PHOTOS, True)), _file(name)
+    on_photos, file = bool(given.pop(PHOTOS, _moves_photos(row.name))), _file(name)
     row.figures |= (_history(file) if file is not None else {}) | given
     if name in models.MODELS and not models.MODELS[name].network:
         row.lack(NO_NETWORK, *HISTORY, "megabytes", "gflops", "ms_fp32", "ms_bf16", "ms_gpu")
@@ -182,7 +183,7 @@ def _row(name: str, question: Question, scale: PairScale) -> Row:
     try:
         animator = Animator(name)
     except MemegenError as error:
-        row.lack(str(error), *FIGURES)
+        row.lack(_reason(error), *FIGURES)
         return row
     photo = scale.seen[0].pair.photo()
     for measure, names in (
@@ -193,7 +194,7 @@ def _row(name: str, question: Question, scale: PairScale) -> Row:
         try:
             row.figures = dict(measure()) | row.figures
         except MemegenError as error:
-            row.lack(str(error), *names)
+            row.lack(_reason(error), *names)
     _explain(row)
     return row
 
@@ -211,6 +212,17 @@ def _explain(row: Row) -> None:
 
 
 NO_NETWORK = "has no network of its own"
+
+
+def _moves_photos(label: str) -> bool:
+    """Whether a registered model is for photos; others draw or move drawings."""
+    model = models.MODELS.get(label)
+    return model is None or (bool(model.generator) and not getattr(model, "drawings", False))
+
+
+def _reason(error: MemegenError) -> str:
+    """What went wrong, without the folders of whoever ran this."""
+    return re.sub(r"/\S*/", "", str(error))
 
 
 def _label(name: str) -> str:
@@ -236,7 +248,10 @@ def _history(file: Path) -> dict[str, Value]:
         told = weights.about(file).metadata
     except MemegenError:
         return {}
-    found: dict[str, Value] = {name: told[name] for name in ("data", "device") if name in told}
+    found: dict[str, Value] = {"device": told["device"]} if "device" in told else {}
+    if "data" in told:  # shards of a family count once
+        families = (re.sub(r"-\d+$", "", part) for part in told["data"].split(", "))
+        found["data"] = ", ".join(dict.fromkeys(families))
     for name in ("steps", "minutes", "images_per_second"):
         if name in told:
             found[name] = float(told[name])

@@ -102,7 +102,7 @@ def recorded(network: nn.Module) -> Iterator[list[Call]]:
             found.append(Call(module, args, kwargs, _side(out)))
 
     hooks = []
-    for module in (network, *network.children()):
+    for module in network.modules():
         hooks.append(module.register_forward_pre_hook(enter, with_kwargs=True))
         hooks.append(module.register_forward_hook(leave, with_kwargs=True))
     calls: list[Call] = []
