@@ -23,7 +23,8 @@ from speed import SAMPLE, placed
 
 import memegen
 from memegen import recipes
-from memegen.arrays import Array
+from memegen.arrays import Array, Picture
+from memegen.compositing import PreparedFace
 from memegen.generators.anatomical import AnatomicalRenderer, attention_map, composite
 from memegen.generators.ganimation import GanimationNet
 from memegen.photo import Photo, read_photo
@@ -71,28 +72,44 @@ def stages(renderer: AnatomicalRenderer, targets: Array) -> dict[str, float]:
     return spent
 
 
-def speed(photo: Photo, frames: int) -> None:
-    """Everything in turn, ROUNDS times, and medians: a machine's bad moments fall on all."""
-    animators = {name: memegen.Animator(name, "cpu") for name in ("mesh", "anatomical")}
+def measured(
+    photo: Photo, frames: int, rounds: int = ROUNDS
+) -> tuple[float, dict[tuple[int, str], float]]:
+    """Milliseconds a frame of the published network, and of each crop size and generator.
+
+    Everything in turn, and medians: a machine's bad moments fall on all.
+    """
     track = recipes.load_track("laugh+shake", duration=frames / 25)
-    scenes = {
-        (crop, name): placed(animator, photo, crop)
-        for crop in SIZES
-        for name, animator in animators.items()
-    }
     plain: list[float] = []
+    scenes = _scenes(photo)
     times: dict[tuple[int, str], list[float]] = {key: [] for key in scenes}
-    for _ in range(ROUNDS + 1):  # the first one is to get warm
+    for _ in range(rounds + 1):  # the first one is to get warm
         plain.append(plain_milliseconds(frames))
         for key, (canvas, face) in scenes.items():
             start = time.perf_counter()
             count = sum(1 for _ in render(canvas, [face], track, 1.0))
             times[key].append((time.perf_counter() - start) / count * 1000)
-    side_by_side = float(np.median(plain[1:]))
-    print(f"plain GANimation: {side_by_side:.1f} ms a frame; medians of {ROUNDS} rounds")
-    for (crop, name), (_, face) in scenes.items():
-        each = float(np.median(times[crop, name][1:]))
-        line = f"{name:11} {crop:5d} px: {1000 / each:6.1f} fps, {side_by_side / each:.2f} x plain"
+    medians = {key: float(np.median(found[1:])) for key, found in times.items()}
+    return float(np.median(plain[1:])), medians
+
+
+def _scenes(photo: Photo) -> dict[tuple[int, str], tuple[Picture, PreparedFace]]:
+    animators = {name: memegen.Animator(name, "cpu") for name in ("mesh", "anatomical")}
+    return {
+        (crop, name): placed(animator, photo, crop)
+        for crop in SIZES
+        for name, animator in animators.items()
+    }
+
+
+def speed(photo: Photo, frames: int) -> None:
+    plain, each = measured(photo, frames)
+    print(f"plain GANimation: {plain:.1f} ms a frame; medians of {ROUNDS} rounds")
+    track = recipes.load_track("laugh+shake", duration=frames / 25)
+    for (crop, name), (_, face) in _scenes(photo).items():
+        spent_each = each[crop, name]
+        line = f"{name:11} {crop:5d} px: {1000 / spent_each:6.1f} fps, "
+        line += f"{plain / spent_each:.2f} x plain"
         if isinstance(face.renderer, AnatomicalRenderer):
             spent = stages(face.renderer, track.resolve(face.source))
             line += "   " + "  ".join(

@@ -1,5 +1,5 @@
 """`python -m memegen`."""
 
-from memegen.cli.app import main
+from memegen.cli.app import run
 
-main()
+run()

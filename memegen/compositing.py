@@ -31,9 +31,9 @@ class PreparedFace:
 
     def place(self, place: HeadTransform, target: Array) -> HeadTransform:
         """What is left of a head's way where the mesh has turned the face for `target` (K,)."""
-        matrix, offset = self.motion.head_affine(target, float(FACE_MIDDLE[2]))
+        matrix, offset = self.motion.head_affine(target[None], float(FACE_MIDDLE[2]))
         here = self.motion.pose.to_crop(FACE_MIDDLE[None])[0, :2]
-        gone = (matrix @ here + offset - here) / self.motion.pose.scale
+        gone = (matrix[0] @ here + offset[0] - here) / self.motion.pose.scale
         return replace(place, shift=place.shift - self.turn @ gone)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Iterable, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+import cv2
 import torch
 
 Item = TypeVar("Item")
@@ -55,10 +56,12 @@ def on_all_cores(
     if workers < 2:
         yield from map(function, items)
         return
-    limit = torch.get_num_threads()
+    limit, filters = torch.get_num_threads(), cv2.getNumThreads()
     found = prefetch(function, items, workers, workers + 1, lambda: torch.set_num_threads(1))
+    cv2.setNumThreads(1)  # of all threads: OpenCV counts by process
     try:
         yield from found
     finally:
         found.close()
         torch.set_num_threads(limit)  # what later threads start with; this one's never changed
+        cv2.setNumThreads(filters)

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import importlib
+import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any
 
 from PIL import Image
 
@@ -41,6 +45,39 @@ def reading_pictures() -> Iterator[None]:
             _readers -= 1
             if _readers == 0:
                 Image.MAX_IMAGE_PIXELS, warnings.filters[:] = _before  # type: ignore[index]
+
+
+@contextlib.contextmanager
+def deferred(module: str, *functions: str) -> Iterator[None]:
+    """While open, whoever imports these functions of a module gets them without the module.
+
+    It is imported when one of them is called, or when somebody asks for the module afterwards. For
+    a library that brings in seconds of code for a function that few of its users call. Nothing
+    happens where the module, or the package that it is in, is there already.
+    """
+    package = module.rpartition(".")[0]
+    names = [name for name in (package, module) if name]
+    with _lock:
+        if any(name in sys.modules for name in names):
+            names = []
+        for name in names:
+            sys.modules[name] = ModuleType(name)
+            sys.modules[name].__path__ = []  # what makes it a package
+        for function in functions if names else ():
+            setattr(sys.modules[module], function, _late(module, function))
+    try:
+        yield
+    finally:
+        with _lock:
+            for name in names:
+                del sys.modules[name]
+
+
+def _late(module: str, function: str) -> Callable[..., Any]:
+    def call(*args: Any, **given: Any) -> Any:
+        return getattr(importlib.import_module(module), function)(*args, **given)
+
+    return call
 
 
 def flush_denormals() -> None:

@@ -20,7 +20,10 @@ FEWEST = 1024  # numbers of a tensor below which 8-bit ones save nothing
 
 
 def packed(tensors: Mapping[str, torch.Tensor], stored: str) -> dict[str, torch.Tensor]:
-    """What is written of tensors, on the CPU; stored is one of STORED. Numbers that are not floating stay as they are."""
+    """What is written of tensors, on the CPU; stored is one of STORED.
+
+    Numbers that are not floating stay as they are.
+    """
     kept: dict[str, torch.Tensor] = {}
     for name, tensor in tensors.items():
         values = tensor.detach().cpu()

@@ -46,7 +46,7 @@ def test_the_ending_is_kept_free(monkeypatch: pytest.MonkeyPatch) -> None:
     time = Time(monkeypatch)
     clock = Clock(before=20.0, limit=100.0)
     assert clock.share == 0.2
-    for took in (5.0, 2.0):
+    for took in (2.0, 5.0):
         with clock.ending("save"):
             time.now += took
     time.now += 13.0

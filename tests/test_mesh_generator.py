@@ -113,12 +113,13 @@ def test_an_iris_under_the_lid_is_completed_by_its_symmetry(
 
 
 def test_head_affine_is_the_turn_of_its_plane(motion: FaceMotion) -> None:
-    target = vector(AU51=3, AU54=2, AU55=1)
-    matrix, offset = motion.head_affine(target, 0.2)
+    targets = np.stack([vector(AU51=3, AU54=2, AU55=1), vector(AU52=4), vector()])
+    matrix, offset = motion.head_affine(targets, 0.2)
     plane = np.array([[-0.4, -1, 0.2], [0.5, 0.3, 0.2], [0.1, -0.2, 0.2]], np.float32)
     before = motion.pose.to_crop(plane)[:, :2]
-    after = motion.pose.to_crop(motion._turn_head(plane[None], target[None]))[0, :, :2]
-    assert np.allclose(before @ matrix.T + offset, after, atol=1e-5)
+    after = motion.pose.to_crop(motion._turn_head(plane[None], targets))[..., :2]
+    for turn, shift, there in zip(matrix, offset, after, strict=True):
+        assert np.allclose(before @ turn.T + shift, there, atol=1e-5)
 
 
 def test_stretch_is_a_jaw_drop_carried_on_and_a_wink_a_blink_with_help() -> None:

@@ -17,7 +17,7 @@ from support.command import RunCli
 from support.paths import ROOT, SAMPLE
 
 from memegen import files
-from memegen.cli import app as command
+from memegen.cli.ending import ending_tidily
 from memegen.errors import EncoderError, MemegenError, UsageError, is_out_of_memory
 from memegen.media.encode import target_for, write
 
@@ -135,7 +135,7 @@ def test_signals_leave_nothing(tmp_path: Path) -> None:
 def test_nohup_stays_ignored(capsys: pytest.CaptureFixture[str]) -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with command._tidily():
+        with ending_tidily():
             assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
             assert signal.getsignal(signal.SIGTERM) not in (signal.SIG_IGN, signal.SIG_DFL)
             with pytest.raises(KeyboardInterrupt):

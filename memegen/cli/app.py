@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-import math
-import signal
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
@@ -33,13 +26,11 @@ from memegen.cli import (
 from memegen.cli.command import Command, Root, set_defaults, wants_help
 from memegen.cli.console import fail, in_one_line, open_streams, settle_streams, verbosity
 from memegen.cli.defaults import read_defaults
+from memegen.cli.ending import BY_SIGNAL, HardExit, Signals, ending_tidily
 from memegen.cli.examples import add_examples, epilog
 from memegen.errors import MemegenError, is_out_of_memory
 
 INTERRUPTED = 130  # what Typer makes of Ctrl-C
-BY_SIGNAL = 128  # and the number of the signal: the exit code of who was ended by one
-GRACE = 2.0  # seconds in which who was asked to end tidies up, and is not asked again
-ENDING = ("SIGINT", "SIGTERM", "SIGHUP")  # SIGHUP is not on Windows
 
 app = typer.Typer(
     name="memegen",
@@ -96,42 +87,10 @@ def options(
     verbosity.quiet, verbosity.debug = quiet, debug
 
 
-@dataclass
-class _Ending:
-    """The signal that ends a run; Ctrl-C unless another came."""
-
-    number: int = signal.SIGINT
-    came: float = -math.inf  # when, by the monotonic clock
-
-    def __call__(self, number: int, _frame: FrameType | None) -> None:
-        now = time.monotonic()
-        if now - self.came < GRACE:
-            return
-        self.number, self.came = number, now
-        raise KeyboardInterrupt
-
-
-@contextmanager
-def _tidily() -> Iterator[_Ending]:
-    """Let every signal that asks a program to end do so as Ctrl-C does: children and files go."""
-    ending, before = _Ending(), {}
-    for name in ENDING:
-        number = getattr(signal, name, None)
-        if number is None or signal.getsignal(number) == signal.SIG_IGN:
-            continue  # `nohup` has asked for this one to be ignored
-        with suppress(ValueError):  # outside the main thread
-            before[number] = signal.signal(number, ending)
-    try:
-        yield ending
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def main() -> NoReturn:
     """Run the command line; exits with the codes that `memegen.errors` and docs/usage.md list."""
     open_streams()
-    with _tidily() as ending:
+    with ending_tidily() as ending:
         try:
             code = _code_of(ending)
         except KeyboardInterrupt:  # while it was told how the run ended
@@ -140,7 +99,17 @@ def main() -> NoReturn:
     sys.exit(code)
 
 
-def _code_of(ending: _Ending) -> int:
+def run() -> NoReturn:
+    """`main`, where the process is the command's own: it ends as soon as all is done."""
+    ending = HardExit()
+    try:
+        main()
+    except SystemExit as left:
+        ending.code = left.code if isinstance(left.code, int) else 1
+        raise
+
+
+def _code_of(ending: Signals) -> int:
     """Run the command; what went wrong is told, and its exit code returned."""
     try:
         # Outside standalone mode Typer returns the code of an Exit, and makes Ctrl-C an Exit(130).

@@ -50,7 +50,10 @@ def _devices() -> str:
         found.append(f"cuda ({torch.cuda.get_device_name()})")
     if torch.backends.mps.is_available():
         found.append("mps")
-    return f"{', '.join(found)}; {torch.get_num_threads()} CPU threads"
+    where = (
+        "" if len(found) == 1 else "; networks run there, meshes, drawing and encoding on the cpu"
+    )
+    return f"{', '.join(found)}{where}; {torch.get_num_threads()} CPU threads"
 
 
 def _ffmpeg() -> str:

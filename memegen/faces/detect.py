@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -12,6 +14,7 @@ from PIL import Image
 
 from memegen.arrays import Array, Picture
 from memegen.faces.align import quarter_turn
+from memegen.process import deferred
 
 if TYPE_CHECKING:
     from facenet_pytorch import MTCNN
@@ -79,6 +82,11 @@ class Detector:
 
     @cached_property
     def _networks(self) -> MTCNN:
+        # torchvision, which it needs for boxes alone, asks torch's compiler whether it could
+        # compile something that is never called here: a second and 150 MB of imports. (Another
+        # torchvision may ask it for more: then it is imported after all.)
+        with deferred("torch._dynamo.utils", "is_compile_supported"), suppress(ImportError):
+            importlib.import_module("facenet_pytorch")
         from facenet_pytorch import MTCNN
 
         return MTCNN(keep_all=True, device=self._device, post_process=False)

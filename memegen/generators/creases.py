@@ -39,6 +39,7 @@ LINE_LIMIT = 0.22  # log ratio of the strongest line that is deepened: beyond ar
 CHEEKS = (50, 280, 101, 330, 118, 347)  # vertices on bare skin under the eyes
 CORNER_REACH = 0.085  # IOD around a corner of the mouth, standard deviation, where its dark goes
 CORNER_DARK = 0.06  # IOD: half the width of dark that goes
+INNER_LIPS = slice(13, 15)  # landmarks: the middle of the upper and of the lower lip's inner edge
 OPENED = 0.22  # IOD between the lips at which it has gone
 STRAINS = (-0.3, 0.5)  # relative change of area that lines follow
 OFF_BROWS = 6  # pixels of the texture, 0.08 IOD, that lines keep off brows, lids and lips
@@ -171,8 +172,9 @@ class CreaseLayer:
     def _opened(self, targets: Array, at_rest: Array) -> Array:
         """(T,) 0..1: how far the mouth opens beyond what the photo shows of it."""
         anatomy = self._motion.anatomy
-        shift = anatomy.displacement(anatomy.reaching(self._motion.source, targets)) - at_rest
-        return np.clip((shift[:, 13, 1] - shift[:, 14, 1]) / OPENED, 0, 1).astype(np.float32)
+        reached = anatomy.reaching(self._motion.source, targets)
+        shift = anatomy.displacement(reached, INNER_LIPS) - at_rest[INNER_LIPS]
+        return np.clip((shift[:, 0, 1] - shift[:, 1, 1]) / OPENED, 0, 1).astype(np.float32)
 
     def _strain(self, shift: Array) -> Tensor:
         """(T, 468, 3) moves in face axes to (T, 468) changes of area, negative if compressed."""

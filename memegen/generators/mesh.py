@@ -39,7 +39,7 @@ T = TypeVar("T")
 _CHUNK = 4  # frames moved and rasterised together, where their pixels are few
 _CHUNK_PIXELS = 2_000_000
 _JAW = [aus.INDEX[c] for c in ("AU26", "AU30L", "AU30R")]
-_LOWER_LIP = 14
+_LOWER_LIP = slice(14, 15)
 _EYES = (
     ("R", EYE_RIGHT, RIGHT_IRIS, LID_SKIN_RIGHT),
     ("L", EYE_LEFT, LEFT_IRIS, LID_SKIN_LEFT),
@@ -163,8 +163,10 @@ class MeshRenderer:
     def draw_interiors(self, images: Array, moved: Array, targets: Array) -> None:
         """Draw eyes and mouth into moved pictures, in place."""
         jaws = self._jaw(targets)
-        for frame, target in enumerate(targets):
-            self._interior(images[frame][..., :3], moved[frame], target, jaws[frame])
+        heads = {part: self._heads(targets, depth) for part, depth in self._depth.items()}
+        for frame, image in enumerate(images):
+            head = {part: (turn[frame], shift[frame]) for part, (turn, shift) in heads.items()}
+            self._interior(image[..., :3], moved[frame], head, jaws[frame])
 
     def _texture(self, moved: Array) -> Array:
         """(T, 468, 2) where each vertex takes its pixels from.
@@ -191,21 +193,21 @@ class MeshRenderer:
                 texture[frame, inner] += outward * (LIP_SLIP * closing)
         return texture
 
-    def _interior(self, image: Array, moved: Array, target: Array, jaw: Array) -> None:
-        head = {part: self._head(target, depth) for part, depth in self._depth.items()}
+    def _interior(
+        self, image: Array, moved: Array, head: dict[str, tuple[Array, Array]], jaw: Array
+    ) -> None:
         for side, ring, iris, skin in _EYES:
             if side in self._eyes:
                 lids = moved[list(ring), :2], moved[iris, :2], moved[list(skin), :2]
                 self._eyes[side].draw(image, *lids, head["eyes"])
         self._mouth.draw(image, moved[list(LIPS_INNER), :2], head["mouth"], jaw)
 
-    def _head(self, target: Array, depth: float) -> tuple[Array, Array]:
-        """The head's turn as an affine of pixels at one depth of the face."""
-        matrix, offset = self._scene.motion.head_affine(target, depth)
+    def _heads(self, targets: Array, depth: float) -> tuple[Array, Array]:
+        """Head turns as affines of pixels at one depth of the face: (T, 2, 2) and (T, 2)."""
+        matrix, offset = self._scene.motion.head_affine(targets, depth)
         to, shift = self._scene.to_pixels[:, :2], self._scene.to_pixels[:, 2]
-        inverse = np.linalg.inv(to)
-        linear = to @ matrix @ inverse
-        return linear, to @ offset + shift - linear @ shift
+        linear = to @ matrix @ np.linalg.inv(to)
+        return linear, offset @ to.T + shift - linear @ shift
 
     def _jaw(self, targets: Array) -> Array:
         """(T, K) -> (T, 2) how far the jaw is from closed, IOD to the right and down."""
@@ -213,5 +215,5 @@ class MeshRenderer:
         reached = motion.anatomy.reaching(motion.source, targets)
         jaw_only = np.zeros_like(reached)
         jaw_only[:, _JAW] = compose_channels(reached)[:, _JAW]  # AU27 and AU25 drop it too
-        lip = motion.anatomy.displacement(jaw_only)[:, _LOWER_LIP, :2]
+        lip = motion.anatomy.displacement(jaw_only, _LOWER_LIP)[:, 0, :2]
         return lip * np.array([1, -1], np.float32)

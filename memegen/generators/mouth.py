@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -77,6 +78,11 @@ class MouthFrame:
     origin: Array  # (2,) pixels
     projection: Array  # (3, 3) face axes (IOD) to pixels right and down, and IOD to the camera
     iod: float  # pixels
+
+    @cached_property
+    def inverse(self) -> Array:
+        """(2, 2) pixels right and down to face axes (IOD), in the face's plane."""
+        return np.linalg.inv(self.projection[:2, :2]).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -285,7 +291,7 @@ class MouthLayer:
         The same, but on the far side of a turned head, where the teeth fill the mouth.
         """
         axes = self._frame.projection[:2]
-        inverse = np.linalg.inv(axes[:, :2]).astype(np.float32)
+        inverse = self._frame.inverse
         slope = float(inverse[0] @ axes[:, 2])  # how far what is nearer lies aside
         turned = float(smoothstep(*TURNED, np.array(abs(slope))))
         if turned == 0:
@@ -354,7 +360,7 @@ def shadow_at(distance: Array, shadow: tuple[float, float]) -> Array:
 
 def _down(x: Array, y: Array, frame: MouthFrame) -> Array:
     """How far (IOD) pixels x, y from the mouth's origin are down the face."""
-    inverse = np.linalg.inv(frame.projection[:2, :2]).astype(np.float32)
+    inverse = frame.inverse
     return np.asarray(-(inverse[1, 0] * x + inverse[1, 1] * y))
 
 
@@ -363,9 +369,7 @@ def _lips(x: Array, y: Array, ring: Array, frame: MouthFrame) -> tuple[Array, Ar
 
     Last the opening's height in IOD. x, y and ring are pixels from the mouth's origin.
     """
-    axes = frame.projection[:2, :2]
-    inverse = np.linalg.inv(axes).astype(np.float32)
-    size = np.float32(frame.iod)
+    inverse, size = frame.inverse, np.float32(frame.iod)
     u = (inverse[0, 0] * x + inverse[0, 1] * y) * size
     v = -(inverse[1, 0] * x + inverse[1, 1] * y) * size
     edge = ring @ inverse.T * size

@@ -226,8 +226,7 @@ def _albedo(
 
 def jaw_shift(model: MouthModel, jaw: float) -> Array:
     """(3,) where the lower incisors go (IOD, face axes) as the jaw takes the lip `jaw` IOD down."""
-    edge = model.jaw_open[model.incisal(upper=False)].mean(0)
-    return np.asarray(edge * (jaw / FULL_JAW), np.float32)
+    return np.asarray(model.incisors_drop * (jaw / FULL_JAW), np.float32)
 
 
 def light_at(deep: Array | float, reach: float) -> Array:

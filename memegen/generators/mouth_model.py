@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -74,6 +75,11 @@ class MouthModel:
         rows = np.isin(self.tooth, (7, 8) if upper else (23, 24))
         height = self.vertices[:, 1] * (-1 if upper else 1)
         return np.asarray(rows & (height > height[rows].max() - _CUTTING))
+
+    @cached_property
+    def incisors_drop(self) -> Array:
+        """(3,) where the lower incisors' edge goes at FULL_JAW (IOD, face axes)."""
+        return np.asarray(self.jaw_open[self.incisal(upper=False)].mean(0))
 
     @property
     def is_upper(self) -> Mask:

@@ -61,14 +61,17 @@ class Anatomy:
         """
         return source + np.where(targets > source, self.gains, 1) * (targets - source)
 
-    def displacement(self, vectors: Array) -> Array:
-        """(..., K) channels 0..1 -> (..., 468, 3) displacement from the face at rest."""
+    def displacement(self, vectors: Array, vertices: slice = slice(None)) -> Array:
+        """(..., K) channels 0..1 -> (..., 468, 3) displacement from the face at rest.
+
+        `vertices`: only those.
+        """
         driven = compose_channels(vectors)
-        moved = np.tensordot(driven, self.units, 1)
+        moved = np.tensordot(driven, self.units[:, vertices], 1)
         if len(self.pairs):
             bounded = np.clip(driven, 0, 1)
             product = bounded[..., self.pairs[:, 0]] * bounded[..., self.pairs[:, 1]]
-            moved = moved + np.tensordot(product, self.products, 1)
+            moved = moved + np.tensordot(product, self.products[:, vertices], 1)
         return moved.astype(np.float32)
 
 

@@ -42,16 +42,15 @@ class AppearanceBasis:
 
         Of luma, by which each frame's skin is lighter than the photo's.
         """
-        left = self._drive(targets) - self._drive(source)
-        right = self._drive(aus.mirror(targets)) - self._drive(aus.mirror(source))
-        both = np.stack([left, right]).astype(np.float32)  # (2, T, F)
+        own_and_asked = np.concatenate([source[None], targets])
+        driven = self._drive(np.stack([own_and_asked, aus.mirror(own_and_asked)]))
+        both = (driven[:, 1:] - driven[:, :1]).astype(np.float32)  # (2, T, F)
         used = np.flatnonzero(np.abs(both).max((0, 1)) > NEGLIGIBLE)
         if not len(used):
             return np.zeros((len(targets), *self.maps.shape[1:]), np.float32)
-        first, last = used[0], used[-1] + 1  # a slice, not a copy of the maps
         found = np.zeros((len(targets), *self.maps.shape[1:]), np.float32)
         for drive, (columns, half) in zip(both, self._halves, strict=True):
-            added = drive[:, first:last] @ half[first:last]
+            added = drive[:, used] @ half[used]
             view = found[..., columns]
             view += added.reshape(view.shape)
         return found

@@ -122,17 +122,19 @@ class FaceMotion:
         self._meet_lips(points, face, targets, lips_moved)
         return self.pose.to_crop(self._turn_head(points, targets))
 
-    def head_affine(self, target: Array, depth: float) -> tuple[Array, Array]:
-        """Where the head turn takes the plane z = `depth` (IOD) of the face, in crop units.
+    def head_affine(self, targets: Array, depth: float) -> tuple[Array, Array]:
+        """Where head turns take the plane z = `depth` (IOD) of the face, in crop units.
 
-        Returns a matrix (2, 2) and an offset (2,): `moved = matrix @ point + offset`.
+        (T, K) expressions to matrices (T, 2, 2) and offsets (T, 2):
+        `moved = matrix @ point + offset`.
         """
         corners = np.array([[0, 0, depth], [1, 0, depth], [0, 1, depth]], np.float32)
         before = self.pose.to_crop(corners)[:, :2]
-        turned = self._turn_head(corners[None], target[None])
-        after = self.pose.to_crop(turned)[0, :, :2]
-        matrix = (after[1:] - after[0]).T @ np.linalg.inv((before[1:] - before[0]).T)
-        return matrix.astype(np.float32), (after[0] - matrix @ before[0]).astype(np.float32)
+        after = self.pose.to_crop(self._turn_head(corners[None], targets))[..., :2]
+        sides = np.swapaxes(after[:, 1:] - after[:, :1], 1, 2)
+        matrix = sides @ np.linalg.inv((before[1:] - before[0]).T)
+        offset = after[:, 0] - matrix @ before[0]
+        return matrix.astype(np.float32), offset.astype(np.float32)
 
     def rest_landmarks(self) -> Array:
         """(468, 3) crop units: the face as it would be at rest, in its own pose."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from PIL import Image, ImageDraw
 
@@ -13,23 +15,27 @@ _OVERSAMPLE = 4
 
 def smooth_ring(points: Array, corners: tuple[int, ...] = (), steps: int = 6) -> Array:
     """(N, 2) closed ring to (N * steps, 2): a Catmull-Rom spline, sharp at the named corners."""
-    n = len(points)
-    before, after = np.roll(points, 1, 0), np.roll(points, -1, 0)
-    tangent = (after - before) / 2
+    return np.asarray(_spline(len(points), corners, steps) @ points, np.float32)
+
+
+@lru_cache(maxsize=64)
+def _spline(count: int, corners: tuple[int, ...], steps: int) -> Array:
+    """(count * steps, count) how much of each point every point of the curve is."""
+    points = np.eye(count)
+    after = np.roll(points, -1, 0)
+    tangent = (after - np.roll(points, 1, 0)) / 2
     leaving, arriving = tangent.copy(), tangent.copy()
     for corner in corners:
-        leaving[corner] = points[(corner + 1) % n] - points[corner]
+        leaving[corner] = points[(corner + 1) % count] - points[corner]
         arriving[corner] = points[corner] - points[corner - 1]
-    t = (np.arange(steps) / steps)[None, :, None].astype(np.float32)
-    start, end = points[:, None], after[:, None]
-    m0, m1 = leaving[:, None], np.roll(arriving, -1, 0)[:, None]
+    t = (np.arange(steps) / steps)[None, :, None]
     curve = (
-        (2 * t**3 - 3 * t**2 + 1) * start
-        + (t**3 - 2 * t**2 + t) * m0
-        + (-2 * t**3 + 3 * t**2) * end
-        + (t**3 - t**2) * m1
+        (2 * t**3 - 3 * t**2 + 1) * points[:, None]
+        + (t**3 - 2 * t**2 + t) * leaving[:, None]
+        + (-2 * t**3 + 3 * t**2) * after[:, None]
+        + (t**3 - t**2) * np.roll(arriving, -1, 0)[:, None]
     )
-    return curve.reshape(-1, 2).astype(np.float32)
+    return curve.reshape(-1, count).astype(np.float32)
 
 
 def fill(ring: Array, box: Box) -> Array:
@@ -39,7 +45,7 @@ def fill(ring: Array, box: Box) -> Array:
     # PIL counts pixel centres as integers; ours are at halves.
     corner = np.array([box.left, box.top], np.float32)
     at = (ring - corner) * _OVERSAMPLE - 0.5
-    ImageDraw.Draw(canvas).polygon([(float(x), float(y)) for x, y in at], fill=255)
+    ImageDraw.Draw(canvas).polygon(at.ravel().tolist(), fill=255)
     return np.asarray(canvas.reduce(_OVERSAMPLE), np.float32) / 255
 
 

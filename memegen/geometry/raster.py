@@ -104,13 +104,15 @@ def source_positions(index: Tensor, points: Tensor, source: Tensor, triangles: T
     affine = planes[:, :, 0, None, :] * (s0 - s2)[..., None]
     affine = affine + planes[:, :, 1, None, :] * (s1 - s2)[..., None]
     affine[..., 2] += s2
-    flat = affine.view(frames, -1, 6).gather(
-        1, index.clamp(min=0).view(frames, -1, 1).expand(-1, -1, 6)
-    )
-    flat = flat.view(frames, height, width, 6)
+    faces = len(triangles)
+    first = (torch.arange(frames, device=index.device) * faces).view(-1, 1, 1)
+    rows = (index.clamp(min=0) + first).view(-1)
+    flat = affine.view(-1, 6).index_select(0, rows).view(frames, height, width, 6)
     x = (torch.arange(width, device=index.device) + 0.5)[None, None, :]
     y = (torch.arange(height, device=index.device) + 0.5)[None, :, None]
-    u = flat[..., 0] * x + flat[..., 1] * y + flat[..., 2]
-    v = flat[..., 3] * x + flat[..., 4] * y + flat[..., 5]
     outside = index < 0
-    return torch.stack([torch.where(outside, x, u), torch.where(outside, y, v)], -1)
+    found = flat.new_empty(frames, height, width, 2)
+    for axis, own in enumerate((x, y)):
+        a, b, c = flat[..., 3 * axis : 3 * axis + 3].unbind(-1)
+        found[..., axis] = torch.where(outside, own, a * x + b * y + c)
+    return found

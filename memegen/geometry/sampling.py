@@ -30,8 +30,9 @@ _LONGEST = 32_000  # pixels of a side: beyond, OpenCV's positions overflow
 
 def sample(patch: Array, x: Array, y: Array, border: Border = "border") -> Array:
     """Bilinear samples of (H, W, C) at pixels x, y (h, w): (h, w, C)."""
-    position = np.stack([x, y], -1) - np.float32(0.5)
-    return _remap(patch, position.astype(np.float32, copy=False), border, cv2.INTER_LINEAR)
+    half = np.float32(0.5)
+    maps = tuple(np.ascontiguousarray(axis - half, np.float32) for axis in (x, y))
+    return _remap(patch, maps, border, cv2.INTER_LINEAR)
 
 
 def sample_picture(picture: Picture, position: Array) -> Picture:
@@ -61,7 +62,7 @@ def sample_images(
         how = cv2.INTER_CUBIC if cubic else cv2.INTER_LINEAR
         found = np.empty((*position.shape[:3], images.shape[1]), np.float32)
         for k, where in enumerate((position - 0.5).numpy()):
-            found[k] = _remap(_interleaved(images[k % len(images)]), where, border, how)
+            _remap(_interleaved(images[k % len(images)]), (where, _NO_MAP), border, how, found[k])
         return torch.from_numpy(found).permute(0, 3, 1, 2)
     grid = position * (2 / position.new_tensor([width, height])) - 1
     mode = "bicubic" if cubic else "bilinear"
@@ -95,15 +96,20 @@ def _interleaved(image: Tensor) -> Array:
     return np.asarray(merged, np.float32).reshape(pixels.shape)
 
 
-def _remap(patch: Array, position: Array, border: Border, how: int) -> Array:
-    """(H, W, C) at indices (h, w, 2): (h, w, C)."""
-    channels = patch.shape[2]
-    if 0 in position.shape or 0 in patch.shape:
-        return np.zeros((*position.shape[:2], channels), np.float32)
-    if channels in _EXACT:
+def _remap(
+    patch: Array, maps: tuple[Any, ...], border: Border, how: int, out: Array | None = None
+) -> Array:
+    """(H, W, C) at indices (h, w), x and y apart or as pairs: (h, w, C), into `out` if given."""
+    channels, shape = patch.shape[2], maps[0].shape[:2]
+    found = np.empty((*shape, channels), np.float32) if out is None else out
+    if 0 in shape or 0 in patch.shape:
+        found[:] = 0
+    elif channels in _EXACT:
         source = np.ascontiguousarray(patch, np.float32)
-        found = cv2.remap(source, position, _NO_MAP, how, borderMode=_BORDERS[border])
-        return np.asarray(found, np.float32).reshape(*position.shape[:2], channels)
-    first = 4 if channels > 4 else 1
-    parts = (patch[..., :first], patch[..., first:])
-    return np.concatenate([_remap(part, position, border, how) for part in parts], -1)
+        flat = found[..., 0] if channels == 1 else found
+        cv2.remap(source, maps[0], maps[1], how, flat, _BORDERS[border])
+    else:
+        first = 4 if channels > 4 else 1
+        for part in (slice(None, first), slice(first, None)):
+            found[..., part] = _remap(patch[..., part], maps, border, how)
+    return found

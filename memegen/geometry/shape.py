@@ -81,17 +81,18 @@ def angles_of(rotation: Array) -> Array:
 
 def rotation_of(angles: Array) -> Array:
     """(..., 3) degrees (yaw left, pitch up, roll left) to `Ry(yaw) Rx(-pitch) Rz(-roll)`."""
-    yaw, pitch, roll = np.moveaxis(np.radians(angles), -1, 0)
-    zero, one = np.zeros_like(yaw), np.ones_like(yaw)
-
-    def matrix(*rows: tuple[Array, Array, Array]) -> Array:
-        return np.stack([np.stack(row, -1) for row in rows], -2)
-
-    ct, st, cu, su, cl, sl = (f(a) for a in (yaw, pitch, roll) for f in (np.cos, np.sin))
-    about_y = matrix((ct, zero, st), (zero, one, zero), (-st, zero, ct))
-    about_x = matrix((one, zero, zero), (zero, cu, su), (zero, -su, cu))
-    about_z = matrix((cl, sl, zero), (-sl, cl, zero), (zero, zero, one))
-    return (about_y @ about_x @ about_z).astype(np.float32)
+    radians = np.radians(angles)
+    cosine, sine = np.cos(radians), np.sin(radians)
+    ct, cu, cl = cosine[..., 0], cosine[..., 1], cosine[..., 2]
+    st, su, sl = sine[..., 0], sine[..., 1], sine[..., 2]
+    # The product, multiplied out: for single faces, three matrices take ten times as long.
+    found = np.empty((*radians.shape, 3), np.float32)
+    found[..., 0, 0], found[..., 0, 1] = ct * cl + st * su * sl, ct * sl - st * su * cl
+    found[..., 0, 2], found[..., 1, 2] = st * cu, su
+    found[..., 1, 0], found[..., 1, 1] = -cu * sl, cu * cl
+    found[..., 2, 0], found[..., 2, 1] = ct * su * sl - st * cl, -st * sl - ct * su * cl
+    found[..., 2, 2] = ct * cu
+    return found
 
 
 def iod(landmarks: Array) -> Array:

@@ -13,7 +13,7 @@ from types import FrameType
 from typing import TypeVar
 
 B = TypeVar("B")
-SLACK = 1.2  # times the longest ending so far that is kept for the last one
+SLACK = 1.2  # times as long as an ending took is kept free for the last one
 FIRST_SAVE = (
     0.25  # share of a limited run by which it has saved once, and knows how long that takes
 )
@@ -30,7 +30,7 @@ class Clock:
         self._began = self._saved = time.monotonic()
         self._before, self._limit, self._ending = before, limit, ending
         self._waited = 0.0
-        self._longest = dict[str, float]()  # seconds of what the ending consists of
+        self._took = dict[str, float]()  # seconds of what the ending consists of
         self._stepped = before  # total seconds as of the last step
         self.share = min(1.0, before / limit)  # of the time, as of the last step; 1 as it ends
 
@@ -43,11 +43,10 @@ class Clock:
 
     @contextmanager
     def ending(self, part: str) -> Iterator[None]:
-        """Something that comes at the end too, by name: the longest time it took is kept free."""
+        """Something that comes at the end too, by name: as much time as it took is kept free."""
         began = time.monotonic()
         yield
-        took = time.monotonic() - began
-        self._longest[part] = max(took, self._longest.get(part, 0.0))
+        self._took[part] = time.monotonic() - began
 
     def saved(self) -> None:
         """A checkpoint was written now."""
@@ -67,7 +66,7 @@ class Clock:
     @property
     def ending_seconds(self) -> float:
         """How long an ending takes, as far as is known."""
-        return max(self._ending, sum(self._longest.values()))
+        return sum(self._took.values()) or self._ending
 
     @property
     def seconds(self) -> float:
