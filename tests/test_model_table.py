@@ -227,6 +227,7 @@ def test_the_sheet_shows_every_model_in_a_column(tmp_path: Path, mesh: Animator)
     assert np.abs(one - two).mean() < 4 < np.abs(one - photo).max()
 
 
+@pytest.mark.slow
 def test_the_command_writes_page_and_picture(
     one_pair: DrivenPair, tmp_path: Path, anatomy: Anatomy, face: np.ndarray, run_cli: RunCli
 ) -> None:
