@@ -137,6 +137,7 @@ def test_what_a_model_cannot_do_is_a_dash_with_a_footnote() -> None:
     assert "| `still`<sup>2</sup> | - | - | - | - | 0.0800 | - |" in lines
     assert any("0.250 / 0.2 / 0.250" in line for line in lines if line.startswith("| `two`"))
     assert any("| a / b | 10 |" in line for line in lines)
+    assert "](a/b.webp)" in model_table.markdown(some(), "a/b.webp") and "![" not in text
     assert "MediaPipe looks" in text and "90%" in text and "a machine" in text
     for line in lines:  # every row has the columns of its table
         if line.startswith("|"):

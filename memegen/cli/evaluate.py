@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -253,7 +254,8 @@ def table(
         data, pairs or comparison.PAIRS, faces or comparison.FACES, landmarker, given
     )
     found = comparison.compare(asked, names, say)
-    text = model_table.markdown(found)
+    beside = os.path.relpath(sheet, page.parent) if sheet and page else ""
+    text = model_table.markdown(found, Path(beside).as_posix() if beside else "")
     if page is not None:
         model_table.write_between_markers(page, text)
     if sheet is not None:

@@ -141,12 +141,15 @@ SECTIONS = (
 )
 
 
-def markdown(comparison: Comparison) -> str:
-    """All tables, with a dash and a footnote where a model cannot do what a column asks."""
+def markdown(comparison: Comparison, picture: str = "") -> str:
+    """All tables, with a dash and a footnote where a model cannot do what a column asks.
+
+    picture: of all models, above the tables, as a page names it.
+    """
     notes = Footnotes()
-    parts = [
-        f"Compared on `{comparison.data}` in one run of `memegen evaluate table`.",
-    ]
+    parts = [f"Compared on `{comparison.data}` in one run of `memegen evaluate table`."]
+    if picture:
+        parts.append(f"![The same faces through every model]({picture})")
     for section in SECTIONS:
         rows = comparison.rows if section.still else comparison.rows[1:]
         parts += [f"### {section.title}", section.about(comparison)]
