@@ -115,6 +115,7 @@ class SmallGeneratorTraining(GeneratorTraining):
     lr: float = setting(2e-3, "peak learning rate of Adam; warm-up, then cosine to zero", above=0.0)
     discriminator_from: int = setting(NEVER, "step at which the discriminators join", least=0)
     teacher: str | None = setting("anatomical", _TEACHER)
+    pool: PoolConfig = field(default_factory=lambda: PoolConfig(first=160))
     network: GeneratorConfig = field(default_factory=lambda: SMALL, metadata={"rule": _WIDTH})
 
 
