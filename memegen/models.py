@@ -69,6 +69,18 @@ MODELS: dict[str, Model] = {
             channels={"read.0.weight": ChannelAxis(1, repeats=2)},
         ),
         Model(
+            "anatomical-small",
+            "the default's network distilled to a seventh of its arithmetic",
+            network="memegen.generators.network:GeneratorNet",
+            config="memegen.generators.network:GeneratorConfig",
+            generator="memegen.generators.anatomical:SmallAnatomicalGenerator",
+            trainer="memegen.training.generator:train_small",
+            settings="memegen.training.generator:SmallGeneratorTraining",
+            exporter="memegen.generators.export:anatomical_networks",
+            licence="distilled from `anatomical` on the same face crops; see its card",
+            channels={"read.0.weight": ChannelAxis(1, repeats=2)},
+        ),
+        Model(
             "mesh",
             "mesh and graphics alone: the fastest",
             generator="memegen.generators.mesh:MeshGenerator",

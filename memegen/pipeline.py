@@ -26,7 +26,7 @@ from memegen.faces.align import Alignment
 from memegen.faces.choose import Choice, choose, parse_choice
 from memegen.faces.detect import Detector
 from memegen.footage import clip_edit, render_clip, track_clip
-from memegen.generators import Scene, generator_named
+from memegen.generators import Generator, Scene, generator_named
 from memegen.generators.registry import generating_model
 from memegen.generators.shared_appearance import SharedAppearance
 from memegen.generators.tone import GreyscaleRenderer, tone_of
@@ -109,6 +109,11 @@ class Animator:
         self.drawings = generating_model(model).drawings  # whether it animates drawn faces
         self._generator = generator_named(model, self._device)
         self.detector = Detector(self._device)
+
+    @property
+    def generator(self) -> Generator:
+        """What renders faces."""
+        return self._generator
 
     @cached_property
     def analyzer(self) -> FaceAnalyzer:

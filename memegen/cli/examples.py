@@ -52,6 +52,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "evaluate pairs": ("memegen evaluate pairs shards/ --sheet pairs.png",),
     "evaluate au-response": ("memegen evaluate au-response photos/ --faces 20",),
     "evaluate training-pairs": ("memegen evaluate training-pairs shards/ --count 50",),
+    "evaluate table": ("memegen evaluate table shards/ --model mesh,anatomical --table models.md",),
     "evaluate transfer": ("memegen evaluate transfer photos/ clips/ --stages",),
     "evaluate clips": ("memegen evaluate clips clips/ --model mesh --model anatomical",),
     "evaluate perception": ("memegen evaluate perception shards/ --json",),

@@ -37,6 +37,7 @@ class LossWeights:
     sparse: float = 0.01  # mean square of what attention changes
     rough: float = 0.05  # its steps
     residual: float = 0.5  # size and steps of the residual flow
+    distillation: float = 5.0  # distance from the output of a teacher, where there is one
 
 
 class Discriminators(nn.Module):

@@ -154,6 +154,7 @@ class Loop(Generic[B]):
                 batch = clock.waiting(batches)
                 self._note(step, task.train_step(step, batch))
                 self.progress.step = step + 1
+                at.seconds = clock.total
                 if s.check_steps and (step + 1) % s.check_steps == 0:
                     self.readings.read()["validation loss"] = self._validate()
                 if step % s.log_steps == 0:
@@ -275,8 +276,22 @@ class Loop(Generic[B]):
             crop=task.crop,
             data=task.data or ", ".join(sorted({p.stem for p in data.glob("*.zip")})) or "photos",
             settings=json.dumps(asdict(task.settings)),
-            steps=str(self.progress.step),
+            half=True,
+            **history_of(self.progress, task.settings.batch, self.team.device),
         )
+
+
+def history_of(progress: Progress, batch: int, device: torch.device) -> dict[str, str]:
+    """What weights say of the run that made them: steps, minutes, images a second, device.
+
+    minutes: of all runs that were resumed, with checkpoints, sheets and waiting for data.
+    """
+    kind = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    told = {"steps": str(progress.step), "device": kind}
+    if progress.seconds > 0:
+        told["minutes"] = f"{progress.seconds / 60:.3g}"
+        told["images_per_second"] = f"{progress.step * batch / progress.seconds:.3g}"
+    return told
 
 
 def weights_path(out: Path, name: str) -> Path:
