@@ -37,6 +37,8 @@ class Model:
     exporter: str = ""  # lists the networks of a Weights for ONNX
     shipped: bool = False  # whether weights come with memegen
     from_photos: bool = False  # trains on photos or a clip of one's own, too
+    drawings: bool = False  # its generator animates drawn faces, which are found as such
+    makes_data: bool = False  # trains on what it draws itself
     distributed: bool = False  # trains in several processes of torchrun
     licence: str = ""  # of the shipped weights: what they were made of
     # Tensors that list the channels: how their names end -> where. `channel_numbers`: tensors that
@@ -100,6 +102,17 @@ MODELS: dict[str, Model] = {
             "GANimation's discriminator, as imported checkpoints bring it",
             network="memegen.generators.ganimation:GanimationDiscriminator",
             config="memegen.generators.ganimation:GanimationConfig",
+        ),
+        Model(
+            "cartoon",
+            "the talking head of Khungurn 2019: morphs and turns drawn faces",
+            network="memegen.generators.cartoon:CartoonNet",
+            config="memegen.generators.cartoon:CartoonConfig",
+            generator="memegen.generators.drawing:DrawingGenerator",
+            trainer="memegen.training.cartoon:train",
+            settings="memegen.training.cartoon:CartoonTraining",
+            drawings=True,
+            makes_data=True,
         ),
         Model(
             "perception",

@@ -16,6 +16,7 @@ from memegen.arrays import Array, Picture
 from memegen.aus import parse_expression
 from memegen.captions.caption import Caption
 from memegen.captions.frames import drawn
+from memegen.cartoon.find import DrawnFaceFinder
 from memegen.compositing import PreparedFace, render
 from memegen.crop import checked_crop, crop_box
 from memegen.cutout.cut import cut_box, cut_out
@@ -26,6 +27,7 @@ from memegen.faces.choose import Choice, choose, parse_choice
 from memegen.faces.detect import Detector
 from memegen.footage import clip_edit, render_clip, track_clip
 from memegen.generators import Generator, Scene, generator_named
+from memegen.generators.registry import generating_model
 from memegen.generators.shared_appearance import SharedAppearance
 from memegen.generators.tone import GreyscaleRenderer, tone_of
 from memegen.geometry.anatomy import load_anatomy
@@ -103,6 +105,8 @@ class Animator:
     def __init__(self, model: str = models.DEFAULT, device: str = "auto") -> None:
         flush_denormals()
         self._device = device_named(device)
+        self.model = model
+        self.drawings = generating_model(model).drawings  # whether it animates drawn faces
         self._generator = generator_named(model, self._device)
         self.detector = Detector(self._device)
 
@@ -122,6 +126,8 @@ class Animator:
         """Find and analyze the chosen faces of a photo, largest first."""
         picture = photo if isinstance(photo, Photo) else read_photo(photo)
         choice = face if isinstance(face, Choice) else parse_choice(face)
+        if self.drawings:
+            return choose(picture, choice, DrawnFaceFinder(self.detector))
         return choose(picture, choice, FaceFinder(self.detector, self.analyzer))
 
     def track_face(
@@ -232,6 +238,8 @@ class Animator:
         Raises the errors of `memegen.errors`.
         """
         recipes.check_ranges(intensity, None, None)
+        if self.drawings:
+            raise UsageError(f"{source}: moves; `model` {self.model} animates drawings that do not")
         if face < 1:
             raise UsageError("faces count from 1")
         side = MAX_SIDE if size is None else _checked(size)
@@ -277,7 +285,7 @@ class Animator:
         alignment says where the crop lies whose units the motion's landmarks are in, in the
         picture's pixels; shared_appearance is what several pictures of one person share.
         """
-        box, scene = Scene.of(canvas, alignment, motion)
+        box, scene = Scene.of(canvas, alignment, motion, self.drawings)
         renderer = self._generator.prepare(replace(scene, shared_appearance=shared_appearance))
         tone = shared_appearance.tone if shared_appearance else tone_of(scene.picture)
         if tone is not None:

@@ -97,6 +97,7 @@ def _recipes() -> str:
 
 
 def _optional() -> str:
+    from memegen.cartoon import animeface
     from memegen.cutout.engines import require_engine
     from memegen.media.formats.gif_tools import gifsicle
 
@@ -105,7 +106,8 @@ def _optional() -> str:
         cutouts = "cut-outs"
     except UsageError:
         cutouts = "no cut-outs (memegen-faces[cutout])"
-    return f"{gifsicle() or 'no gifsicle (memegen-faces[gif])'}; {cutouts}"
+    drawn = "drawn faces" if animeface.available() else "no drawn faces (memegen-faces[cartoon])"
+    return f"{gifsicle() or 'no gifsicle (memegen-faces[gif])'}; {cutouts}; {drawn}"
 
 
 CHECKS: dict[str, Callable[[], str]] = {

@@ -20,6 +20,7 @@ from memegen.errors import WeightsError
 from memegen.generators.base import Scene
 from memegen.generators.compose import compose
 from memegen.generators.network import WindowOutput
+from memegen.generators.trunk import residual_trunk
 from memegen.generators.windows import FACE, fade, place, sample_window, to_pixels
 from memegen.tracks import Detail
 
@@ -41,45 +42,15 @@ class GanimationConfig:
     biased: bool = False  # whether the convolutions before them have a bias
 
 
-class Residual(nn.Module):
-    """Two 3x3 convolutions with instance norm around a skip."""
-
-    def __init__(self, width: int, config: GanimationConfig) -> None:
-        super().__init__()
-        self.main = nn.Sequential(
-            nn.Conv2d(width, width, 3, padding=1, bias=config.biased),
-            nn.InstanceNorm2d(width, affine=config.affine),
-            nn.ReLU(),
-            nn.Conv2d(width, width, 3, padding=1, bias=config.biased),
-            nn.InstanceNorm2d(width, affine=config.affine),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, C, H, W)."""
-        return x + self.main(x)  # type: ignore[no-any-return]
-
-
 class GanimationNet(nn.Module):
     """The generator."""
 
     def __init__(self, config: GanimationConfig | None = None) -> None:
         super().__init__()
         self.config = c = config or GanimationConfig()
-        w = c.width
-
-        def layer(convolution: nn.Module, width: int) -> list[nn.Module]:
-            return [convolution, nn.InstanceNorm2d(width, affine=c.affine), nn.ReLU()]
-
-        self.trunk = nn.Sequential(
-            *layer(nn.Conv2d(3 + c.units, w, 7, padding=3, bias=c.biased), w),
-            *layer(nn.Conv2d(w, 2 * w, 4, 2, 1, bias=c.biased), 2 * w),
-            *layer(nn.Conv2d(2 * w, 4 * w, 4, 2, 1, bias=c.biased), 4 * w),
-            *(Residual(4 * w, c) for _ in range(c.blocks)),
-            *layer(nn.ConvTranspose2d(4 * w, 2 * w, 4, 2, 1, bias=c.biased), 2 * w),
-            *layer(nn.ConvTranspose2d(2 * w, w, 4, 2, 1, bias=c.biased), w),
-        )
-        self.colour = nn.Conv2d(w, 3, 7, padding=3, bias=False)
-        self.attention = nn.Conv2d(w, 1, 7, padding=3, bias=False)
+        self.trunk = residual_trunk(3 + c.units, c.width, c.blocks, c.affine, c.biased)
+        self.colour = nn.Conv2d(c.width, 3, 7, padding=3, bias=False)
+        self.attention = nn.Conv2d(c.width, 1, 7, padding=3, bias=False)
 
     def forward(self, photo: Tensor, units: Tensor) -> tuple[Tensor, Tensor]:
         """Photos (B, 3, S, S) in -1..1 and units (B, U) in 0..1.

@@ -36,6 +36,8 @@ class Task(ABC, Generic[B]):
 
     name: str  # of the model, and of the weights that are written
     au_order: str  # as the weights file says it
+    crop: str = CROP  # where a face lies in what the network sees, as the weights file says it
+    data: str = ""  # what was learnt from, where it is not what the run was given
     settings: LoopSettings
     smoothing: float = 0.0  # decay of the running mean of figures that is logged
     time_share: float = 0.0  # of `max_minutes` that is over; the loop sets it before each step
@@ -271,8 +273,8 @@ class Loop(Generic[B]):
             task.name,
             task.network.config,
             au_order=task.au_order,
-            crop=CROP,
-            data=", ".join(sorted({p.stem for p in data.glob("*.zip")})) or "photos",
+            crop=task.crop,
+            data=task.data or ", ".join(sorted({p.stem for p in data.glob("*.zip")})) or "photos",
             settings=json.dumps(asdict(task.settings)),
             half=True,
             **history_of(self.progress, task.settings.batch, self.team.device),
