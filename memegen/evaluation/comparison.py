@@ -217,7 +217,7 @@ NO_NETWORK = "has no network of its own"
 def _moves_photos(label: str) -> bool:
     """Whether a registered model is for photos; others draw or move drawings."""
     model = models.MODELS.get(label)
-    return model is None or (bool(model.generator) and not getattr(model, "drawings", False))
+    return model is None or (bool(model.generator) and not model.drawings)
 
 
 def _reason(error: MemegenError) -> str:
