@@ -352,3 +352,18 @@ def test_it_trains_from_the_command_line_without_data(tmp_path: Path, run_cli: R
     assert about.metadata["au_order"].split() == list(POSE)
     assert about.metadata["data"] == "faces drawn by memegen"
     run_cli("train", "cartoon", "--out", str(out), "--resume", *options, notes=True)
+
+
+def test_a_process_that_dies_stops_nothing() -> None:
+    config = DrawingConfig(size=SIZE)
+    made = drawers(0, config, workers=1)
+    try:
+        made.take()
+        assert made._pool is not None
+        for process in list(made._pool._processes.values()):
+            process.kill()
+        found = [made.take() for _ in range(6)]
+    finally:
+        made.close()
+    for i, triple in enumerate(found, 1):
+        assert np.array_equal(triple.turned, draw(i, config=config).turned)

@@ -12,12 +12,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from concurrent import futures
 from concurrent.futures import (
     BrokenExecutor,
     CancelledError,
     Future,
     ProcessPoolExecutor,
-    TimeoutError,
 )
 from dataclasses import dataclass
 from functools import partial
@@ -122,7 +122,7 @@ class Drawers(Generic[T]):
         index, future = self._waiting.popleft()
         try:
             return future.result(_PATIENCE_SECONDS)
-        except (BrokenExecutor, CancelledError, TimeoutError):
+        except (BrokenExecutor, CancelledError, futures.TimeoutError):
             self._depth = 0
             return self._make(index)
 
