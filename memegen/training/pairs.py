@@ -255,7 +255,7 @@ class Pool:
         self._fill(self._config.fresh)
         held = min(self.made, self._config.size)
         newest = torch.arange(self.made - self._config.fresh, self.made) % self._config.size
-        older = torch.randint(held, (size - len(newest),))
+        older = torch.randint(held, (max(0, size - len(newest)),))
         rows = torch.cat([newest, older])[:size].to(self._device)
         return {name: values[rows] for name, values in self._rows.items()}
 
