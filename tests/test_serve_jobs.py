@@ -100,6 +100,14 @@ def test_jobs_are_cancelled_where_they_are(gate: threading.Event) -> None:
     jobs.close(0)
 
 
+def test_jobs_that_take_too_long_end(gate: threading.Event) -> None:
+    jobs = JobQueue(replace(ONE, job_seconds=0.05))
+    job = jobs.submit(held(gate))
+    job.finished.result(5)
+    assert (job.state, job.status) == ("failed", 413) and "longer than any" in str(job.error)
+    jobs.close(0)
+
+
 def test_errors_of_jobs_keep_their_status(capsys: pytest.CaptureFixture[str]) -> None:
     def no_face(_: Job) -> Result:
         raise NoFaceError("photo: no face found")
