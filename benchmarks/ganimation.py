@@ -26,15 +26,11 @@ from memegen.facedata.rated import load_rated
 from memegen.generators.ganimation import GanimationDiscriminator, GanimationNet, PatchConv2d, blend
 from memegen.prefetch import prefetch
 from memegen.process import flush_denormals, keep_freed_memory
+from memegen.training.adversaries import gradient_penalty
 from memegen.training.batches import Batch
 from memegen.training.ganimation import GanimationTask, GanimationTraining
 from memegen.training.processes import Alone
-from memegen.training.wasserstein import (
-    attention_penalty,
-    au_error,
-    gradient_penalty,
-    total_variation,
-)
+from memegen.training.wasserstein import attention_penalty, au_error, total_variation
 
 LOOPS = ("plain", "memegen")
 WARM_UP = 2  # rounds

@@ -40,4 +40,8 @@ def ready_to_train(seed: int) -> None:
     """What every training asks of its process: fast arithmetic, kept memory, a seed."""
     flush_denormals()
     keep_freed_memory()
+    if torch.cuda.is_available():  # what stays float32 beside autocast need not be exact to 24 bits
+        torch.set_float32_matmul_precision("high")
+        torch.backends.cudnn.allow_tf32 = True
+        torch.backends.cudnn.benchmark = True  # batches are all of one size
     torch.manual_seed(seed)

@@ -37,6 +37,8 @@ class Model:
     exporter: str = ""  # lists the networks of a Weights for ONNX
     shipped: bool = False  # whether weights come with memegen
     from_photos: bool = False  # trains on photos or a clip of one's own, too
+    drawings: bool = False  # its generator animates drawn faces, which are found as such
+    makes_data: bool = False  # trains on what it draws itself
     distributed: bool = False  # trains in several processes of torchrun
     licence: str = ""  # of the shipped weights: what they were made of
     # Tensors that list the channels: how their names end -> where. `channel_numbers`: tensors that
@@ -67,6 +69,18 @@ MODELS: dict[str, Model] = {
             channels={"read.0.weight": ChannelAxis(1, repeats=2)},
         ),
         Model(
+            "anatomical-small",
+            "the default's network distilled to a seventh of its arithmetic",
+            network="memegen.generators.network:GeneratorNet",
+            config="memegen.generators.network:GeneratorConfig",
+            generator="memegen.generators.anatomical:SmallAnatomicalGenerator",
+            trainer="memegen.training.generator:train_small",
+            settings="memegen.training.generator:SmallGeneratorTraining",
+            exporter="memegen.generators.export:anatomical_networks",
+            licence="distilled from `anatomical` on the same face crops; see its card",
+            channels={"read.0.weight": ChannelAxis(1, repeats=2)},
+        ),
+        Model(
             "mesh",
             "mesh and graphics alone: the fastest",
             generator="memegen.generators.mesh:MeshGenerator",
@@ -88,6 +102,61 @@ MODELS: dict[str, Model] = {
             "GANimation's discriminator, as imported checkpoints bring it",
             network="memegen.generators.ganimation:GanimationDiscriminator",
             config="memegen.generators.ganimation:GanimationConfig",
+        ),
+        Model(
+            "pix2pix",
+            "the mesh's picture translated into a real one by a U-Net; to train",
+            network="memegen.generators.pix2pix:Pix2PixNet",
+            config="memegen.generators.pix2pix:Pix2PixConfig",
+            generator="memegen.generators.pix2pix:Pix2PixGenerator",
+            trainer="memegen.training.pix2pix:train",
+            settings="memegen.training.pix2pix:Pix2PixTraining",
+            from_photos=True,
+            channels={"read.0.weight": ChannelAxis(1, repeats=2)},
+        ),
+        Model(
+            "stargan",
+            "StarGAN (CVPR 2018): eight discrete expressions instead of action units; to train",
+            network="memegen.generators.stargan:StarganNet",
+            config="memegen.generators.stargan:StarganConfig",
+            generator="memegen.generators.stargan:StarganGenerator",
+            trainer="memegen.training.stargan:train",
+            settings="memegen.training.stargan:StarganTraining",
+            from_photos=True,
+            distributed=True,
+        ),
+        Model(
+            "autoencoder",
+            "smiles by an autoencoder (Liu and Jin, 2019): AU12 alone; to train",
+            network="memegen.generators.autoencoder:AutoencoderNet",
+            config="memegen.generators.autoencoder:AutoencoderConfig",
+            generator="memegen.generators.autoencoder:AutoencoderGenerator",
+            trainer="memegen.training.autoencoder:train",
+            settings="memegen.training.autoencoder:AutoencoderTraining",
+            exporter="memegen.generators.export:autoencoder_networks",
+            from_photos=True,
+        ),
+        Model(
+            "fader",
+            "Fader Networks (NIPS 2017), what `autoencoder` is compared with: AU12 alone; to train",
+            network="memegen.generators.autoencoder:AutoencoderNet",
+            config="memegen.generators.autoencoder:AutoencoderConfig",
+            generator="memegen.generators.autoencoder:FaderGenerator",
+            trainer="memegen.training.autoencoder:train",
+            settings="memegen.training.autoencoder:FaderTraining",
+            exporter="memegen.generators.export:autoencoder_networks",
+            from_photos=True,
+        ),
+        Model(
+            "cartoon",
+            "the talking head of Khungurn 2019: morphs and turns drawn faces",
+            network="memegen.generators.cartoon:CartoonNet",
+            config="memegen.generators.cartoon:CartoonConfig",
+            generator="memegen.generators.drawing:DrawingGenerator",
+            trainer="memegen.training.cartoon:train",
+            settings="memegen.training.cartoon:CartoonTraining",
+            drawings=True,
+            makes_data=True,
         ),
         Model(
             "perception",

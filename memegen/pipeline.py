@@ -16,6 +16,7 @@ from memegen.arrays import Array, Picture
 from memegen.aus import parse_expression
 from memegen.captions.caption import Caption
 from memegen.captions.frames import drawn
+from memegen.cartoon.find import DrawnFaceFinder
 from memegen.compositing import PreparedFace, render
 from memegen.crop import checked_crop, crop_box
 from memegen.cutout.cut import cut_box, cut_out
@@ -25,7 +26,8 @@ from memegen.faces.align import Alignment
 from memegen.faces.choose import Choice, choose, parse_choice
 from memegen.faces.detect import Detector
 from memegen.footage import clip_edit, render_clip, track_clip
-from memegen.generators import Scene, generator_named
+from memegen.generators import Generator, Scene, generator_named
+from memegen.generators.registry import generating_model
 from memegen.generators.shared_appearance import SharedAppearance
 from memegen.generators.tone import GreyscaleRenderer, tone_of
 from memegen.geometry.anatomy import load_anatomy
@@ -102,14 +104,21 @@ class Animator:
 
     def __init__(self, model: str = models.DEFAULT, device: str = "auto") -> None:
         flush_denormals()
-        self.device = device_named(device)
-        self._generator = generator_named(model, self.device)
-        self.detector = Detector(self.device)
+        self._device = device_named(device)
+        self.model = model
+        self.drawings = generating_model(model).drawings  # whether it animates drawn faces
+        self._generator = generator_named(model, self._device)
+        self.detector = Detector(self._device)
+
+    @property
+    def generator(self) -> Generator:
+        """What renders faces."""
+        return self._generator
 
     @cached_property
     def analyzer(self) -> FaceAnalyzer:
         """The perception network, loaded on first use."""
-        return FaceAnalyzer(device=self.device)
+        return FaceAnalyzer(device=self._device)
 
     def analyze(
         self, photo: Photo | str | Path, face: str | Choice = _LARGEST
@@ -117,6 +126,8 @@ class Animator:
         """Find and analyze the chosen faces of a photo, largest first."""
         picture = photo if isinstance(photo, Photo) else read_photo(photo)
         choice = face if isinstance(face, Choice) else parse_choice(face)
+        if self.drawings:
+            return choose(picture, choice, DrawnFaceFinder(self.detector))
         return choose(picture, choice, FaceFinder(self.detector, self.analyzer))
 
     def track_face(
@@ -227,6 +238,8 @@ class Animator:
         Raises the errors of `memegen.errors`.
         """
         recipes.check_ranges(intensity, None, None)
+        if self.drawings:
+            raise UsageError(f"{source}: moves; `model` {self.model} animates drawings that do not")
         if face < 1:
             raise UsageError("faces count from 1")
         side = MAX_SIDE if size is None else _checked(size)
@@ -272,7 +285,7 @@ class Animator:
         alignment says where the crop lies whose units the motion's landmarks are in, in the
         picture's pixels; shared_appearance is what several pictures of one person share.
         """
-        box, scene = Scene.of(canvas, alignment, motion)
+        box, scene = Scene.of(canvas, alignment, motion, self.drawings)
         renderer = self._generator.prepare(replace(scene, shared_appearance=shared_appearance))
         tone = shared_appearance.tone if shared_appearance else tone_of(scene.picture)
         if tone is not None:

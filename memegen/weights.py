@@ -16,6 +16,7 @@ from memegen import aus
 from memegen.errors import WeightsError
 from memegen.files import written_whole
 from memegen.models import MODELS, RENAMED, ChannelAxis, models_with, resolve
+from memegen.stored import SCALE, packed, unpacked
 
 if TYPE_CHECKING:
     import torch
@@ -124,7 +125,11 @@ def about(path: Path) -> About:
         with safe_open(path, framework="numpy") as file:
             metadata = {str(k): str(v) for k, v in (file.metadata() or {}).items()}
             parts = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118
-            shapes = {key: tuple(part.get_shape()) for key, part in parts.items()}
+            shapes = {
+                key: tuple(part.get_shape())
+                for key, part in parts.items()
+                if not key.endswith(SCALE)
+            }
             types = tuple(sorted({str(part.get_dtype()) for part in parts.values()}))
         size = path.stat().st_size
     except (SafetensorError, OSError) as error:
@@ -157,7 +162,7 @@ def load(name: str, architecture: str) -> Weights:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = dict(file.metadata() or {})
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            tensors = unpacked({key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118
         config = json.loads(metadata.pop("config", "{}"))
     except (SafetensorError, OSError, ValueError) as error:
         raise WeightsError(f"{path}: damaged weights file ({error})") from None
@@ -217,26 +222,30 @@ def save(
     architecture: str,
     config: Any,
     half: bool = True,
+    stored: str = "",
     **metadata: str,
 ) -> None:
     """Write weights, beside and renamed, with what they are and come from.
 
     config: sizes of the network, a dataclass or the mapping of `Weights.config`.
-    In half precision, unless what is written must be exactly what was read.
+    In half precision, unless what is written must be exactly what was read (`half` false); `stored`
+    says it for itself, and may be int8 (`memegen.stored`): half the
+    size once more.
     """
     import torch
     from safetensors.torch import save_file
 
-    kept = {
-        name: (t.half() if half and t.is_floating_point() else t).detach().cpu().contiguous()
-        for name, t in tensors.items()
-    }
+    how = stored or ("half" if half else "full")
+    kept = packed(tensors, how)
     if not all(torch.isfinite(t).all() for t in kept.values() if t.is_floating_point()):
         raise WeightsError(f"{path}: not written, the weights hold infinite or undefined numbers")
     sizes = (
         asdict(config) if is_dataclass(config) and not isinstance(config, type) else dict(config)
     )
     about = {"format": FORMAT, "architecture": architecture, "config": json.dumps(sizes)}
+    metadata.pop("numbers", None)
+    if how == "int8":
+        about["numbers"] = "8 bits, one scale for each output channel"
     with written_whole(path) as partial:
         save_file(kept, partial, about | metadata)
 

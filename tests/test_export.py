@@ -7,14 +7,18 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
+from support.autoencoder import tiny_autoencoder
 from support.command import RunCli
 from support.networks import TINY
+from support.paths import SAMPLE
 
 from memegen import aus, weights
-from memegen.errors import WeightsError
+from memegen.errors import UsageError, WeightsError
+from memegen.evaluation.exported_networks import compare, parted, real_inputs
 from memegen.generators.export import export_onnx, export_safetensors, networks_of
 from memegen.generators.ganimation import GanimationConfig, GanimationNet
 from memegen.generators.network import GeneratorNet
+from memegen.photo import read_photo
 
 TOLERANCE = 1e-4  # of numbers in -1..1
 
@@ -39,7 +43,12 @@ def tiny_anatomical(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("which", ["tiny_ganimation", "tiny_anatomical"])
+@pytest.fixture
+def tiny_fader(tmp_path: Path) -> Path:
+    return tiny_autoencoder(tmp_path, "fader")
+
+
+@pytest.mark.parametrize("which", ["tiny_ganimation", "tiny_anatomical", "tiny_fader"])
 def test_onnx_says_what_torch_says(
     which: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
@@ -123,3 +132,67 @@ def test_mixed_weights_are_the_mean(tmp_path: Path, run_cli: RunCli) -> None:
         bad = tmp_path / "bad.safetensors"
         printed = run_cli("weights", "mix", *arguments, "-o", str(bad), code=code)
         assert printed.err.count("\n") == 1 and not bad.exists()
+
+
+@pytest.fixture
+def loud_ganimation(tmp_path: Path) -> Path:
+    """A generator of 64 px that changes its photos."""
+    network = GanimationNet(GanimationConfig(size=64, width=8, blocks=1))
+    path = tmp_path / "loud.safetensors"
+    weights.save(path, network.state_dict(), "ganimation", network.config)
+    return path
+
+
+@pytest.mark.parametrize(("precision", "levels"), [("fp16", 0.2), ("int8", 10.0)])
+@pytest.mark.parametrize("which", ["loud_ganimation", "tiny_anatomical"])
+def test_lower_precision_stays_near(
+    which: str, precision: str, levels: float, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    file = request.getfixturevalue(which)
+    photo = read_photo(SAMPLE)
+    seen, held_out = parted(real_inputs(file, [photo.resized(200, 250)]))
+    one = networks_of(file)[0]
+    rows = held_out[one.part]
+    assert len(rows) == 2 and len(seen[one.part]) == 6
+    assert {name: array.shape[1:] for name, array in rows[0].items()} == {
+        name: tuple(example.shape[1:]) for name, example in one.inputs.items()
+    }
+    assert all(array.dtype == np.float32 for array in rows[0].values())
+    (path,) = export_onnx(file, tmp_path / "net.onnx", precision, seen)
+    told = compare(one, path, rows)
+    assert told.error is not None and told.largest is not None
+    assert 0 < told.error < levels and told.error < told.largest
+    assert told.ms > 0 and told.ms_torch > 0
+
+    import onnx
+
+    model = onnx.load(path)
+    said = {entry.key: entry.value for entry in model.metadata_props}
+    assert said["precision"] == precision and said["source"] == file.name
+    kinds = {node.op_type for node in model.graph.node}
+    assert ("QuantizeLinear" in kinds) == (precision == "int8")
+    assert ("Cast" in kinds) or precision == "int8"
+
+
+def test_integers_need_photos(tiny_ganimation: Path, tmp_path: Path, run_cli: RunCli) -> None:
+    export = ("weights", "export", str(tiny_ganimation))
+    assert "needs --photos" in run_cli(*export, "--precision", "int8", code=2).err
+    assert "unknown" in run_cli(*export, "--precision", "int4", code=2).err
+    safe = run_cli(*export, "--format", "safetensors", "--precision", "fp16", code=2)
+    assert "are for --format onnx" in safe.err
+    with pytest.raises(UsageError, match="real inputs"):
+        export_onnx(tiny_ganimation, tmp_path / "net.onnx", "int8")
+
+
+def test_export_tells_what_a_precision_costs(
+    loud_ganimation: Path, tmp_path: Path, run_cli: RunCli
+) -> None:
+    pytest.importorskip("onnxruntime")
+    said = run_cli(
+        "weights", "export", str(loud_ganimation), "--precision", "int8", "--photos", str(SAMPLE),
+        "-o", str(tmp_path / "net.onnx"), notes=True,
+    )  # fmt: skip
+    assert said.out.strip() == str(tmp_path / "net.onnx")
+    assert "int8: " in said.err and "levels of 255 on average" in said.err

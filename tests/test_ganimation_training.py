@@ -24,11 +24,12 @@ from memegen.generators import generator_named
 from memegen.generators.ganimation import GanimationNet, PatchConv2d, blend
 from memegen.prefetch import prefetch
 from memegen.training import ganimation
+from memegen.training.adversaries import gradient_penalty
 from memegen.training.ganimation import GanimationTraining
 from memegen.training.processes import Alone, Team, bare
 from memegen.training.run import Run
 from memegen.training.settings import rules_of
-from memegen.training.wasserstein import attention_penalty, gradient_penalty, total_variation
+from memegen.training.wasserstein import attention_penalty, total_variation
 
 
 @pytest.fixture(scope="module")

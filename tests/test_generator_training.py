@@ -18,8 +18,9 @@ from memegen.generators import generator_named
 from memegen.generators.windows import MOUTH
 from memegen.geometry.anatomy import Anatomy
 from memegen.training import generator, losses
+from memegen.training.adversaries import Hinge
 from memegen.training.crops import Crops, load_crops
-from memegen.training.discriminator import PatchDiscriminator, discriminator_loss, feature_distance
+from memegen.training.discriminator import PatchDiscriminator, feature_distance
 from memegen.training.generation import generate, samples_of
 from memegen.training.generator_loss import View, discriminated
 from memegen.training.pairs import PairConfig, PairDataset, Pool, PoolConfig
@@ -160,9 +161,9 @@ def test_critics_tell_real_from_painted() -> None:
     discriminator = PatchDiscriminator(1)
     optimizer = torch.optim.Adam(discriminator.parameters(), 2e-3)
     real, fake = torch.rand(8, 4, 32, 32), torch.full((8, 4, 32, 32), 0.5)
-    first = discriminator_loss(discriminator(real)[0], discriminator(fake)[0])
+    first = Hinge().discriminator(discriminator(real)[0], discriminator(fake)[0])
     for _ in range(20):
-        loss = discriminator_loss(discriminator(real)[0], discriminator(fake)[0])
+        loss = Hinge().discriminator(discriminator(real)[0], discriminator(fake)[0])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -180,8 +181,8 @@ def test_critics_see_pairs_and_open_mouths_only() -> None:
 
 
 def test_hinge_loss() -> None:
-    assert discriminator_loss(torch.tensor([1.5]), torch.tensor([-2.0])) == 0
-    assert discriminator_loss(torch.tensor([0.0]), torch.tensor([0.5])) == pytest.approx(2.5)
+    assert Hinge().discriminator(torch.tensor([1.5]), torch.tensor([-2.0])) == 0
+    assert Hinge().discriminator(torch.tensor([0.0]), torch.tensor([0.5])) == pytest.approx(2.5)
 
 
 def test_collapsed_attention_is_reported() -> None:

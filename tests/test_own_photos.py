@@ -26,7 +26,7 @@ from memegen.facedata.rated import load_rated
 from memegen.facedata.teachers import MediaPipeTeacher
 from memegen.training import generator
 from memegen.training.crops import load_crops
-from memegen.training.pairs import PairConfig, PoolConfig
+from memegen.training.pairs import PairConfig, PairDataset, PoolConfig
 from memegen.training.run import Run
 
 CPU = torch.device("cpu")
@@ -130,6 +130,11 @@ def test_bad_folders_are_one_line(tmp_path: Path, folder: Path) -> None:
     with pytest.raises(MemegenError, match="1 usable faces are too few"):
         load_crops(tmp_path, {}, "train", lambda _: None)
     assert len(load_crops(tmp_path, {}, "held out")) == 1  # nothing was learnt from it
+    alone = load_crops(tmp_path / "one.png", {}, "train", lambda _: None)
+    assert len(alone) == 1 and alone.others is not None and len(alone.others) > 20
+    draws = PairDataset(alone, PairConfig(canvas=48), {"mouth": 16})
+    asked = torch.stack([draws[index]["target"] for index in range(4)])
+    assert asked.std(0).max() > 0.1  # moved to expressions that the photo does not show
 
 
 def test_photos_are_split_by_what_they_are(folder: Path) -> None:

@@ -7,6 +7,7 @@ import json
 import struct
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,9 @@ from memegen import aus, recipes
 from memegen.media.encode import target_for, write
 from memegen.performance.table import to_csv
 from memegen.serve import recipe_json
+from memegen.serve.errors import TooLargeError
 from memegen.serve.service import Service
+from memegen.serve.uploads import clip_of
 
 FACE = picture_bytes()
 
@@ -376,6 +379,14 @@ def test_clips_beyond_the_limits(client: TestClient, tmp_path: Any) -> None:
     assert "longer than 6 s" in error_of(
         client.post("/transfer", files={"source": FACE, "target": data}), 413
     )
+    wide = np.zeros((16, 320, 3), np.uint8)
+    small = replace(SMALL, clip_side=256)
+    write(iter([wide] * 4), 10, True, target_for(str(film)))
+    with (
+        pytest.raises(TooLargeError, match="256 pixels a side"),
+        clip_of(film.read_bytes(), small, None, lambda: None),
+    ):
+        pass
     write(iter(frames * 2), 10, True, target_for(str(film)))
     half = film.read_bytes()[:700]
     assert error_of(client.post("/animate", files={"photo": half}), 400)
@@ -391,8 +402,6 @@ def test_no_upload_is_left_behind(
 
 
 def test_large_photos_are_kept_reduced(mesh: memegen.Animator) -> None:
-    from dataclasses import replace
-
     service = service_with(mesh, replace(SMALL, kept_side=120, photo_bytes=200_000))
     client = client_of(service)
     said = client.post("/photos", files={"photo": FACE}).json()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -96,6 +97,14 @@ def test_jobs_are_cancelled_where_they_are(gate: threading.Event) -> None:
     jobs.cancel(running.id)  # now it is forgotten
     with pytest.raises(UnknownError):
         jobs.get(running.id)
+    jobs.close(0)
+
+
+def test_jobs_that_take_too_long_end(gate: threading.Event) -> None:
+    jobs = JobQueue(replace(ONE, job_seconds=0.05))
+    job = jobs.submit(held(gate))
+    job.finished.result(5)
+    assert (job.state, job.status) == ("failed", 413) and "longer than any" in str(job.error)
     jobs.close(0)
 
 
@@ -285,3 +294,27 @@ def test_uploads_that_wait_are_bounded(gate: threading.Event) -> None:
         jobs.submit(held(gate), 1)
     gate.set()
     jobs.close(5)
+
+
+class Gone:
+    """A request whose client has gone away."""
+
+    async def is_disconnected(self) -> bool:
+        return True
+
+
+def test_jobs_that_nobody_waits_for_are_cancelled(mesh: Animator, gate: threading.Event) -> None:
+    service = service_with(mesh)
+    seen: list[Job] = []
+
+    def work(job: Job) -> Result:
+        seen.append(job)
+        return held(gate)(job)
+
+    with pytest.raises(CancelledError):
+        asyncio.run(service.finished(work, Gone(), 0))  # type: ignore[arg-type]
+    seen[0].finished.result(5)
+    assert seen[0].state == "cancelled"
+    made = asyncio.run(service.finished(lambda _: Result(b"a", "b"), Gone(), 0))  # type: ignore[arg-type]
+    assert made.data == b"a" and len(service.jobs) == 0
+    service.close()

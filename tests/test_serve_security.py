@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -11,6 +14,7 @@ from support.serving import (
     BASE,
     SMALL,
     SOCKET,
+    PlainTextResponse,
     TestClient,
     WebSocketDenialResponse,
     client_of,
@@ -20,6 +24,10 @@ from support.serving import (
 
 import memegen
 from memegen.errors import UsageError
+from memegen.serve.access import Recorder
+from memegen.serve.app import create_app
+from memegen.serve.metrics import Metrics
+from memegen.serve.security import Guard
 from memegen.serve.settings import Limits, Settings
 
 FACE = picture_bytes()
@@ -221,3 +229,90 @@ def test_settings_that_cannot_be() -> None:
         Limits(workers=0)
     assert not Settings().open_to_others and Settings(host="0.0.0.0").open_to_others
     assert not Settings(host="::1").open_to_others and not Settings(host="localhost").open_to_others
+
+
+def asked(app: Any, receive: Any, path: str = "/aus", **more: Any) -> Any:
+    """What an ASGI application answers to one request: its status and body."""
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": path,
+        "query_string": b"token=secret",
+        "headers": [(b"host", b"127.0.0.1")],
+        "client": ("127.0.0.1", 5),
+        **more,
+    }
+
+    async def run() -> tuple[int, bytes]:
+        await app(scope, receive, send)
+        return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:])
+
+    return run()
+
+
+async def nothing() -> dict[str, Any]:
+    return {"type": "http.request", "body": b"", "more_body": False}
+
+
+def test_only_so_many_requests_at_a_time(client: TestClient) -> None:
+    async def run() -> list[tuple[int, bytes]]:
+        go = asyncio.Event()
+
+        async def slow(scope: Any, receive: Any, send: Any) -> None:
+            await go.wait()
+            await PlainTextResponse("late")(scope, receive, send)
+
+        service = client.app.state.service  # type: ignore[attr-defined]
+        settings = Settings(limits=replace(SMALL, requests=2))
+        guard = Guard(slow, settings, service.jobs)
+        first = [asyncio.create_task(asked(guard, nothing)) for _ in range(2)]
+        await asyncio.sleep(0.01)
+        refused = await asked(guard, nothing)
+        go.set()
+        return [refused, *[await task for task in first], await asked(guard, nothing)]
+
+    refused, *rest = asyncio.run(run())
+    assert refused[0] == 429 and b"try again later" in refused[1]
+    assert rest == [(200, b"late")] * 3
+
+
+def test_bodies_that_stop(client: TestClient) -> None:
+    async def run() -> tuple[int, bytes]:
+        service = client.app.state.service  # type: ignore[attr-defined]
+        settings = replace(service.settings, limits=replace(SMALL, body_seconds=0.05))
+        guard = Guard(create_app(service), settings, service.jobs)
+
+        async def stopped() -> Any:
+            await asyncio.sleep(9)
+
+        return await asked(guard, stopped, "/recipes/check")
+
+    status, body = asyncio.run(run())
+    assert status == 408 and b"the body stopped" in body
+
+
+def test_only_so_many_previews(mesh: memegen.Animator) -> None:
+    service = service_with(mesh, replace(SMALL, previews=1))
+    client = client_of(service)
+    path = f"{SOCKET}/photos/a/preview"
+    with client.websocket_connect(path), client.websocket_connect(path) as second:
+        assert "too many previews" in second.receive_text()
+        assert second.receive()["code"] == 1013
+    with client.websocket_connect(path) as again:
+        again.send_text("{}")
+        assert "no such photo" in again.receive_text()
+    service.close()
+
+
+def test_the_log_tells_no_secrets(client: TestClient) -> None:
+    log = io.StringIO()
+    recorder = Recorder(PlainTextResponse("four"), Metrics(), log)
+    assert asyncio.run(asked(recorder, nothing)) == (200, b"four")
+    line = json.loads(log.getvalue())
+    assert (line["method"], line["path"], line["status"], line["bytes"]) == ("POST", "/aus", 200, 4)
+    assert "secret" not in log.getvalue()

@@ -176,7 +176,8 @@ class _UnderstoodPhoto:
         self._path, self._face, self._painting = path, face, painting
         self._lock = threading.Lock()
         self._stamp: tuple[int, int] | None = None
-        self._seen: tuple[Photo, list[AnalyzedFace]] | MemegenError | None = None
+        # By whether they are faces of drawings.
+        self._seen: dict[bool, tuple[Photo, list[AnalyzedFace]] | MemegenError] = {}
         self._prepared: dict[tuple[str, Shown], PreparedPhoto] = {}
 
     def prepared(self, animator: Animator, model: str, shown: Shown) -> PreparedPhoto:
@@ -191,15 +192,19 @@ class _UnderstoodPhoto:
     def _understood(self, animator: Animator) -> tuple[Photo, list[AnalyzedFace]]:
         """Photo and faces, or again the error that they gave. One that has changed is read anew."""
         stamp = _stamp(Path(self._path))
-        if self._seen is None or stamp != self._stamp:
-            self._stamp, self._prepared = stamp, {}
+        if stamp != self._stamp:
+            self._stamp, self._seen, self._prepared = stamp, {}, {}
+        if animator.drawings not in self._seen:
             try:
-                self._seen = _understand(animator, self._path, self._face)
+                seen = _understand(animator, self._path, self._face)
             except MemegenError as error:
-                self._seen = error
-        if isinstance(self._seen, MemegenError):
-            raise self._seen
-        return self._seen
+                self._seen[animator.drawings] = error
+            else:
+                self._seen[animator.drawings] = seen
+        known = self._seen[animator.drawings]
+        if isinstance(known, MemegenError):
+            raise known
+        return known
 
 
 def _understand(animator: Animator, path: str, face: str) -> tuple[Photo, list[AnalyzedFace]]:

@@ -50,7 +50,10 @@ def _devices() -> str:
         found.append(f"cuda ({torch.cuda.get_device_name()})")
     if torch.backends.mps.is_available():
         found.append("mps")
-    return f"{', '.join(found)}; {torch.get_num_threads()} CPU threads"
+    where = (
+        "" if len(found) == 1 else "; networks run there, meshes, drawing and encoding on the cpu"
+    )
+    return f"{', '.join(found)}{where}; {torch.get_num_threads()} CPU threads"
 
 
 def _ffmpeg() -> str:
@@ -94,6 +97,8 @@ def _recipes() -> str:
 
 
 def _optional() -> str:
+    from memegen.cartoon import animeface
+    from memegen.cli.serve import require_extra
     from memegen.cutout.engines import require_engine
     from memegen.media.formats.gif_tools import gifsicle
 
@@ -102,7 +107,13 @@ def _optional() -> str:
         cutouts = "cut-outs"
     except UsageError:
         cutouts = "no cut-outs (memegen-faces[cutout])"
-    return f"{gifsicle() or 'no gifsicle (memegen-faces[gif])'}; {cutouts}"
+    drawn = "drawn faces" if animeface.available() else "no drawn faces (memegen-faces[cartoon])"
+    try:
+        require_extra()
+        server = "server"
+    except UsageError:
+        server = "no server (memegen-faces[serve])"
+    return f"{gifsicle() or 'no gifsicle (memegen-faces[gif])'}; {cutouts}; {drawn}; {server}"
 
 
 CHECKS: dict[str, Callable[[], str]] = {

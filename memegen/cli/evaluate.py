@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from memegen.cli.console import say
+from memegen.cli.console import result, say
+from memegen.cli.evaluate_former import command_first
 from memegen.cli.reports import Printed, Report
-from memegen.errors import UsageError, nearest
+from memegen.errors import UsageError
 from memegen.files import check_writable
 
-JUDGES = ("perception", "mediapipe")
 COMPARED = ("mesh", "anatomical")  # models, unless others are named
-FLAGS = ("--json", "--reach", "--stages")  # options of the former single command without a value
 
 Shards = Annotated[Path, typer.Argument(help="Folder of face-data shards.")]
 Faces = Annotated[int | None, typer.Option("--faces", min=1, help="How many faces to look at.")]
@@ -36,7 +36,7 @@ Models = Annotated[
     list[str] | None,
     typer.Option(
         "--model",
-        help="Generators to compare (repeat it); files and folders of runs too. "
+        help="Generators to compare (repeat it, or a,b,c); files and folders of runs too. "
         f"[default: {', '.join(COMPARED)}]",
     ),
 ]
@@ -207,6 +207,87 @@ def perception(
     Printed({weights: by_labels.evaluate(data, weights)}, headed=False).show(as_json)
 
 
+@app.command()
+def table(
+    data: Shards,
+    model: Models = None,
+    page: Annotated[
+        Path | None,
+        typer.Option("--table", help="Page in Markdown: what stands between its markers is new."),
+    ] = None,
+    sheet: Annotated[
+        Path | None, typer.Option("--sheet", help="Picture of all models, PNG or WebP.")
+    ] = None,
+    figures: Annotated[
+        Path | None,
+        typer.Option("--figures", help="JSON {model: {figure: value}} of what others measured."),
+    ] = None,
+    photos: Annotated[
+        Path | None, typer.Option("--photos", help="Faces of the sheet. [default: the sample]")
+    ] = None,
+    expressions: Annotated[
+        str, typer.Option("--expressions", help="Recipes of the sheet, commas between them.")
+    ] = "smile,surprise,rage",
+    cell: Annotated[
+        int, typer.Option("--cell", min=48, help="Pixels of a face on the sheet.")
+    ] = 400,
+    landmarker: Landmarker = None,
+    pairs: Annotated[
+        int | None, typer.Option("--pairs", min=1, help="How many pairs of real photos.")
+    ] = None,
+    faces: Faces = None,
+    as_json: Json = False,
+) -> None:
+    """Generators of any kind side by side, as a page for docs, with a picture of all."""
+    _readable(data)
+    from memegen.evaluation import comparison, model_table
+
+    if sheet is not None:
+        check_writable(sheet, ".webp" if sheet.suffix.lower() == ".webp" else ".png")
+    if page is not None:
+        check_writable(page, ".md")
+        model_table.check_page(page)
+    shown = _sample_or(photos) if sheet is not None else []
+    names = _models(model)
+    given = comparison.given_figures(figures) if figures is not None else {}
+    asked = comparison.Question(
+        data, pairs or comparison.PAIRS, faces or comparison.FACES, landmarker, given
+    )
+    found = comparison.compare(asked, names, say)
+    beside = os.path.relpath(sheet, page.parent) if sheet and page else ""
+    text = model_table.markdown(found, Path(beside).as_posix() if beside else "")
+    if page is not None:
+        model_table.write_between_markers(page, text)
+    if sheet is not None:
+        _draw_models(sheet, shown, comparison.movers(names, given, say), expressions, cell)
+    if as_json:
+        result(json.dumps({row.name: row.figures for row in found.rows}, indent=2))
+    else:
+        result(str(page) if page is not None else text)
+
+
+def _sample_or(photos: Path | None) -> list[Path]:
+    """Photos of a folder, or the sample photo of a checkout."""
+    from memegen import weights
+    from memegen.evaluation.cross_reenactment import photos_in
+
+    sample = weights.folder().parent / "examples" / "astronaut.png"
+    if photos is None and not sample.is_file():
+        raise UsageError("--sheet needs --photos: the sample photo is only in a checkout")
+    return photos_in(photos or sample)
+
+
+def _draw_models(
+    sheet: Path, photos: list[Path], movers: dict[str, Any], expressions: str, cell: int
+) -> None:
+    from memegen.evaluation import contact_sheets
+    from memegen.evaluation.subjects import looked_at
+    from memegen.photo import read_photo
+
+    people = list(looked_at(photos, read_photo, say).values())
+    contact_sheets.across(people, movers, sheet, expressions.split(","), cell)
+
+
 @app.command("sheet")
 def contact_sheet(
     photos: Annotated[Path, typer.Argument(help="Photos to look at, or one.")],
@@ -232,7 +313,13 @@ def contact_sheet(
 
 
 def _models(named: list[str] | None) -> list[str]:
-    return named or list(COMPARED)
+    """Names, each of which may be several with commas between them; files have theirs whole."""
+    parts = [
+        part
+        for name in named or COMPARED
+        for part in ([name] if Path(name).exists() else name.split(","))
+    ]
+    return [part for part in parts if part]
 
 
 def _readable(data: Path, sheet: Path | None = None) -> None:
@@ -241,106 +328,3 @@ def _readable(data: Path, sheet: Path | None = None) -> None:
         raise UsageError(f"{data}: no such folder or clip")
     if sheet is not None:
         check_writable(sheet, ".png")
-
-
-def command_first(args: list[str], known: list[str]) -> list[str]:
-    """Arguments with a command's name in front, for those of the former single command.
-
-    Kept until the next release. Raises UsageError for options that went together and do not.
-    """
-    if not args or args[0] in (*known, "-h", "--help"):
-        return args
-    data, given = _taken_apart(args)
-    if not data:
-        raise UsageError("evaluate needs DATA (see memegen evaluate --help)")
-    path = Path(data[0])
-    if not path.exists():
-        raise UsageError(f"{path}: no such folder or clip")
-    _check_judge(given)
-    command = next(name for name, is_meant in _FORMER if is_meant(path, given))
-    if command == "transfer":
-        if not {"--photos", "--clips"} <= given.keys():
-            raise UsageError("--photos and --clips go together")
-        data = [given.pop("--photos")[0], given.pop("--clips")[0]]
-        if _is_shards(path):
-            given["--identity"] = [str(path)]
-    elif command == "training-pairs":
-        given["--count"] = given.pop("--training-pairs", []) or given.pop("--pairs")
-    elif command == "perception":
-        named = given.pop("--model")
-        if len(named) > 1:
-            raise UsageError("perception is measured alone")
-        given["--weights"] = named
-    given.pop("--reach", None)
-    flat = [word for option, values in given.items() for value in values
-            for word in ((option,) if option in FLAGS else (option, value))]  # fmt: skip
-    return [command, *data, *flat]
-
-
-def _taken_apart(args: list[str]) -> tuple[list[str], dict[str, list[str]]]:
-    """Arguments, and the values of every option."""
-    data: list[str] = []
-    given: dict[str, list[str]] = {}
-    words = iter(args)
-    for word in words:
-        option, equals, value = word.partition("=")
-        if not word.startswith("--"):
-            data.append(word)
-        elif option in FLAGS:
-            given[option] = [""]
-        else:
-            given.setdefault(option, []).append(value if equals else next(words, ""))
-    return data, given
-
-
-def _check_judge(given: dict[str, list[str]]) -> None:
-    """`--judge mediapipe --landmarker FILE` is `--landmarker FILE` now."""
-    judge = given.pop("--judge", ["mediapipe" if "--landmarker" in given else JUDGES[0]])[-1]
-    if judge not in JUDGES:
-        raise UsageError(f"--judge {judge}: unknown{nearest(judge, JUDGES)}")
-    if (judge == "mediapipe") != ("--landmarker" in given):
-        raise UsageError("--judge mediapipe and --landmarker FILE go together")
-
-
-def _is_shards(path: Path) -> bool:
-    from memegen.facedata.shards import is_shards
-
-    return is_shards(path)
-
-
-def _has_clips(path: Path, _given: object) -> bool:
-    from memegen.evaluation.self_reenactment import is_clip
-
-    if path.is_file():
-        return True
-    return not _is_shards(path) and any(is_clip(file) for file in path.iterdir())
-
-
-def _names_perception(_path: object, given: dict[str, list[str]]) -> bool:
-    from memegen.weights import architecture_of, in_run
-
-    for name in given.get("--model", []):
-        file = in_run(name, ["perception"])
-        if name == "perception" or (file.is_file() and architecture_of(file) == "perception"):
-            return True
-    return False
-
-
-def _refused(path: Path, _given: object) -> bool:
-    raise UsageError(
-        f"{path}: photos are judged by looking (memegen evaluate sheet PHOTOS --sheet OUT.png) or "
-        "by memegen evaluate au-response; training-pairs gives the training signal"
-    )
-
-
-# What the single command measured, in the order in which it decided.
-_FORMER: tuple[tuple[str, Callable[[Path, dict[str, list[str]]], bool]], ...] = (
-    ("transfer", lambda _, given: bool({"--photos", "--clips"} & given.keys())),
-    ("clips", _has_clips),
-    ("perception", _names_perception),
-    ("au-response", lambda _, given: "--reach" in given),
-    ("training-pairs", lambda _, given: bool({"--training-pairs", "--pairs"} & given.keys())),
-    ("pairs", lambda path, _: _is_shards(path)),
-    ("sheet", lambda _, given: "--sheet" in given),
-    ("sheet", _refused),
-)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 Data = Annotated[
     Path, typer.Argument(help="Folder of photos, or a clip; or a folder of face-data shards.")
 ]
+Unread = Annotated[Path, typer.Argument(help="Not needed: this model draws what it learns from.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder for weights, log and checkpoint.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")]
 Init = Annotated[str | None, typer.Option("--init", help="Weights to begin with.")]
@@ -93,7 +94,8 @@ def _command(model: Model, function: Callable[..., None]) -> Any:
     own = typer.Typer(add_completion=False)
     about = f"{model.summary[0].upper()}{model.summary[1:]}."
     settings = {"help_option_names": ["-h", "--help"]}
-    example = f"Example:\n  memegen train {model.name} shards/ --out run"
+    data = "" if model.makes_data else " shards/"
+    example = f"Example:\n  memegen train {model.name}{data} --out run"
     own.command(model.name, help=about, epilog=example, context_settings=settings)(function)
     return typer.main.get_command(own)
 
@@ -111,7 +113,10 @@ def _trainer(model: Model) -> Callable[..., None]:
         run = _run(model, data, out, device, given)
         result(str(models.trainer_of(model.name)(_settings(model, kind, run, given), run)))
 
-    fixed: dict[str, tuple[Any, Any]] = {"data": (Data, Parameter.empty), "out": (Out, Path("run"))}
+    fixed: dict[str, tuple[Any, Any]] = {
+        "data": (Unread, Path()) if model.makes_data else (Data, Parameter.empty),
+        "out": (Out, Path("run")),
+    }
     if model.network:
         fixed |= {
             "resume": (Resume, False), "init": (Init, None), "tensorboard": (TensorBoard, False),
@@ -167,7 +172,7 @@ def _run(model: Model, data: Path, out: Path, device: str, given: Mapping[str, A
     if not data.exists():
         raise UsageError(f"{data}: no such folder or clip")
     check_writable(out / "log.jsonl")
-    if not is_shards(data) and not model.from_photos:
+    if not (is_shards(data) or model.from_photos or model.makes_data):
         raise UsageError(f"{data}: no labels.npz in this folder; {model.name} needs shards")
     resume, init = bool(given.get("resume")), given.get("init")
     if resume and init is not None:

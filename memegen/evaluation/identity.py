@@ -45,8 +45,8 @@ class Identity:
         return float(1 - (self.embed(one) * self.embed(other)).sum(1).mean())
 
 
-def fit(data: Path, network: PerceptionNet) -> Identity:
-    """Fit on the training split of a shard folder, judge on its `val` split.
+def fit(data: Path, network: PerceptionNet, most: int = PEOPLE) -> Identity:
+    """Fit on `most` people of the training split of a shard folder, judge on its `val` split.
 
     Raises MemegenError where a split shows nobody twice.
     """
@@ -55,7 +55,7 @@ def fit(data: Path, network: PerceptionNet) -> Identity:
     for split, rows in (("train", people), ("val", held_out)):
         if not len(rows):
             raise MemegenError(f"{data}: nobody is seen twice in the {split} split")
-    people = people[np.isin(labels.identity[people], np.unique(labels.identity[people])[:PEOPLE])]
+    people = people[np.isin(labels.identity[people], np.unique(labels.identity[people])[:most])]
     features = _read(data, labels, people, network)
     mean, directions = discriminant(features, labels.identity[people], DIRECTIONS)
     tested = (_read(data, labels, held_out, network) - mean) @ directions

@@ -102,8 +102,11 @@ class Perceptual:
             (net.conv3, net.prelu3, net.pool3),
         ]
 
-    def __call__(self, rendered: Tensor, true: Tensor) -> float:
-        """Mean over (T, 3, S, S) pictures in 0..1, S at least 32."""
+    def __call__(self, rendered: Tensor, true: Tensor, weight: Tensor | None = None) -> float:
+        """Mean over (T, 3, S, S) pictures in 0..1, S at least 32.
+
+        weight: (S, S) how much each pixel's surroundings count; all alike if none.
+        """
         x = torch.cat([rendered, true]) * 2 - 1
         found = 0.0
         with torch.inference_mode():
@@ -111,6 +114,9 @@ class Perceptual:
                 x = activation(convolution(x))
                 unit = x / (x.norm(dim=1, keepdim=True) + 1e-6)
                 a, b = unit.chunk(2)
-                found += float((a - b).square().sum(1).mean())
+                distance = (a - b).square().sum(1)
+                share = torch.ones_like(distance[:1]) if weight is None else weight[None]
+                share = F.interpolate(share[None], distance.shape[1:], mode="area")[0]
+                found += float((distance * share).mean() / share.mean().clamp(min=1e-9))
                 x = pool(x)
         return found / len(self._stages)

@@ -128,18 +128,11 @@ def evaluate(
     sheet: a PNG with first photo, every model, second photo. Raises MemegenError if the judge
     sees no pair.
     """
-    start = time.perf_counter()
-    pairs, analyzer = real_pairs(data, count), FaceAnalyzer()
-    with _judge(landmarker, analyzer) as look:
-        seen = [
-            DrivenPair(pair, first, second, _expression(analyzer, pair.second))
-            for pair in pairs
-            if (first := look(pair.first)) and (second := look(pair.second))
-        ]
-        if not seen:
-            raise MemegenError(f"{data}: the judge sees no face in the held-out pairs")
-        found: dict[str, list[Driven]] = {STILL: [(each.first, each.first) for each in seen]}
-        found |= {model: _play(Animator(model), seen, look) for model in models}
+    start, analyzer = time.perf_counter(), FaceAnalyzer()
+    with looking(landmarker, analyzer) as look:
+        seen = pairs_seen(data, count, look, analyzer)
+        found: dict[str, list[Driven]] = {STILL: still(seen)}
+        found |= {model: play(Animator(model), seen, look) for model in models}
     if sheet is not None:
         faces = [found[model] for model in models]
         shown = [
@@ -147,13 +140,30 @@ def evaluate(
             for row, each in enumerate(seen)
         ]
         _draw(sheet, [[face.picture for face in row] for row in shown])
-    report = {name: _report(seen, driven) for name, driven in found.items()}
+    report = {name: report_of(seen, driven) for name, driven in found.items()}
     report[STILL] = {group: report[STILL][group] for group in GROUPS}  # all else is nothing
     report["run"] = {"run": {"pairs": float(len(seen)), "seconds": time.perf_counter() - start}}
     return report
 
 
-def _play(animator: Animator, seen: list[DrivenPair], look: Look) -> list[Driven]:
+def pairs_seen(data: Path, count: int, look: Look, analyzer: FaceAnalyzer) -> list[DrivenPair]:
+    """The pairs, of `count`, in which a judge sees both faces. Raises MemegenError if in none."""
+    seen = [
+        DrivenPair(pair, first, second, _expression(analyzer, pair.second))
+        for pair in real_pairs(data, count)
+        if (first := look(pair.first)) and (second := look(pair.second))
+    ]
+    if not seen:
+        raise MemegenError(f"{data}: the judge sees no face in the held-out pairs")
+    return seen
+
+
+def still(seen: list[DrivenPair]) -> list[Driven]:
+    """What a generator would make that changes nothing."""
+    return [(each.first, each.first) for each in seen]
+
+
+def play(animator: Animator, seen: list[DrivenPair], look: Look) -> list[Driven]:
     """Every first photo driven by its second one, and by the second one of the next pair."""
     found: list[Driven] = []
     for index, each in enumerate(seen):
@@ -164,7 +174,7 @@ def _play(animator: Animator, seen: list[DrivenPair], look: Look) -> list[Driven
 
 
 @contextmanager
-def _judge(landmarker: Path | None, analyzer: FaceAnalyzer) -> Iterator[Look]:
+def looking(landmarker: Path | None, analyzer: FaceAnalyzer) -> Iterator[Look]:
     """Who looks at crops: MediaPipe, or our own perception."""
 
     def by_perception(picture: Picture) -> Face:
@@ -254,7 +264,8 @@ def _inside(face: Face) -> tuple[float, float] | None:
     return float(luma[inner].mean()), float((laplacian[inner] ** 2).mean() + LEAST_ENERGY)
 
 
-def _report(seen: Sequence[DrivenPair], driven: Sequence[Driven]) -> Report:
+def report_of(seen: Sequence[DrivenPair], driven: Sequence[Driven]) -> Report:
+    """The figures of one model; see `evaluate`."""
     tally, pairs = Compared(), [each.pair for each in seen]
     for index, (each, (mine, _)) in enumerate(zip(seen, driven, strict=True)):
         if mine is not None:

@@ -89,6 +89,23 @@ def load_labels(folder: Path) -> FaceLabels:
         raise UsageError(f"{path}: not a face-data label file ({error})") from None
 
 
+def load_attribute(folder: Path, name: str) -> dict[str, int]:
+    """An attribute of crops by id: 1 or 0; those of which it is not known, or all, are left out.
+
+    Raises UsageError as `load_labels` does.
+    """
+    path = folder / "labels.npz"
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            names = [str(n) for n in data["attribute_names"]]
+            values = data["attributes"][:, names.index(name)] if name in names else ()
+            return {str(i): int(v) for i, v in zip(data["id"], values, strict=False) if v >= 0}
+    except FileNotFoundError:
+        raise UsageError(f"{folder}: no labels.npz in this folder") from None
+    except (KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise UsageError(f"{path}: not a face-data label file ({error})") from None
+
+
 def read_jpegs(data: Path, labels: FaceLabels) -> list[bytes]:
     """The compressed crops of all labelled ids, in order. Raises UsageError if one is missing."""
     found: dict[str, bytes] = {}

@@ -53,6 +53,15 @@ class AnatomicalGenerator:
         return AnatomicalRenderer(scene, self._mesh.prepare(scene), self.network)
 
 
+class SmallAnatomicalGenerator(AnatomicalGenerator):
+    """Registered as `anatomical-small`: the same with a smaller network, distilled from it."""
+
+    name = "anatomical-small"
+
+    def __init__(self, device: str = "cpu", file: str = "anatomical-small") -> None:
+        super().__init__(device, file)
+
+
 @dataclass(frozen=True)
 class WindowPass:
     """One window of a few frames: the input and the output of its network."""

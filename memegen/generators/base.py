@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from memegen.generators.shared_appearance import SharedAppearance
 
 
+_CORNERS = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)  # of a crop
+
+
 @dataclass(frozen=True)
 class Scene:
     """One face in the part of the photo that may change."""
@@ -30,12 +33,16 @@ class Scene:
     shared_appearance: SharedAppearance | None = None
 
     @classmethod
-    def of(cls, canvas: Picture, alignment: Alignment, motion: FaceMotion) -> tuple[Box, Scene]:
+    def of(
+        cls, canvas: Picture, alignment: Alignment, motion: FaceMotion, whole_crop: bool = False
+    ) -> tuple[Box, Scene]:
         """The part of a picture (H, W, 3 or 4) that a face may change, and where it lies.
 
         alignment says where the crop lies whose units the motion's landmarks are in, in pixels.
+        What may change is around the landmarks, or the `whole_crop`.
         """
-        reach = alignment.to_photo(ring_points(motion.landmarks))
+        changes = _CORNERS if whole_crop else ring_points(motion.landmarks)
+        reach = alignment.to_photo(changes)
         box = Box.around(reach, 2, *canvas.shape[:2])
         affine = alignment.affine - np.array([[0, 0, box.left], [0, 0, box.top]], np.float32)
         return box, cls(np.ascontiguousarray(canvas[box.slices]), affine, motion)

@@ -62,6 +62,30 @@ def compose_low(
     return box, moved + added
 
 
+def compose_change(image: Tensor, affine: Tensor, change: Tensor) -> tuple[Box, Tensor]:
+    """A change added, all detail kept: `compose_low` without a flow, `out = moved + change`.
+
+    change (T, 3, S, S) in the picture's levels, 0 at the rim. Result as of `compose`.
+    """
+    box = window_box(affine.detach().cpu().numpy(), *image.shape[2:])
+    part = image[:, :, box.top : box.bottom, box.left : box.right]
+    return box, part + enlarge(change, affine, box)
+
+
+def output_of(seen: Tensor, generated: Tensor, full: float = 0.12) -> WindowOutput:
+    """What `compose` takes of a network that makes a whole picture and knows no attention.
+
+    Attention is what the network's change implies: A = 1 - min(1, |generated - seen| / full), the
+    mean of the channels; where nothing changed the photo's detail stays, where much did it goes.
+    The colour is such that at the network's own resolution `generated` comes out exactly.
+    seen and generated (T, 3, S, S) in 0..1; full: change that covers the photo's detail.
+    """
+    change = generated - seen
+    share = (change.abs().mean(1, keepdim=True) / full).clamp(0, 1)
+    colour = seen + change / share.clamp(min=1e-3)
+    return WindowOutput(1 - share, colour, torch.zeros_like(seen[:, :2]))
+
+
 def enlarge(window: Tensor, affine: Tensor, box: Box) -> Tensor:
     """Windows (T, C, S, S) over the pixels of a box (T, C, h, w); nothing outside the windows.
 

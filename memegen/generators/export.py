@@ -6,22 +6,32 @@ Every ONNX file takes batches of any length. Its metadata says what the numbers 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle as Handle
 
 from memegen import aus, weights
 from memegen.errors import UsageError, WeightsError
 from memegen.files import written_whole
-from memegen.generators.ganimation import UNITS, GanimationNet
-from memegen.generators.network import FLOW, GeneratorNet, WindowNet
+from memegen.generators.autoencoder import LABEL, AutoencoderNet
+from memegen.generators.compose import shift
+from memegen.generators.ganimation import UNITS, GanimationNet, blend
+from memegen.generators.network import FLOW, GeneratorNet, WindowNet, smoothed
+from memegen.generators.onnx_precision import Inputs, in_precision
 from memegen.models import MODELS, resolve
 from memegen.perception.network import PerceptionNet
 
 OPSET = 18
 _CHANNELS = " ".join(aus.CHANNELS)
+
+
+Listener = Callable[[tuple[Tensor, ...]], None]
 
 
 @dataclass(frozen=True)
@@ -33,6 +43,10 @@ class Exported:
     inputs: dict[str, Tensor]  # examples by name; the first axis is the batch
     outputs: tuple[str, ...]
     about: dict[str, str]  # metadata
+    # The picture (T, 3, S, S) in 0..1 that inputs and outputs make, where they make one.
+    picture: Callable[[Mapping[str, Tensor], Sequence[Tensor]], Tensor] | None = None
+    # Calls a listener with the inputs of this part whenever the generator's network is used.
+    watch: Callable[[nn.Module, Listener], list[Handle]] | None = None
 
 
 class OneWindow(nn.Module):
@@ -59,6 +73,55 @@ class Seen(nn.Module):
         return tuple(self.network(crops))
 
 
+class Relabelled(nn.Module):
+    """An autoencoder, its output as a plain tuple."""
+
+    def __init__(self, network: AutoencoderNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, photo: Tensor, label: Tensor) -> tuple[Tensor, ...]:
+        """See AutoencoderNet.forward."""
+        return (self.network(photo, label),)
+
+
+def _watch_calls(network: nn.Module, listener: Listener) -> list[Handle]:
+    return [network.register_forward_pre_hook(lambda _, given: listener(given))]
+
+
+def _watch_mouths(network: nn.Module, listener: Listener) -> list[Handle]:
+    """Photo, frame and units, as OneWindow takes them: the photo is encoded once for many."""
+    assert isinstance(network, GeneratorNet)
+    net, photos = network.mouth, list[Tensor]()
+
+    def photo(_: nn.Module, given: tuple[Tensor, ...]) -> None:
+        photos.append(F.pixel_shuffle(given[0], 2))  # `encode` has unshuffled it
+
+    def frames(_: nn.Module, given: tuple[Any, ...]) -> None:
+        shown = photos[-1].expand(len(given[0]), -1, -1, -1)
+        listener((shown, given[0], given[1]))
+
+    return [
+        net.photo[0].register_forward_pre_hook(photo),
+        net.register_forward_pre_hook(frames),
+    ]
+
+
+def _of_window(inputs: Mapping[str, Tensor], outputs: Sequence[Tensor]) -> Tensor:
+    """The composition at the network's own resolution."""
+    attention, colour, residual = outputs
+    moved = shift(smoothed(inputs["frame"][:, :3]), residual)
+    return attention * moved + (1 - attention) * colour
+
+
+def _of_photo(inputs: Mapping[str, Tensor], outputs: Sequence[Tensor]) -> Tensor:
+    return (blend(inputs["photo"], outputs[0], outputs[1]) + 1) / 2
+
+
+def _of_picture(inputs: Mapping[str, Tensor], outputs: Sequence[Tensor]) -> Tensor:
+    return (outputs[0] + 1) / 2
+
+
 def networks_of(file: Path) -> list[Exported]:
     """What a weights file holds. Raises WeightsError for one that cannot be exported."""
     architecture = weights.architecture_of(file)
@@ -81,7 +144,21 @@ def ganimation_networks(network: GanimationNet) -> list[Exported]:
         "composition": "out = attention * photo + (1 - attention) * colour, all in -1..1",
         "units": f"{order}, 0..1",
     }
-    return [Exported("", network, inputs, ("attention", "colour"), about)]
+    made = ("attention", "colour")
+    return [Exported("", network, inputs, made, about, _of_photo, _watch_calls)]
+
+
+def autoencoder_networks(network: AutoencoderNet) -> list[Exported]:
+    """Encoder and decoder as one."""
+    side = network.config.size
+    inputs = {"photo": torch.rand(2, 3, side, side) * 2 - 1, "label": torch.rand(2)}
+    about = {
+        "picture": "the photo with that label, RGB -1..1",
+        "photo": "RGB -1..1",
+        "label": f"intensity of {LABEL}, 0..1",
+    }
+    made = ("picture",)
+    return [Exported("", Relabelled(network), inputs, made, about, _of_picture)]
 
 
 def anatomical_networks(network: GeneratorNet) -> list[Exported]:
@@ -101,7 +178,8 @@ def anatomical_networks(network: GeneratorNet) -> list[Exported]:
         "units": f"change, then target; each {_CHANNELS}, 0..1",
     }
     outputs = ("attention", "colour", "residual")
-    return [Exported("mouth", OneWindow(net), inputs, outputs, about)]
+    one = OneWindow(net)
+    return [Exported("mouth", one, inputs, outputs, about, _of_window, _watch_mouths)]
 
 
 def perception_networks(network: PerceptionNet) -> list[Exported]:
@@ -117,10 +195,16 @@ def perception_networks(network: PerceptionNet) -> list[Exported]:
     return [Exported("", Seen(network), inputs, ("landmarks", "units", "angles"), about)]
 
 
-def export_onnx(file: Path, out: Path) -> list[Path]:
+def export_onnx(
+    file: Path,
+    out: Path,
+    precision: str = "fp32",
+    calibration: Mapping[str, Sequence[Inputs]] | None = None,
+) -> list[Path]:
     """Write the networks of a weights file as ONNX; returns what was written.
 
     Weights of several networks become several files, `out-mouth.onnx` and so on.
+    precision: of PRECISIONS; calibration: {part: real inputs}, for int8.
     Raises UsageError if the onnx packages are not installed.
     """
     try:
@@ -146,8 +230,10 @@ def export_onnx(file: Path, out: Path) -> list[Path]:
             )
         assert program is not None
         model = program.model_proto
-        for name, value in {"source": file.name, **one.about}.items():
+        about = {"source": file.name, "precision": precision, **one.about}
+        for name, value in about.items():
             model.metadata_props.add(key=name, value=value)
+        model = in_precision(model, precision, (calibration or {}).get(one.part, ()))
         with written_whole(path, ".onnx") as partial:
             onnx.save(model, partial)
         written.append(path)

@@ -6,7 +6,6 @@ attention A and colour C: `out = A * photo + (1 - A) * C`. It knows neither head
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,15 +17,12 @@ from memegen import aus, weights
 from memegen.arrays import Array
 from memegen.errors import WeightsError
 from memegen.generators.base import Scene
-from memegen.generators.compose import compose
+from memegen.generators.crop_renderer import CropRenderer
 from memegen.generators.network import WindowOutput
-from memegen.generators.windows import FACE, fade, place, sample_window, to_pixels
-from memegen.tracks import Detail
+from memegen.generators.trunk import residual_trunk
 
 DISCRIMINATOR_LAYERS = 6  # halvings of the discriminator, down to 2 px at 128 and 4 px at 256
 UNITS = "OpenFace's 17"  # order of the action units, as weights files name it
-_TOGETHER = 4  # frames rendered at once
-_PEAK = 255.0
 
 
 @dataclass(frozen=True)
@@ -41,45 +37,15 @@ class GanimationConfig:
     biased: bool = False  # whether the convolutions before them have a bias
 
 
-class Residual(nn.Module):
-    """Two 3x3 convolutions with instance norm around a skip."""
-
-    def __init__(self, width: int, config: GanimationConfig) -> None:
-        super().__init__()
-        self.main = nn.Sequential(
-            nn.Conv2d(width, width, 3, padding=1, bias=config.biased),
-            nn.InstanceNorm2d(width, affine=config.affine),
-            nn.ReLU(),
-            nn.Conv2d(width, width, 3, padding=1, bias=config.biased),
-            nn.InstanceNorm2d(width, affine=config.affine),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, C, H, W)."""
-        return x + self.main(x)  # type: ignore[no-any-return]
-
-
 class GanimationNet(nn.Module):
     """The generator."""
 
     def __init__(self, config: GanimationConfig | None = None) -> None:
         super().__init__()
         self.config = c = config or GanimationConfig()
-        w = c.width
-
-        def layer(convolution: nn.Module, width: int) -> list[nn.Module]:
-            return [convolution, nn.InstanceNorm2d(width, affine=c.affine), nn.ReLU()]
-
-        self.trunk = nn.Sequential(
-            *layer(nn.Conv2d(3 + c.units, w, 7, padding=3, bias=c.biased), w),
-            *layer(nn.Conv2d(w, 2 * w, 4, 2, 1, bias=c.biased), 2 * w),
-            *layer(nn.Conv2d(2 * w, 4 * w, 4, 2, 1, bias=c.biased), 4 * w),
-            *(Residual(4 * w, c) for _ in range(c.blocks)),
-            *layer(nn.ConvTranspose2d(4 * w, 2 * w, 4, 2, 1, bias=c.biased), 2 * w),
-            *layer(nn.ConvTranspose2d(2 * w, w, 4, 2, 1, bias=c.biased), w),
-        )
-        self.colour = nn.Conv2d(w, 3, 7, padding=3, bias=False)
-        self.attention = nn.Conv2d(w, 1, 7, padding=3, bias=False)
+        self.trunk = residual_trunk(3 + c.units, c.width, c.blocks, c.affine, c.biased)
+        self.colour = nn.Conv2d(c.width, 3, 7, padding=3, bias=False)
+        self.attention = nn.Conv2d(c.width, 1, 7, padding=3, bias=False)
 
     def forward(self, photo: Tensor, units: Tensor) -> tuple[Tensor, Tensor]:
         """Photos (B, 3, S, S) in -1..1 and units (B, U) in 0..1.
@@ -160,48 +126,16 @@ class GanimationGenerator:
         return GanimationRenderer(scene, self.network)
 
 
-class GanimationRenderer:
-    """One scene: the crop is rendered at the network's size, the change put into the photo."""
+class GanimationRenderer(CropRenderer):
+    """One scene."""
 
     def __init__(self, scene: Scene, network: GanimationNet) -> None:
-        self._scene, self._network = scene, network
-        self._device = next(network.parameters()).device
-        face = FACE
-        affine = to_pixels(place(face, scene.motion.landmarks[None], 1.0), scene.to_pixels)
-        self._affine = torch.from_numpy(affine).to(self._device)
-        picture = torch.from_numpy(scene.picture[..., :3].astype(np.float32)).to(self._device)
-        self._picture = picture.permute(2, 0, 1)[None]
-        size = network.config.size
-        self._seen = sample_window(self._picture, self._affine, size) / _PEAK
-        self._fade = fade(size, self._device)
+        super().__init__(scene, network.config.size, next(network.parameters()).device)
+        self._network = network
 
-    def outline(self) -> Array:
-        """See Renderer.outline: the crop's square."""
-        corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
-        return self._scene.pixels(corners)[:, :2]
-
-    def render(self, targets: Array, detail: Detail | None = None) -> Iterator[Array]:
-        """See Renderer.render. Head and gaze stay; there is no mesh for `detail`."""
+    def output(self, targets: Array) -> WindowOutput:
+        """See CropRenderer.output."""
         units = np.clip(aus.to_openface(targets) / aus.MAX_INTENSITY, 0, 1).astype(np.float32)
-        for start in range(0, len(units), _TOGETHER):
-            with torch.inference_mode():
-                generated = self._some(torch.from_numpy(units[start : start + _TOGETHER]))
-            yield from generated
-
-    def _some(self, units: Tensor) -> Array:
-        frames = len(units)
-        photo = self._seen.expand(frames, -1, -1, -1)
-        attention, colour = self._network(photo * 2 - 1, units.to(self._device))
-        attention = 1 - (1 - attention) * self._fade  # no seam at the crop's rim
-        still = torch.zeros_like(photo[:, :2])
-        box, part = compose(
-            self._picture.expand(frames, -1, -1, -1),
-            self._affine.expand(frames, -1, -1),
-            photo,
-            WindowOutput(attention, (colour + 1) / 2, still),
-            _PEAK,
-        )
-        images = np.repeat(self._scene.picture[None].astype(np.float32), frames, 0)
-        rows, columns = box.slices
-        images[:, rows, columns, :3] = part.permute(0, 2, 3, 1).cpu().numpy()
-        return images
+        photo = self.seen.expand(len(units), -1, -1, -1)
+        attention, colour = self._network(photo * 2 - 1, torch.from_numpy(units).to(photo.device))
+        return WindowOutput(attention, (colour + 1) / 2, torch.zeros_like(photo[:, :2]))

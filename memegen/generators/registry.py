@@ -22,13 +22,23 @@ def generator_named(name: str, device: str = "cpu") -> Generator:
     the nearest registered name, WeightsError for a file that is none.
     """
     path = _file_of(name)
+    model = generating_model(name)
+    return _made(model, device, *([str(path)] if path.suffix == ".safetensors" else []))
+
+
+def generating_model(name: str) -> Model:
+    """The row of the generator that a name, weights or the folder of a run stand for.
+
+    Raises as `generator_named`.
+    """
+    path = _file_of(name)
     if path.suffix != ".safetensors":
-        return _made(model_named(name, "generator"), device)
+        return model_named(name, "generator")
     architecture = weights.architecture_of(path)
     model = MODELS.get(architecture)
     if model is None or not model.generator:
         raise WeightsError(f"{path}: these weights are for '{architecture}', no generator")
-    return _made(model, device, str(path))
+    return model
 
 
 def weights_named(name: str) -> Path:

@@ -166,7 +166,7 @@ class UploadedAnimation:
         """See Work."""
         made, settings = self.rendering, self.rendering.settings
         if is_moving(self.data) and not settings.still:
-            with clip_of(self.data, made.limits, self.timeline.fps) as clip:
+            with clip_of(self.data, made.limits, self.timeline.fps, job.check) as clip:
                 chosen = made.format(usual=USUAL_ANIMATION if clip.animated else USUAL_VIDEO)
                 track = self.timeline.at(chosen.representable_fps(clip.fps))
                 return made.clip(job, clip, track, not self.relative)

@@ -14,6 +14,7 @@ import numpy as np
 from torch import Tensor
 
 from memegen.arrays import Array, Picture
+from memegen.devices import device_named
 from memegen.errors import NoFaceError
 from memegen.faces.choose import Choice
 from memegen.faces.detect import Detector, Face
@@ -66,7 +67,7 @@ class Engine:
         self, model: str, device: str, limits: Limits, animator: Animator | None = None
     ) -> None:
         self._shared = animator or Animator(model, device)
-        self._device = self._shared.device
+        self._device = device_named(device)
         self._own = threading.local()
         self._threads = ThreadPoolExecutor(limits.workers, "memegen-serve", one_thread)
         self._painters = ThreadPoolExecutor(limits.workers, "memegen-paint", one_thread)

@@ -17,6 +17,7 @@ from memegen.serve.errors import (
     BusyError,
     CancelledError,
     ClosingError,
+    TooLargeError,
     UnfinishedError,
     UnknownError,
     line_of,
@@ -57,16 +58,19 @@ class Job:
     ended: float = 0.0  # when, by the queue's clock
     finished: Future[None] = field(default_factory=Future)  # when it ended, however
     cancelling: threading.Event = field(default_factory=threading.Event)
+    overdue: Callable[[], bool] = lambda: False  # whether it runs for too long
 
     def at(self, share: float) -> None:
-        """Tell how much is done, 0..1. Raises CancelledError if nobody wants the rest."""
+        """Tell how much is done, 0..1; see `check`."""
         self.check()
         self.progress = max(self.progress, min(1.0, share))
 
     def check(self) -> None:
-        """Raise CancelledError if the job was cancelled."""
+        """Raise CancelledError if the job was cancelled, TooLargeError if it takes too long."""
         if self.cancelling.is_set():
             raise CancelledError("the job was cancelled")
+        if self.overdue():
+            raise TooLargeError("the job takes longer than any may")
 
     def about(self) -> dict[str, Any]:
         """What a client is told."""
@@ -217,6 +221,7 @@ class JobQueue:
 
     def _do(self, job: Job) -> None:
         began, problem = self._clock(), None
+        job.overdue = lambda: self._clock() - began > self._limits.job_seconds
         try:
             assert job.work is not None
             job.check()

@@ -139,6 +139,7 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
             h11_max_incomplete_event_size=HEADER_BYTES,
             http="h11",
             ws="websockets-sansio",
+            ws_per_message_deflate=False,  # JPEGs do not get smaller
             ws_max_size=settings.limits.message_bytes * 4,  # bytes: up to four a character
             ws_ping_interval=PING_SECONDS,
             ws_ping_timeout=PING_SECONDS,

@@ -34,6 +34,7 @@ class Limits:
     message_bytes: int = 64_000  # of a preview's message
     pixels: int = 64_000_000  # of a picture that is read
     side: int = 8192  # of a picture that is read, in pixels
+    clip_side: int = 4096  # of a video that is read, in pixels
     kept_side: int = 2048  # longest side at which photos are kept, in pixels
     frames: int = 600  # of what is made, and of a clip that is read
     seconds: float = 30.0  # likewise
@@ -44,6 +45,7 @@ class Limits:
     queue: int = 32  # jobs that wait
     queue_bytes: int = 512 * MB  # of the uploads that they wait with
     workers: int = field(default_factory=cores)  # jobs that run at a time
+    job_seconds: float = 300.0  # that one job may run
     results: int = 64  # finished jobs that are kept
     result_bytes: int = 256 * MB  # of their files together
     result_seconds: float = 900.0  # that they are kept

@@ -67,7 +67,7 @@ def performed(
         yield Performed(replace(table, name=what), None, False)
         return
     if is_moving(data):
-        with clip_of(data, limits, excerpt.fps, what) as clip:
+        with clip_of(data, limits, excerpt.fps, job.check, what) as clip:
             found = _tracked(clip.path, excerpt, engine, job)
             yield Performed(replace(found, name=what), clip, False)
         return
@@ -149,7 +149,7 @@ class Transfer:
         if not self.moves_head:
             performance = replace(performance, heads=None)
         loops = whom.still or bool(settings.loop)
-        with clip_of(self.source, made.limits, settings.fps, "source") as clip:
+        with clip_of(self.source, made.limits, settings.fps, job.check, "source") as clip:
             chosen = made.format(usual=USUAL_ANIMATION if clip.animated else USUAL_VIDEO)
             rate = chosen.representable_fps(clip.fps)
 
@@ -170,7 +170,7 @@ class ReadUnits:
 
     def __call__(self, job: Job) -> Result:
         """See Work."""
-        with clip_of(self.data, self.limits, None, "photo") as clip:
+        with clip_of(self.data, self.limits, None, job.check, "photo") as clip:
             found = _tracked(clip.path, Excerpt(), self.engine, job)
         frames = [
             {"seconds": round(row / found.fps, 3), "expression": expression_json(units)}

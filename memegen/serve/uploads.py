@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,21 +100,28 @@ def as_file(data: bytes, what: str, suffix: str) -> Iterator[Upload]:
 
 
 @contextlib.contextmanager
-def clip_of(data: bytes, limits: Limits, fps: float | None, what: str = "clip") -> Iterator[Clip]:
+def clip_of(
+    data: bytes,
+    limits: Limits,
+    fps: float | None,
+    watch: Callable[[], None],
+    what: str = "clip",
+) -> Iterator[Clip]:
     """A video or animated picture, in a file that is gone after the block.
 
+    `watch` is called now and then while frames are counted, and may raise.
     Raises WrongTypeError for what is neither, TooLargeError beyond the limits.
     """
     check_size(data, limits.clip_bytes, what)
     suffix = _container(data) or _animation(data, limits, what)
     with as_file(data, what, suffix) as upload:
         clip = open_clip(upload.path, fps)
-        check_length(clip, limits, what)
+        check_clip(clip, limits, watch, what)
         yield clip
 
 
-def check_length(clip: Clip, limits: Limits, what: str) -> None:
-    """Raise TooLargeError for a clip of more seconds or frames than allowed.
+def check_clip(clip: Clip, limits: Limits, watch: Callable[[], None], what: str) -> None:
+    """Raise TooLargeError for a clip of more seconds, frames or pixels than allowed.
 
     What a file says of itself may be wrong, or missing: frames are counted.
     """
@@ -124,8 +131,15 @@ def check_length(clip: Clip, limits: Limits, what: str) -> None:
         raise TooLargeError(said)
     if clip.animated or clip.still:
         return
+    with contextlib.closing(read_clip(clip, side=2 * limits.clip_side)) as reading:
+        first = next(reading.frames)
+    if max(first.shape[:2]) > limits.clip_side:
+        raise TooLargeError(f"{what}: frames of more than {limits.clip_side} pixels a side")
+    count = 0
     with contextlib.closing(read_clip(clip, 0.0, most + 1.0, COUNTED_SIDE)) as reading:
-        count = sum(1 for _ in reading.frames)
+        for _ in reading.frames:
+            watch()
+            count += 1
     if count > most * clip.fps + 1:
         raise TooLargeError(said)
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from memegen import aus, weights
+from memegen import aus, recipes, weights
 from memegen.arrays import Array, Integers
 from memegen.errors import MemegenError
 from memegen.facedata.dataset import FaceDataset
@@ -18,6 +18,7 @@ from memegen.facedata.photos import FEWEST, held_out_of, label
 from memegen.facedata.shards import is_shards
 from memegen.geometry.anatomy import load_anatomy
 from memegen.geometry.shape import mirror_order
+from memegen.tracks import offset
 
 OPENING = [aus.INDEX[c] for c in ("AU25", "AU26", "AU27")]  # channels that open a mouth
 
@@ -34,6 +35,8 @@ class Crops:
     weight: Array  # (N,) how often each is drawn, sums to one
     components: Array  # (C, 478, 3) of unit variance: how landmarks of faces vary
     mirrored: Integers  # (478,)
+    identity: Integers | None = None  # (N,) which person a crop shows, -1: not known; None: of none
+    others: Array | None = None  # (M, K) expressions to move faces to; None: those of other crops
 
     def __len__(self) -> int:
         return len(self.jpegs)
@@ -68,6 +71,7 @@ def _of_shards(data: Path, sources: Mapping[str, float], split: Split) -> Crops:
         (weight / weight.sum()).astype(np.float32),
         labels.landmark_components,
         faces.mirrored,
+        labels.identity,
     )
 
 
@@ -76,7 +80,8 @@ def _of_photos(data: Path, split: Split, say: Callable[[str], None]) -> Crops:
     if split == "train":
         for name, reason in found.bad.items():
             say(f"{name}: left out, {reason}")
-    if split == "train" and len(found.faces) < FEWEST:
+    alone = data.is_file() and len(found.faces) == 1
+    if split == "train" and len(found.faces) < FEWEST and not alone:
         raise MemegenError(
             f"{data}: {len(found.faces)} usable faces are too few to learn from, "
             f"{FEWEST} are the least and 20 to 200 are good"
@@ -98,7 +103,21 @@ def _of_photos(data: Path, split: Split, say: Callable[[str], None]) -> Crops:
         (weight / weight.sum()).astype(np.float32),
         weights.load("perception", "perception").tensors["components"].float().numpy(),
         mirror_order(load_anatomy().canonical),
+        np.zeros(len(faces), np.int64),  # of one person, as far as one can know
+        recipe_expressions() if alone else None,
     )
+
+
+def recipe_expressions() -> Array:
+    """(M, K) every keyframe of the shipped recipes: what one photo alone is moved to and back.
+
+    Fine-tuning on the very photo that is to be animated (online adaptation, as in few-shot talking
+    heads, Zakharov et al. 2019, arXiv 1905.08233) has no other photos to take expressions of.
+    """
+    frames = [frame for name in recipes.names() for frame in recipes.load(name).keyframes]
+    shown = [(frame.expression, frame.offset) for frame in frames]
+    vectors = [np.clip(offset(one) + offset(two), 0, 1) for one, two in shown]
+    return np.stack([vector for vector in vectors if vector.any()]).astype(np.float32)
 
 
 def _rarity(units: Array) -> Array:

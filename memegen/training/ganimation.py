@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Mapping
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,20 +22,15 @@ from memegen.generators.ganimation import (
     GanimationNet,
     blend,
 )
-from memegen.prefetch import prefetch
 from memegen.training import checkpoint
+from memegen.training.adversaries import gradient_penalty
 from memegen.training.batches import Batch, BatchSampler, for_sheet
 from memegen.training.loop import Loop, Task, set_rate, silent
 from memegen.training.processes import Processes, bare, processes
 from memegen.training.run import Run
 from memegen.training.settings import LoopSettings, Rule, checked, setting
 from memegen.training.sheets import write_columns
-from memegen.training.wasserstein import (
-    attention_penalty,
-    au_error,
-    gradient_penalty,
-    total_variation,
-)
+from memegen.training.wasserstein import attention_penalty, au_error, total_variation
 
 SIZES = (128, 256)  # pixels of the crops of the published networks
 COLLAPSED = 0.98  # mean attention above which the photo is returned as it is
@@ -66,7 +60,7 @@ SOURCES = {
 }
 
 
-def _network_of(size: int) -> GanimationConfig:
+def network_of(size: int) -> GanimationConfig:
     """The published network for crops of that many pixels: 6 residual blocks, 9 from 256 on."""
     if size not in SIZES:
         raise UsageError(f"`size` {size}: must be {' or '.join(map(str, SIZES))}")
@@ -91,16 +85,18 @@ class GanimationTraining(LoopSettings):
     )
     source: str = setting("authors", "whose loss weights", choices=tuple(SOURCES))
     half: bool = setting(True, "bfloat16 where safe and fast; the gradient penalty stays float32")
+    resident: bool = setting(
+        False, "all crops decoded into memory first, as it is done on a GPU where they fit"
+    )
     compile: bool = setting(False, "the generator through torch.compile")
+    channels_last: bool = setting(True, "networks in channels-last order, on a GPU")
     log_steps: int = setting(25, "steps between lines of the log", least=1)
     sheet_steps: int = setting(500, "steps between sample sheets", least=1)
     watch_from: int = setting(250, "step from which a collapsed attention ends the run", least=0)
     network: GanimationConfig = field(
         default_factory=GanimationConfig,
         metadata={
-            "rule": Rule(
-                "side of the crops: 128 or 256", option="size", parse=_network_of, kind=int
-            )
+            "rule": Rule("side of the crops: 128 or 256", option="size", parse=network_of, kind=int)
         },
     )
 
@@ -137,6 +133,7 @@ class GanimationTask(Task[Batch]):
     name = "ganimation"
     au_order = UNITS
     smoothing = 0.9
+    read_error = staticmethod(au_error)  # of what the discriminator reads, against what it should
 
     def __init__(
         self, settings: GanimationTraining, team: Processes, data: Rated, init: str | None = None
@@ -144,17 +141,16 @@ class GanimationTask(Task[Batch]):
         """Raises WeightsError where the weights `init` do not fit."""
         self.settings: GanimationTraining = settings
         self.team, self._data = team, data
-        generator, discriminator = (
-            GanimationNet(settings.network),
-            GanimationDiscriminator(settings.network),
-        )
+        generator, discriminator = self.networks()
         for module in (*generator.modules(), *discriminator.modules()):
             if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
                 nn.init.normal_(module.weight, 0, 0.02)  # as all public codes begin
         if init:
             weights.load_state(generator, weights.load(init, self.name))
-        generator.to(team.device)
-        discriminator.to(team.device)
+        for network in (generator, discriminator):
+            network.to(team.device)
+            if settings.channels_last and team.device.type == "cuda":
+                network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         fused = team.device.type in ("cpu", "cuda")
         made = [
             team.setup(
@@ -167,6 +163,11 @@ class GanimationTask(Task[Batch]):
         if settings.compile:
             self.generator = torch.compile(self.generator)
 
+    def networks(self) -> tuple[nn.Module, nn.Module]:
+        """Generator and discriminator, new."""
+        config = self.settings.network
+        return GanimationNet(config), GanimationDiscriminator(config)
+
     @property
     def steps(self) -> int:
         """See Task.steps."""
@@ -174,11 +175,9 @@ class GanimationTask(Task[Batch]):
         return s.steps or math.ceil(s.epochs * len(self._data.train) / s.batch)
 
     @property
-    def network(self) -> GanimationNet:
+    def network(self) -> nn.Module:
         """The generator itself, out of what compiles it and averages its gradients."""
-        found = bare(getattr(self.generator, "_orig_mod", self.generator))
-        assert isinstance(found, GanimationNet)
-        return found
+        return bare(getattr(self.generator, "_orig_mod", self.generator))
 
     def stateful(self) -> dict[str, checkpoint.Stateful]:
         """See Task.stateful."""
@@ -199,15 +198,13 @@ class GanimationTask(Task[Batch]):
 
     def batches(self, start: int) -> Generator[Batch, None, None]:
         """See Task.batches."""
-        rows = self.team.batch_slice(self.settings.batch)
-        draw = self.settings.draws(self._data.train, rows)
-        with closing(prefetch(draw, range(start, self.steps), workers=2, depth=4)) as batches:
-            for batch in batches:
-                yield batch.to(self.team.device)
+        s = self.settings
+        draw = s.draws(self._data.train, self.team.batch_slice(s.batch))
+        yield from draw.batches(range(start, self.steps), self.team.device, s.resident)
 
     def set_learning_rates(self, step: int) -> None:
         """Constant, then linear to zero."""
-        fall = min(1.0, (1 - step / self.steps) / self.settings.decay)
+        fall = min(1.0, (1 - self.share(step)) / self.settings.decay)
         for optimizer in (self.optimizer, self.discriminator_optimizer):
             set_rate(optimizer, self.settings.lr * fall)
 
@@ -246,7 +243,7 @@ class GanimationTask(Task[Batch]):
         count = len(batch.photo)
         real, fake = verdicts.float().split(count)
         distance = real.mean() - fake.mean()
-        error = au_error(read[:count].float(), batch.source)
+        error = self.read_error(read[:count].float(), batch.source)
         penalty = gradient_penalty(self.discriminator, batch.photo, generated, batch.mix)
         loss = w.units * error + w.penalty * penalty - distance
         self._descend(self.discriminator_optimizer, loss)
@@ -265,7 +262,7 @@ class GanimationTask(Task[Batch]):
             again = blend(generated, back.float(), colour.float())
             verdict, read = discriminator(generated)
         attention = [a.float() for a in (there, back)]
-        error = au_error(read.float(), batch.target)
+        error = self.read_error(read.float(), batch.target)
         cycle = (again - batch.photo).abs().mean()
         loss = w.units * error + w.cycle * cycle - verdict.float().mean()
         loss = loss + w.attention * sum(
@@ -307,7 +304,7 @@ def refuse_collapse(history: Mapping[str, float], step: int) -> None:
     )
 
 
-def write_sheet(path: Path, network: GanimationNet, shown: Batch) -> None:
+def write_sheet(path: Path, network: nn.Module, shown: Batch) -> None:
     """One row a photo: as it is, on the way to another's expression, attention there, the other."""
     photo, other = shown.photo.chunk(2)
     source, target = shown.source.chunk(2)

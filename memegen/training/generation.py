@@ -66,6 +66,12 @@ def pixels(affine: Tensor, side: int) -> Tensor:
 
 def generate(network: GeneratorNet, samples: Samples) -> tuple[Tensor, list[WindowPass]]:
     """What the networks make of samples: canvases (T, 3, S, S), not clipped, and every window."""
+    passes = run_windows(network, samples)
+    return composite(samples.moved, passes), passes
+
+
+def run_windows(network: GeneratorNet, samples: Samples) -> list[WindowPass]:
+    """What the networks return for every window of samples."""
     side, flow_side = samples.photo.shape[-1], samples.flow.shape[-1]
     passes = []
     for window in WINDOWS:
@@ -79,4 +85,4 @@ def generate(network: GeneratorNet, samples: Samples) -> tuple[Tensor, list[Wind
         frame = torch.cat([seen, samples.places[f"{window.name}/masks"], flow], 1)
         units = condition_of(samples.source_units, samples.target_units)
         passes.append(WindowPass(window, where, smoothed(seen), net(frame, units, photo)))
-    return composite(samples.moved, passes), passes
+    return passes

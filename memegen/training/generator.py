@@ -12,22 +12,23 @@ from torch import Tensor, nn
 
 from memegen import aus, weights
 from memegen.devices import has_halves, ready_to_train
-from memegen.errors import MemegenError
+from memegen.errors import MemegenError, UsageError
 from memegen.generators.anatomical import WindowPass
-from memegen.generators.network import GeneratorConfig, GeneratorNet
+from memegen.generators.network import SMALL, GeneratorConfig, GeneratorNet, WindowConfig
 from memegen.perception.analyze import FaceAnalyzer
 from memegen.perception.network import PerceptionNet
 from memegen.training import checkpoint
 from memegen.training.augment import AugmentConfig, recolour
 from memegen.training.checkpoint import Stateful
 from memegen.training.crops import Crops, load_crops
-from memegen.training.generation import Samples, generate, samples_of
+from memegen.training.distillation import distances, teacher_named
+from memegen.training.generation import Samples, generate, run_windows, samples_of
 from memegen.training.generator_loss import Discriminators, GeneratorLoss, LossWeights, views_of
 from memegen.training.loop import Loop, Task, ema_of, set_rate, warm_cosine
 from memegen.training.pairs import PairConfig, PairDataset, Pool, PoolConfig
 from memegen.training.processes import Alone
 from memegen.training.run import Run
-from memegen.training.settings import LoopSettings, checked, setting
+from memegen.training.settings import LoopSettings, Rule, checked, setting
 from memegen.training.sheets import write_sheet
 
 COLLAPSED = 0.02  # mean change inside mouths below which attention has closed up
@@ -35,6 +36,28 @@ FLOODED = 0.85  # mean change of whole windows above which it has let go of the 
 SHOWN = 8  # held-out draws on a sample sheet
 CHECKED = 32  # held-out draws that the validation loss is measured on
 CLIPPED = 5.0  # norm of gradients beyond which they are shortened
+NEVER = 1_000_000  # step at which discriminators join that are not wanted
+_TEACHER = "weights of a network whose output is matched beside the pairs' targets"
+
+
+def _network_of(text: str) -> GeneratorConfig:
+    """The sizes that `24,48,96` or `24,48,96,2` ask for; action units enter by the last width."""
+    try:
+        fine, middle, coarse, *blocks = map(int, text.split(","))
+    except ValueError:
+        fine, middle, coarse, blocks = 0, 0, 0, []
+    if min(fine, middle, coarse, *blocks) < 1 or len(blocks) > 1:
+        raise UsageError(f"`width` {text}: must be three numbers, as 24,48,96, or four")
+    deep = blocks[0] if blocks else 2
+    usual = GeneratorConfig().mouth
+    mouth = WindowConfig(usual.side, (fine, middle, coarse), usual.masks, deep)
+    return GeneratorConfig(mouth, condition=coarse)
+
+
+_WIDTH = Rule(
+    "feature maps at 1/2, 1/4 and 1/8 of the mouth's window and, fourth, residual blocks",
+    option="width", parse=_network_of, kind=str,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -56,11 +79,20 @@ class GeneratorTraining(LoopSettings):
     half: bool = setting(True, "bfloat16 where it is safe and fast")
     ema: float = setting(0.998, "decay of the averaged weights that are shipped", least=0.0)
     frozen_norms: bool = setting(False, "batch statistics stay as many people taught them")
+    teacher: str | None = setting(None, _TEACHER)
+    workers: int | None = setting(None, "processes that make draws; none: 2", least=0)
+    fresh: int | None = setting(None, "new draws a step, the others of its batch again", least=1)
     weights: LossWeights = field(default_factory=LossWeights)
     pairs: PairConfig = field(default_factory=PairConfig)
     pool: PoolConfig = field(default_factory=PoolConfig)
     colour: AugmentConfig = field(default_factory=lambda: AugmentConfig(colour=0.15, grey=0.06))
-    network: GeneratorConfig = field(default_factory=GeneratorConfig)
+    network: GeneratorConfig = field(default_factory=GeneratorConfig, metadata={"rule": _WIDTH})
+
+    @property
+    def drawn(self) -> PoolConfig:
+        """The pool, with the `workers` and `fresh` draws that were asked for."""
+        asked = {"workers": self.workers, "fresh": self.fresh}
+        return replace(self.pool, **{n: value for n, value in asked.items() if value is not None})
 
     @classmethod
     def for_photos(cls) -> GeneratorTraining:
@@ -70,14 +102,30 @@ class GeneratorTraining(LoopSettings):
         riddle that only a discriminator keeps sharp.
         """
         return cls(
-            steps=400, lr=3e-4, warmup=20, discriminator_from=1_000_000, ema=0.98, save_minutes=1.0,
+            steps=400, lr=3e-4, warmup=20, discriminator_from=NEVER, ema=0.98, save_minutes=1.0,
             sheet_steps=100, log_steps=20, check_steps=20, frozen_norms=True,
             pairs=PairConfig(wider=0.15), pool=PoolConfig(size=1024, first=160),
         )  # fmt: skip
 
 
-def train(settings: GeneratorTraining, run: Run) -> Path:
-    """Train on shards or photos; returns the path of the weights, `out/anatomical.safetensors`.
+@dataclass(frozen=True)
+class SmallGeneratorTraining(GeneratorTraining):
+    """Of `anatomical-small`: what the default returns is its lesson, so there is no adversary."""
+
+    lr: float = setting(2e-3, "peak learning rate of Adam; warm-up, then cosine to zero", above=0.0)
+    discriminator_from: int = setting(NEVER, "step at which the discriminators join", least=0)
+    teacher: str | None = setting("anatomical", _TEACHER)
+    pool: PoolConfig = field(default_factory=lambda: PoolConfig(first=160))
+    network: GeneratorConfig = field(default_factory=lambda: SMALL, metadata={"rule": _WIDTH})
+
+
+def train_small(settings: SmallGeneratorTraining, run: Run) -> Path:
+    """Distil `anatomical-small`; see `train`."""
+    return train(settings, run, "anatomical-small")
+
+
+def train(settings: GeneratorTraining, run: Run, name: str = "anatomical") -> Path:
+    """Train on shards or photos; returns the path of the weights, `out/NAME.safetensors`.
 
     Writes `out/log.jsonl`, `out/sheets/*.png` and `out/checkpoint.pt` while it runs; to resume is
     to go on from there exactly.
@@ -92,13 +140,13 @@ def train(settings: GeneratorTraining, run: Run) -> Path:
     sources = dict(settings.pairs.sources)
     crops = load_crops(run.data, sources, "train", run.log)
     held_out = load_crops(run.data, sources, "held out")
-    return Loop(GeneratorTask(settings, device, crops, held_out, run.init), run, Alone(device))()
+    task = GeneratorTask(settings, device, crops, held_out, run.init, name)
+    return Loop(task, run, Alone(device))()
 
 
 class GeneratorTask(Task[dict[str, Tensor]]):
     """Networks and discriminators, what they learn from, and a step of learning."""
 
-    name = "anatomical"
     au_order = " ".join(aus.CHANNELS)
     smoothing = 0.98
 
@@ -109,8 +157,10 @@ class GeneratorTask(Task[dict[str, Tensor]]):
         crops: Crops,
         held_out: Crops,
         init: str | None = None,
+        name: str = "anatomical",
     ) -> None:
-        """Raises WeightsError where the weights `init` do not fit."""
+        """Raises WeightsError where the weights `init`, or the teacher's, do not fit."""
+        self.name = name
         self.settings: GeneratorTraining = settings
         self._device = device
         sides = settings.network.sides
@@ -126,6 +176,9 @@ class GeneratorTask(Task[dict[str, Tensor]]):
         self.generator.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.discriminators = Discriminators().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = ema_of(self.generator, settings.ema)
+        self.teacher = None
+        if settings.teacher:
+            self.teacher = teacher_named(settings.teacher, settings.network, device)
         self.optimizer = torch.optim.Adam(
             self.generator.parameters(), settings.lr, betas=(0.5, 0.99)
         )
@@ -154,7 +207,7 @@ class GeneratorTask(Task[dict[str, Tensor]]):
     def begin(self, state: Mapping[str, Any]) -> None:
         """Fill the pool with the draws that it held, and draw what is shown and checked."""
         made = int(state.get("made", 0))
-        self._pool = Pool(self._pairs, self.settings.pool, self._device, made)
+        self._pool = Pool(self._pairs, self.settings.drawn, self._device, made)
         self._shown = _draws(self._held_out, SHOWN, SHOWN, self._device)
         if self.settings.check_steps:
             self._checked = _draws(self._held_out, CHECKED, 0, self._device)
@@ -170,10 +223,10 @@ class GeneratorTask(Task[dict[str, Tensor]]):
     def set_learning_rates(self, step: int) -> None:
         """Linear warm-up, then a cosine to zero; the discriminators begin later, without one."""
         s = self.settings
-        set_rate(self.optimizer, s.lr * warm_cosine(step, self.steps, s.warmup))
-        set_rate(
-            self.discriminator_optimizer, s.discriminator_lr * warm_cosine(step, self.steps, 1)
-        )
+        steps, time = self.steps, self.time_share
+        set_rate(self.optimizer, s.lr * warm_cosine(step, steps, s.warmup, time))
+        fall = warm_cosine(step, steps, 1, time)
+        set_rate(self.discriminator_optimizer, s.discriminator_lr * fall)
 
     def train_step(self, step: int, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """One step of the networks, and of the discriminators once they have joined."""
@@ -185,6 +238,8 @@ class GeneratorTask(Task[dict[str, Tensor]]):
             parts = self._loss.supervised(samples, generated, views)
             parts |= self._loss.unsupervised(samples, generated, views)
             parts |= self._loss.attention(passes)
+            if self.teacher is not None:
+                parts |= {"distillation": self._distillation(self.teacher, samples, passes)}
             if with_discriminators:
                 self.discriminators.requires_grad_(False)
                 parts |= self._loss.adversary(views)
@@ -198,9 +253,18 @@ class GeneratorTask(Task[dict[str, Tensor]]):
             parts |= {"discriminators": discriminators_loss}
         return parts | attention_figures(passes)
 
+    def _distillation(
+        self, teacher: GeneratorNet, samples: Samples, passes: list[WindowPass]
+    ) -> Tensor:
+        """The weighted distance of what the networks returned from what a teacher does."""
+        with torch.no_grad():
+            taught = run_windows(teacher, samples)
+        parts = distances(passes, taught)
+        return self.settings.weights.distillation * torch.stack(list(parts.values())).sum()
+
     def refuse_collapse(self, step: int, figures: Mapping[str, float]) -> None:
-        """See Task.refuse_collapse."""
-        if step >= self.settings.warmup:
+        """See Task.refuse_collapse. To change as little as a teacher does is no collapse."""
+        if step >= self.settings.warmup and self.teacher is None:
             refuse_collapse(figures, step)
 
     def validation_loss(self) -> float:
@@ -217,7 +281,7 @@ class GeneratorTask(Task[dict[str, Tensor]]):
 
     def line(self, figures: Mapping[str, float]) -> str:
         """See Task.line."""
-        names = ("mouth", "whole", "validation loss")
+        names = ("mouth", "whole", "distillation", "validation loss")
         losses = "  ".join(f"{name} {figures[name]:.4f}" for name in names if name in figures)
         changed, waiting = figures["change in mouths"], figures["data_wait"]
         return f"{losses}  changed {changed:.2f}  {waiting:.0%} waiting"

@@ -13,10 +13,12 @@ from memegen.generators.network import COARSE, smoothed
 from memegen.generators.windows import Window, sample_window
 from memegen.perception.network import PerceptionNet
 from memegen.training import losses
-from memegen.training.discriminator import PatchDiscriminator, discriminator_loss, feature_distance
+from memegen.training.adversaries import Hinge
+from memegen.training.discriminator import PatchDiscriminator, feature_distance
 from memegen.training.generation import Samples, pixels
 
 OPEN = 0.012  # share of a mouth's window inside the lips from which it counts as open
+HINGE = Hinge()
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class LossWeights:
     sparse: float = 0.01  # mean square of what attention changes
     rough: float = 0.05  # its steps
     residual: float = 0.5  # size and steps of the residual flow
+    distillation: float = 5.0  # distance from the output of a teacher, where there is one
 
 
 class Discriminators(nn.Module):
@@ -146,7 +149,7 @@ class GeneratorLoss:
             )
             with torch.no_grad():
                 _, true = discriminator(torch.cat([view.target, view.outlines[:p]], 1))
-            verdicts.append(-verdict.float().mean())
+            verdicts.append(HINGE.generator(verdict.float()))
             distances.append(feature_distance(true, [feature[:p] for feature in output]))
         return {
             "adversarial": self.weights.discriminator * torch.stack(verdicts).sum(),
@@ -163,5 +166,5 @@ class GeneratorLoss:
             fake, _ = discriminator(
                 torch.cat([view.generated[rows].detach(), view.outlines[rows]], 1)
             )
-            found.append(discriminator_loss(real.float(), fake.float()))
+            found.append(HINGE.discriminator(real.float(), fake.float()))
         return torch.stack(found).sum()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping
 from contextlib import closing
@@ -23,7 +22,8 @@ from memegen.errors import MemegenError
 from memegen.faces.align import CROP
 from memegen.training import checkpoint
 from memegen.training.checkpoint import Stateful
-from memegen.training.metrics import MetricsLogger
+from memegen.training.clock import Clock, EndRequest
+from memegen.training.metrics import MetricsLogger, Readings
 from memegen.training.processes import Processes
 from memegen.training.run import Run
 from memegen.training.settings import LoopSettings
@@ -36,14 +36,25 @@ class Task(ABC, Generic[B]):
 
     name: str  # of the model, and of the weights that are written
     au_order: str  # as the weights file says it
+    crop: str = CROP  # where a face lies in what the network sees, as the weights file says it
+    data: str = ""  # what was learnt from, where it is not what the run was given
     settings: LoopSettings
     smoothing: float = 0.0  # decay of the running mean of figures that is logged
+    time_share: float = 0.0  # of `max_minutes` that is over; the loop sets it before each step
 
     @property
     def steps(self) -> int:
         """Of the whole run: the setting, unless a task counts otherwise."""
         assert self.settings.steps is not None
         return self.settings.steps
+
+    def share(self, step: int) -> float:
+        """How much of the run is done at a step, 0..1: what schedules and stages follow.
+
+        The share of the steps, or of the time where `max_minutes` limits it and more of that is
+        over: so a schedule comes to its end however fast the machine is.
+        """
+        return max(step / self.steps, self.time_share)
 
     @property
     @abstractmethod
@@ -71,7 +82,7 @@ class Task(ABC, Generic[B]):
 
     @abstractmethod
     def set_learning_rates(self, step: int) -> None:
-        """Called before each step."""
+        """Called before each step; `share` says how far the run is."""
 
     @abstractmethod
     def train_step(self, step: int, batch: B) -> dict[str, Tensor]:
@@ -99,6 +110,8 @@ class Progress:
     step: int = 0
     best: float = math.inf  # least validation loss
     worse: int = 0  # looks at it since
+    seconds: float = 0.0  # of all processes so far
+    ending: float = 0.0  # seconds that writing everything takes
 
 
 class Loop(Generic[B]):
@@ -109,44 +122,49 @@ class Loop(Generic[B]):
         self.first = team.rank == 0  # the one that writes
         self.log = run.log if self.first else silent
         self.progress = Progress()
+        self._asked = EndRequest()
 
     def __call__(self) -> Path:
         """Train to the end; returns the path of the weights, `out/NAME.safetensors`.
 
+        SIGTERM ends the run after the step it is at, as if its time were over.
         Raises MemegenError where a figure is not finite or the task says that it has collapsed.
         """
-        task, s = self.task, self.task.settings
         if self.first:
             self.run.out.mkdir(parents=True, exist_ok=True)
         self._begin()
-        start = self.progress.step
-        board = self.run.tensorboard
-        clock, means = _Clock(), _Means(task.smoothing)
+        with self._asked.watched():
+            self._train()
+            return self._end()
+
+    def _train(self) -> None:
+        task, s, at = self.task, self.task.settings, self.progress
+        start = at.step
+        self.clock = clock = Clock(at.seconds, s.max_minutes * 60, at.ending)
+        self.readings = Readings(task.smoothing, self._refuse)
         with (
-            MetricsLogger(self.run.out if self.first else None, start, board) as logger,
+            MetricsLogger(self.run.out if self.first else None, start, self.run.tensorboard) as log,
             closing(task.batches(start)) as batches,
         ):
             for step in range(start, task.steps):
+                if self._ends(step):
+                    break
+                task.time_share = clock.share
                 task.set_learning_rates(step)
                 batch = clock.waiting(batches)
-                means.add(step, self._numbers(task.train_step(step, batch), step))
-                task.refuse_collapse(step, means.figures)
+                self._note(step, task.train_step(step, batch))
                 self.progress.step = step + 1
+                at.seconds = clock.total
                 if s.check_steps and (step + 1) % s.check_steps == 0:
-                    means.figures["validation loss"] = self._validate()
+                    self.readings.read()["validation loss"] = self._validate()
                 if step % s.log_steps == 0:
-                    rate = (step + 1 - start) * s.batch / clock.seconds
-                    figures = {"rate": rate, "data_wait": clock.data_wait} | means.figures
-                    logger.write(step, figures)
-                    self.log(f"{step:6d}  {task.line(figures)}  {rate:.1f}/s")
+                    self._log(step, start, log)
                 if self.first and step % s.sheet_steps == 0:
-                    task.write_sheet(self.run.out / "sheets" / f"{step:06d}.png")
-                if self.first and clock.since_save > s.save_minutes * 60:
+                    self._write_sheet(f"{step:06d}")
+                if self.first and clock.save_is_due(s.save_minutes * 60):
                     self.save()
-                    clock.saved()
-                if self._ends(step, clock.seconds):
-                    break
-        return self._end()
+                clock.step()
+            self.readings.read()
 
     def _begin(self) -> None:
         task, out = self.task, self.run.out
@@ -165,16 +183,30 @@ class Loop(Generic[B]):
             task.write_sheet(out / "sheets" / "before.png")
         torch.set_rng_state(random)  # whatever loaders and new networks drew
 
-    def _numbers(self, parts: Mapping[str, Tensor], step: int) -> dict[str, float]:
-        """The figures of a step, averaged over all processes, read from the device at once."""
+    def _note(self, step: int, parts: Mapping[str, Tensor]) -> None:
+        """Keep the figures of a step, averaged over all processes; read them every few steps."""
         stacked = torch.stack([part.detach().float().reshape(()) for part in parts.values()])
-        numbers = dict(zip(parts, self.team.mean(stacked).tolist(), strict=True))
+        self.readings.add(step, tuple(parts), self.team.mean(stacked))
+
+    def _refuse(self, step: int, numbers: Mapping[str, float], means: Mapping[str, float]) -> None:
+        """Raises MemegenError where there is no use in going on from a step."""
         if not all(map(math.isfinite, numbers.values())):
             raise MemegenError(
                 f"the loss is not finite at step {step}; try a lower `lr`, and `resume` from the "
                 "last checkpoint"
             )
-        return numbers
+        self.task.refuse_collapse(step, means)
+
+    def _log(self, step: int, start: int, logger: MetricsLogger) -> None:
+        means, clock = self.readings.read(), self.clock
+        rate = (step + 1 - start) * self.task.settings.batch / clock.seconds
+        figures = {"rate": rate, "data_wait": clock.data_wait} | means
+        logger.write(step, figures)
+        self.log(f"{step:6d}  {self.task.line(figures)}  {rate:.1f}/s")
+
+    def _write_sheet(self, name: str) -> None:
+        with self.clock.ending("sheet"):
+            self.task.write_sheet(self.run.out / "sheets" / f"{name}.png")
 
     def _validate(self) -> float:
         """Look at the validation loss, and keep the weights if they are the best so far."""
@@ -185,36 +217,52 @@ class Loop(Generic[B]):
             self.write_weights()
         return loss
 
-    def _ends(self, step: int, seconds: float) -> bool:
-        """Whether the run is over before its last step."""
-        s, worse = self.task.settings, self.progress.worse
-        if s.check_steps and worse >= s.patience:
-            self.log(f"stopped at step {step}: no better for {worse * s.check_steps} steps")
+    def _ends(self, step: int) -> bool:
+        """Whether the run is over before a step: all processes say the same."""
+        s, at, clock = self.task.settings, self.progress, self.clock
+        if s.check_steps and at.worse >= s.patience:
+            self.log(f"stopped at step {step}: no better for {at.worse * s.check_steps} steps")
             return True
-        if float(self.team.mean(torch.tensor(seconds))) > s.max_minutes * 60:
+        known = [clock.share, float(self._asked.made)]
+        clock.share, asked = self.team.mean(torch.tensor(known, dtype=torch.float64)).tolist()
+        if asked:
+            self.log(f"stopped at step {step}: asked to end")
+        elif clock.share >= 1:
             self.log(f"stopped at step {step}: {s.max_minutes:g} minutes are over")
-            return True
-        return False
+        return bool(asked) or clock.share >= 1
 
     def _end(self) -> Path:
+        """The weights first: whoever ends a process that is out of time finds them."""
         task, path = self.task, weights_path(self.run.out, self.task.name)
         if not self.first:
             return path
-        self.save()
         if task.settings.check_steps:
+            self._save_checkpoint()
             weights.load_state(task.network, weights.load(str(path), task.name))
             self.log(f"validation loss after: {task.validation_loss():.4f}")
-        task.write_sheet(self.run.out / "sheets" / "after.png")
+            self._write_sheet("after")
+            return path
+        self.write_weights()
+        self._write_sheet("after")
+        self._save_checkpoint()
         return path
 
     def save(self) -> None:
         """Write the checkpoint, and the weights unless the best are kept."""
+        with self.clock.ending("save"):
+            self.readings.read()  # what is not finite is not written
+            self._save_checkpoint()
+            if not self.task.settings.check_steps:
+                self.write_weights()
+        self.clock.saved()
+
+    def _save_checkpoint(self) -> None:
         task = self.task
         told = checkpoint.settings_of(task.settings, self.run.data)
+        self.progress.seconds = self.clock.total
+        self.progress.ending = self.clock.ending_seconds
         state = asdict(self.progress) | task.state()
         checkpoint.save(self.run.out, task.stateful(), state, task.fixed(), told)
-        if not task.settings.check_steps:
-            self.write_weights()
 
     def write_weights(self) -> None:
         """The shipped network as a file, with what it was made of."""
@@ -225,11 +273,25 @@ class Loop(Generic[B]):
             task.name,
             task.network.config,
             au_order=task.au_order,
-            crop=CROP,
-            data=", ".join(sorted({p.stem for p in data.glob("*.zip")})) or "photos",
+            crop=task.crop,
+            data=task.data or ", ".join(sorted({p.stem for p in data.glob("*.zip")})) or "photos",
             settings=json.dumps(asdict(task.settings)),
-            steps=str(self.progress.step),
+            half=True,
+            **history_of(self.progress, task.settings.batch, self.team.device),
         )
+
+
+def history_of(progress: Progress, batch: int, device: torch.device) -> dict[str, str]:
+    """What weights say of the run that made them: steps, minutes, images a second, device.
+
+    minutes: of all runs that were resumed, with checkpoints, sheets and waiting for data.
+    """
+    kind = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    told = {"steps": str(progress.step), "device": kind}
+    if progress.seconds > 0:
+        told["minutes"] = f"{progress.seconds / 60:.3g}"
+        told["images_per_second"] = f"{progress.step * batch / progress.seconds:.3g}"
+    return told
 
 
 def weights_path(out: Path, name: str) -> Path:
@@ -246,59 +308,19 @@ def ema_of(network: nn.Module, decay: float) -> torch.optim.swa_utils.AveragedMo
     )
 
 
-def warm_cosine(step: int, steps: int, warmup: int) -> float:
-    """The share of the peak learning rate: linear warm-up, then a cosine to zero."""
-    return min(1.0, (step + 1) / warmup) * 0.5 * (1 + math.cos(math.pi * step / steps))
+def warm_cosine(step: int, steps: int, warmup: int, time_share: float = 0.0) -> float:
+    """The share of the peak learning rate: linear warm-up, then a cosine to zero.
+
+    time_share: `Task.time_share`, so that the cosine ends with the run's time.
+    """
+    done = max(step / steps, time_share)
+    return min(1.0, (step + 1) / warmup) * 0.5 * (1 + math.cos(math.pi * done))
 
 
 def set_rate(optimizer: Any, lr: float) -> None:
     """The learning rate of all parameters."""
     for group in optimizer.param_groups:
         group["lr"] = lr
-
-
-class _Means:
-    """Running means of figures, of which a step may give only some."""
-
-    def __init__(self, decay: float) -> None:
-        self._decay, self.figures = decay, dict[str, float]()
-
-    def add(self, step: int, numbers: Mapping[str, float]) -> None:
-        kept = min(self._decay, step / (step + 1))
-        for name, number in numbers.items():
-            self.figures[name] = number + kept * (self.figures.get(name, number) - number)
-
-
-class _Clock:
-    """Seconds of a run, and what part of them went by waiting for batches."""
-
-    def __init__(self) -> None:
-        self._began = self._saved = time.monotonic()
-        self._waited = 0.0
-
-    def waiting(self, batches: Generator[B, None, None]) -> B:
-        """The next batch."""
-        asked = time.monotonic()
-        batch = next(batches)
-        self._waited += time.monotonic() - asked
-        return batch
-
-    def saved(self) -> None:
-        """A checkpoint was written now."""
-        self._saved = time.monotonic()
-
-    @property
-    def seconds(self) -> float:
-        return time.monotonic() - self._began
-
-    @property
-    def since_save(self) -> float:
-        return time.monotonic() - self._saved
-
-    @property
-    def data_wait(self) -> float:
-        """Share of the time that the network waited for data."""
-        return self._waited / max(self.seconds, 1e-9)
 
 
 def silent(line: str) -> None:

@@ -30,10 +30,15 @@ def reconstruction(generated: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     return error.mean() + across.mean() + down.mean()
 
 
-def perceptual(network: PerceptionNet, generated: Tensor, target: Tensor) -> Tensor:
-    """Distance of what the first layers of perception see (as Johnson et al. 2016 do with VGG)."""
+def perceptual(
+    network: PerceptionNet, generated: Tensor, target: Tensor, side: int | None = None
+) -> Tensor:
+    """Distance of what the first layers of perception see (as Johnson et al. 2016 do with VGG).
+
+    side: pixels at which they look; those of the network's crops, if none are given.
+    """
     early = network.features[:FEATURES]
-    size = (network.config.size,) * 2
+    size = (side or network.config.size,) * 2
     small = F.interpolate(torch.cat([generated, target]), size, mode="bilinear") * 2 - 1
     with torch.no_grad():
         true = early(small[len(generated) :])

@@ -3,15 +3,57 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from memegen.errors import UsageError
 
 NAME = "log.jsonl"  # in the folder of a run
+READ_STEPS = 10  # steps between looks at figures that are not on the processor
+Refuse = Callable[[int, Mapping[str, float], Mapping[str, float]], None]
+
+
+class Readings:
+    """Figures of steps and their running means, fetched from the device for many steps at once.
+
+    Every look at a number makes a GPU wait for its processor; it stays where it is until a line of
+    the log or a checkpoint needs it, or `READ_STEPS` steps have gone by.
+    A step may give only some of the figures; `decay` is that of the running means.
+    `refuse` is called for every step in turn, with its own figures and the means up to then.
+    """
+
+    def __init__(self, decay: float, refuse: Refuse) -> None:
+        self._decay, self._refuse = decay, refuse
+        self._waiting: list[tuple[int, tuple[str, ...], Tensor]] = []
+        self._means: dict[str, float] = {}
+
+    def add(self, step: int, names: tuple[str, ...], figures: Tensor) -> None:
+        """Keep (F,) figures of a step. Raises what `refuse` raises, for this step or others."""
+        self._waiting.append((step, names, figures))
+        if figures.device.type == "cpu" or len(self._waiting) >= READ_STEPS:
+            self.read()
+
+    def read(self) -> dict[str, float]:
+        """The running means up to the last step. Raises what `refuse` raises."""
+        waiting, self._waiting = self._waiting, []
+        if waiting:
+            numbers = iter(torch.cat([figures for _, _, figures in waiting]).tolist())
+            for step, names, _ in waiting:
+                found = {name: next(numbers) for name in names}
+                self._add(step, found)
+                self._refuse(step, found, self._means)
+        return self._means
+
+    def _add(self, step: int, numbers: Mapping[str, float]) -> None:
+        kept = min(self._decay, step / (step + 1))
+        for name, number in numbers.items():
+            self._means[name] = number + kept * (self._means.get(name, number) - number)
 
 
 class MetricsLogger(AbstractContextManager["MetricsLogger"]):

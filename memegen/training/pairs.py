@@ -107,6 +107,8 @@ class PairDataset(Dataset[dict[str, Tensor]]):
         row, other = np.searchsorted(self._total, rng.random(2))
         picture = self._picture(row, rng)
         landmarks, source, target = crops.landmarks[row], crops.units[row], crops.units[other]
+        if crops.others is not None:
+            target = crops.others[rng.integers(len(crops.others))]
         if rng.random() < 0.5:
             picture = np.ascontiguousarray(picture[:, ::-1])
             landmarks = landmarks[crops.mirrored] * np.array([-1, 1, 1]) + np.array([1, 0, 0])
@@ -253,7 +255,7 @@ class Pool:
         self._fill(self._config.fresh)
         held = min(self.made, self._config.size)
         newest = torch.arange(self.made - self._config.fresh, self.made) % self._config.size
-        older = torch.randint(held, (size - len(newest),))
+        older = torch.randint(held, (max(0, size - len(newest)),))
         rows = torch.cat([newest, older])[:size].to(self._device)
         return {name: values[rows] for name, values in self._rows.items()}
 

@@ -240,7 +240,7 @@ class PerceptionTask(Task[Faces]):
     def set_learning_rates(self, step: int) -> None:
         """Linear warm-up, then a cosine to zero."""
         s = self.settings
-        set_rate(self.optimizer, s.lr * warm_cosine(step, self.steps, s.warmup))
+        set_rate(self.optimizer, s.lr * warm_cosine(step, self.steps, s.warmup, self.time_share))
 
     def train_step(self, step: int, batch: Faces) -> dict[str, Tensor]:
         """See Task.train_step."""

@@ -72,7 +72,11 @@ class LoopSettings:
     batch: int = setting(32, "crops a step", least=1)
     lr: float = setting(1e-3, "peak learning rate of Adam", above=0.0)
     seed: int = setting(0, "seed of all randomness", least=0, most=MOST_SEED)
-    max_minutes: float = setting(math.inf, "then the run stops as if it were done", above=0.0)
+    max_minutes: float = setting(
+        math.inf,
+        "of the whole run, what it writes included: schedules end then, if not by `steps`",
+        above=0.0,
+    )
     save_minutes: float = setting(3.0, "minutes between checkpoints", least=0.0)
     log_steps: int = setting(50, "steps between lines of the log", least=1)
     sheet_steps: int = 500  # steps between sample sheets, where there are any

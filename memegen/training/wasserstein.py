@@ -2,30 +2,12 @@
 
 Photos are (B, 3, S, S) in -1..1, attention (B, 1, S, S) is how much of the photo stays, action
 units (B, U) are 0..1. Every term is a mean over the batch, so that parts of a batch on several
-processes add up to the whole.
+processes add up to the whole. Its adversary, WGAN-GP, is in `adversaries`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import torch
 from torch import Tensor
-
-Critic = Callable[[Tensor], tuple[Tensor, Tensor]]
-
-
-def gradient_penalty(discriminator: Critic, real: Tensor, generated: Tensor, mix: Tensor) -> Tensor:
-    """How far the critic's slope is from 1 between real and generated (Gulrajani et al. 2017).
-
-    mix: (B, 1, 1, 1) share of the real photo, uniform in 0..1. Always in float32: squared slopes
-    leave the range in which bfloat16 is of use.
-    """
-    between = (mix * real + (1 - mix) * generated).detach().float().requires_grad_()
-    with torch.autocast(real.device.type, enabled=False):
-        verdict, _ = discriminator(between)
-        slope = torch.autograd.grad(verdict.sum(), between, create_graph=True)[0]
-    return (slope.flatten(1).norm(dim=1) - 1).square().mean()
 
 
 def total_variation(attention: Tensor) -> Tensor:

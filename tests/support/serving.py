@@ -14,6 +14,7 @@ from support.faces import sample_face
 pytest.importorskip("fastapi", reason="the extra [serve] is not installed")
 pytest.importorskip("httpx", reason="httpx is not installed")
 
+from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient, WebSocketDenialResponse
 
 from memegen.serve.app import create_app
@@ -23,7 +24,7 @@ from memegen.serve.settings import Limits, Settings
 if TYPE_CHECKING:
     from memegen import Animator
 
-__all__ = ["TestClient", "WebSocketDenialResponse"]
+__all__ = ["PlainTextResponse", "TestClient", "WebSocketDenialResponse"]
 BASE = "http://127.0.0.1"
 SOCKET = "ws://127.0.0.1"
 SMALL = Limits(workers=1, queue=2, frames=70, seconds=6, output_side=256, grace_seconds=0.2)
