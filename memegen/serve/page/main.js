@@ -49,6 +49,10 @@ async function main() {
   keyboard(state, timeline, player);
   tabs(byId("tabs"));
   state.addEventListener("recipe", () => player.stop());
+  state.addEventListener("view", (event) => {
+    const { face, photo } = /** @type {CustomEvent} */ (event).detail;
+    if (face !== undefined || photo !== undefined) player.stop();
+  });
   byId("theme").addEventListener("click", () => document.dispatchEvent(new Event("switch-theme")));
   addEventListener("pagehide", () => state.keep());
 
