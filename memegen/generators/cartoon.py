@@ -10,6 +10,9 @@ Colour pictures are the input and a change of it, where GANimation makes them an
 has learnt nothing then returns its input, and learns from there, instead of having to draw a whole
 face before its attention lets any of it be seen.
 
+Drawings that are animated ask the morpher only where eyes, brows and mouth are (`drawing_parts`), and
+move these by flow (`drawing_flow`): what it paints itself is blurred after short training.
+
 All masks, colours and flows are made at the networks' resolution and applied to the drawing at its
 own, so that lines stay as sharp as they were drawn. Pictures of the networks are in -1..1. A pose
 (`memegen.cartoon.pose`) says how a character differs from how it was drawn: where nothing is to
@@ -44,6 +47,8 @@ GATE = 0.04  # change of a pose from which a network has its full say; below, le
 KEPT_AT_FIRST = 0.75  # attention of a network that has learnt nothing
 # What attention is taken as when drawings are made: 1 - SNAP and more keeps a pixel exactly.
 SNAP = 0.02
+FLOW_FROM, FLOW_SURE = 0.1, 0.5  # shares of flow that are taken as 0 and as 1 then
+EDGE = 0.25  # of a crop's side, over which turning fades out
 _PEAK = 127.5  # 0..255 to -1..1
 _SEEN_CHANGE = 8.0  # difference of a channel, of 255, that counts as a pixel wholly changed
 
@@ -268,6 +273,14 @@ def snapped(attention: Tensor) -> Tensor:
     return ((attention - SNAP) / (1 - 2 * SNAP)).clamp(0, 1)
 
 
+def edge_fade(side: int) -> Tensor:
+    """(1, 1, S, S) 0 at a picture's edges, 1 from EDGE of its side on."""
+    at = (torch.arange(side) + 0.5) / (EDGE * side)
+    rise = torch.minimum(at, at.flip(0)).clamp(max=1)
+    rise = rise * rise * (3 - 2 * rise)
+    return torch.outer(rise, rise)[None, None]
+
+
 class CartoonNetworks:
     """Moves drawn faces; `file` names or is a weights file.
 
@@ -336,10 +349,16 @@ class CartoonNetworks:
             picture = self._tensor(crop)
             seen = resized(picture, net.config.size)
             rotation = net.rotator(seen, turn)
-            said = net.combiner(*rotate_picture(seen, rotation), turn)
-            said = said._replace(
-                attention=snapped(said.attention), flow_share=snapped(said.flow_share)
+            # Towards the crop's edges the flow comes to rest: what is beyond them does not turn.
+            inner = edge_fade(net.config.size).to(self._device)
+            rotation = rotation._replace(
+                flow=resized(inner, rotation.flow.shape[-1]) * rotation.flow
             )
+            said = net.combiner(*rotate_picture(seen, rotation), turn)
+            attention = 1 - inner * (1 - snapped(said.attention))
+            # Flow has the drawing's own lines: it is taken unless the combiner is much against it.
+            by_flow = ((said.flow_share - FLOW_FROM) / (FLOW_SURE - FLOW_FROM)).clamp(0, 1)
+            said = said._replace(attention=attention, flow_share=1 - inner * (1 - by_flow))
             made = combine(*rotate_picture(picture, rotation), said)
         levels = ((made[0].float() + 1) * _PEAK).round().clamp(0, 255)
         return levels.permute(1, 2, 0).byte().cpu().numpy()

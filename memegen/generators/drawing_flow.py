@@ -35,6 +35,7 @@ _BECOMES_LINE = (0.65, 1.0)  # shares shut between which an eye becomes its line
 _INK = 14.0  # how much the darkest sample counts more than others, for a difference of 1
 _SHARE_OF_INK = 0.45  # in the inside of a mouth
 _INSIDE, _TONGUE = (120.0, 38.0, 48.0), (214.0, 98.0, 104.0)  # colours, where drawings have colour
+_TONGUE_SHARE = 0.38  # of an opening's height
 _LEAST_CHROMA = 12.0  # levels; drawings with less are grey
 
 
@@ -66,7 +67,7 @@ class DrawingFlow:
         for part in SIDES:
             self._lid(part, pose, x, y, out)
         if lens is not None and mouth is not None:
-            out = _filled(out, lens, self._colours(mouth), y)
+            out = _filled(out, lens, self._colours(mouth), y, self.parts.unit)
         return np.clip(np.round(out), 0, 255).astype(np.uint8)
 
     def _sampled(self, x: Array, y: Array) -> Array:
@@ -179,7 +180,9 @@ class DrawingFlow:
         most = min(_SMILE * unit, _SMILE_WIDTHS * mouth.half_width)
         most *= 1 - 0.5 * float(smoothstep(0.1, 0.25, np.float32(mouth.thickness / unit)))  # lips
         near = np.clip(u, -1.25, 1.25)
-        shift = -smile * most * (near**2 - 0.35) * _window(x - mouth.x, mouth.half_width, 0.15 * unit)
+        shift = (
+            -smile * most * (near**2 - 0.35) * _window(x - mouth.x, mouth.half_width, 0.15 * unit)
+        )
         wider = 0.12 * max(smile, 0.0) - 0.30 * pucker
         along = self._beside(mouth, y - mouth.y - shift)
         dy -= shift * along
@@ -243,7 +246,11 @@ class DrawingFlow:
 
 
 def _filled(
-    out: Array, lens: tuple[Array, Array, Array], colours: tuple[Array, Array], y: Array
+    out: Array,
+    lens: tuple[Array, Array, Array],
+    colours: tuple[Array, Array],
+    y: Array,
+    unit: float,
 ) -> Array:
     """The inside of a mouth painted between its edges."""
     px = 1 / len(out)
@@ -252,7 +259,8 @@ def _filled(
     cover = np.clip((y - top) / px, 0, 1) * np.clip((bottom - y) / px, 0, 1) * (height > px)
     out = out + cover[..., None] * (inside - out)
     tall = float(height.max())
-    peak = smoothstep(0.25, 0.6, height / max(tall, 1e-6)) * 0.38 * height
+    peak = smoothstep(0.25, 0.6, height / max(tall, 1e-6)) * _TONGUE_SHARE * height
+    peak *= smoothstep(0.1, 0.25, np.float32(tall / unit))
     tongue_cover = cover * np.clip((y - (bottom - peak)) / px, 0, 1)
     return np.asarray(out + tongue_cover[..., None] * (tongue - out), np.float32)
 

@@ -154,7 +154,9 @@ def _strength(change: Array) -> Array:
     return np.abs(change).max(-1).astype(np.float32)
 
 
-def _best(strength: Array, centre: tuple[float, float], spread: tuple[float, float]) -> Array | None:
+def _best(
+    strength: Array, centre: tuple[float, float], spread: tuple[float, float]
+) -> Array | None:
     """(S, S) strengths of the one thing that changes most near a place; others are 0."""
     side = len(strength)
     mask = (strength > _LEAST_CHANGE).astype(np.uint8)
