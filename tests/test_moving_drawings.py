@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from functools import cache
 
 import cv2
@@ -118,7 +119,7 @@ def test_networks_that_change_nothing_find_nothing() -> None:
 def test_an_eye_that_shuts_shrinks_step_by_step_and_leaves_the_other() -> None:
     flow, eye = DrawingFlow(blank(), PARTS), PARTS.eyes["left"]
     heights = [len(dark(flow.moved({"left_eye": t}), eye)) for t in (0.0, 0.25, 0.5, 0.75, 1.0)]
-    assert all(after < before for before, after in zip(heights[:4], heights[1:4], strict=False))
+    assert all(after < before for before, after in itertools.pairwise(heights))
     assert 0 < heights[-1] < 0.5 * heights[0]
     shut = flow.moved({"left_eye": 1.0})
     assert np.array_equal(shut[:, : SIDE // 2], blank()[:, : SIDE // 2])
@@ -153,6 +154,6 @@ def test_frames_follow_one_another() -> None:
     flow = DrawingFlow(blank(), PARTS)
     for names in (("left_eye",), ("mouth", "smile"), ("brow_left", "frown"), ("gaze_x", "wide")):
         frames = [flow.moved(dict.fromkeys(names, t)) for t in np.linspace(0, 1, 21)]
-        steps = [np.abs(b.astype(int) - a).mean() for a, b in zip(frames, frames[1:], strict=False)]
+        steps = [np.abs(b.astype(int) - a).mean() for a, b in itertools.pairwise(frames)]
         whole = np.abs(frames[-1].astype(int) - frames[0]).mean()
         assert 0 < max(steps) < 0.4 * whole + 0.3

@@ -10,8 +10,9 @@ Colour pictures are the input and a change of it, where GANimation makes them an
 has learnt nothing then returns its input, and learns from there, instead of having to draw a whole
 face before its attention lets any of it be seen.
 
-Drawings that are animated ask the morpher only where eyes, brows and mouth are (`drawing_parts`), and
-move these by flow (`drawing_flow`): what it paints itself is blurred after short training.
+Of drawings that are animated the morpher is only asked where eyes, brows and mouth are
+(`drawing_parts`). Flow moves these (`drawing_flow`): what the morpher paints itself is blurred
+after short training.
 
 All masks, colours and flows are made at the networks' resolution and applied to the drawing at its
 own, so that lines stay as sharp as they were drawn. Pictures of the networks are in -1..1. A pose

@@ -145,7 +145,7 @@ class DrawingFlow:
         self, out: Array, x: Array, middle: float, half: Array, v: Array, shut: float
     ) -> Array:
         """What is seen at -1..1 `v` of an eye that is shut by a share, column by column."""
-        side = len(out)
+        len(out)
         line, weights = np.zeros((*x.shape, 3), np.float32), np.zeros_like(x)
         rows = np.zeros_like(line)
         for offset in np.linspace(-1, 1, _SAMPLES):

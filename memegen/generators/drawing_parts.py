@@ -26,6 +26,7 @@ _EYE = ((0.5, 0.13), 0.48, (0.10, 0.10))  # middle and distance from it, height,
 # Of the distance between the eyes:
 _BROW = (0.45, (0.35, 0.25))  # above the eye
 _MOUTH = (0.90, (0.35, 0.30))  # below the middle of the eyes
+_LOWEST_MOUTH = 1.15  # below the eyes: further down are chins and collars
 _CHIN = (0.28, 1.10, 0.20)  # from and to below the mouth, to the sides
 _USUAL_CHIN = 0.55
 _STRAY = 0.18  # height that thickness and bend of a line do not explain: it is more than a mouth
@@ -44,7 +45,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Mouth(Part):
-    """Shares of the crop's side: how far the corners are above the middle, how thick, and a height."""
+    """Also in shares: how far its corners are above its middle, its thickness, the chin's height."""
 
     bend: float
     thickness: float
@@ -111,6 +112,8 @@ def _mouth(changed: Changed, eyes: dict[str, Part], unit: float) -> Mouth | None
     if found is None:
         return None
     box, bend, thickness = _box(found), _bend(found), _thickness(found)
+    if box.y - (left.y + right.y) / 2 > _LOWEST_MOUTH * unit:
+        return None
     if 2 * box.half_height - thickness - abs(bend) > _STRAY * unit:
         return None
     chin = _chin(opened, box, unit)
