@@ -51,8 +51,8 @@ class DrawingFlow:
         if not any(pose.values()) or not self.parts.eyes:
             return self.crop
         side = len(self.crop)
-        y, x = np.indices((side, side), dtype=np.float32)
-        y, x = (y + 0.5) / side, (x + 0.5) / side
+        at = (np.arange(side, dtype=np.float32) + 0.5) / side
+        x, y = (np.asarray(grid, np.float32) for grid in np.meshgrid(at, at))
         dx, dy = np.zeros_like(x), np.zeros_like(y)
         for part in SIDES:
             if part in self.parts.brows:
@@ -163,8 +163,8 @@ class DrawingFlow:
     def _rows(out: Array, x: Array, y: Array) -> Array:
         """A picture read at columns `x` and rows `y`, shares of its side."""
         side = len(out)
-        maps = ((at * side - 0.5).astype(np.float32) for at in (x, y))
-        found = cv2.remap(out, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        columns, rows = ((at * side - 0.5).astype(np.float32) for at in (x, y))
+        found = cv2.remap(out, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(found, np.float32)
 
     def _mouth(

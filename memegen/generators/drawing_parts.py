@@ -26,7 +26,7 @@ _EYE = ((0.5, 0.13), 0.48, (0.10, 0.10))  # middle and distance from it, height,
 # Of the distance between the eyes:
 _BROW = (0.45, (0.35, 0.25))  # above the eye
 _MOUTH = (0.90, (0.35, 0.30))  # below the middle of the eyes
-_LOWEST_MOUTH = 1.15  # below the eyes: further down are chins and collars
+_LOWEST_MOUTH = 0.76  # of the crop's side: further down are chins and collars
 _CHIN = (0.28, 1.10, 0.20)  # from and to below the mouth, to the sides
 _USUAL_CHIN = 0.55
 _STRAY = 0.18  # height that thickness and bend of a line do not explain: it is more than a mouth
@@ -45,7 +45,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Mouth(Part):
-    """Also in shares: how far its corners are above its middle, its thickness, the chin's height."""
+    """Also in shares: how far corners are above the middle, thickness, the chin's height."""
 
     bend: float
     thickness: float
@@ -80,11 +80,11 @@ def find_parts(changed: Changed) -> Parts:
     unit = left.x - right.x
     if unit < _LEAST_EYES or abs(left.y - right.y) > unit / 2:
         return NO_PARTS
-    brows = {}
+    brows: dict[str, Part] = {}
     for side, eye in eyes.items():
-        found = _brow(changed, side, eye, unit)
-        if found is not None:
-            brows[side] = found
+        brow = _brow(changed, side, eye, unit)
+        if brow is not None:
+            brows[side] = brow
     return Parts(unit, eyes, brows, _mouth(changed, eyes, unit))
 
 
@@ -112,9 +112,7 @@ def _mouth(changed: Changed, eyes: dict[str, Part], unit: float) -> Mouth | None
     if found is None:
         return None
     box, bend, thickness = _box(found), _bend(found), _thickness(found)
-    if box.y - (left.y + right.y) / 2 > _LOWEST_MOUTH * unit:
-        return None
-    if 2 * box.half_height - thickness - abs(bend) > _STRAY * unit:
+    if box.y > _LOWEST_MOUTH or 2 * box.half_height - thickness - abs(bend) > _STRAY * unit:
         return None
     chin = _chin(opened, box, unit)
     return Mouth(box.x, box.y, box.half_width, box.half_height, bend, thickness, chin)
