@@ -155,6 +155,8 @@ MODELS: dict[str, Model] = {
             generator="memegen.generators.drawing:DrawingGenerator",
             trainer="memegen.training.cartoon:train",
             settings="memegen.training.cartoon:CartoonTraining",
+            shipped=True,
+            licence="trained on faces that memegen drew; no other data",
             drawings=True,
             makes_data=True,
         ),

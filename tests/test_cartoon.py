@@ -17,7 +17,7 @@ from memegen.cartoon import (
     sample_style,
 )
 from memegen.cartoon.crop import FACE_SHARE, Crop
-from memegen.cartoon.pose import HIGH, INDEX, LOW, sample_pose
+from memegen.cartoon.pose import HIGH, INDEX, LOW, MOST_LEAN, sample_pose
 from memegen.cartoon.style import GENRES
 
 SIZE = 128
@@ -168,7 +168,7 @@ def test_action_units_become_poses():
     wink = pose_for("AU45L=5")
     assert wink["left_eye"] == 1 and wink["right_eye"] == 0
     assert pose_for("AU12=5")["smile"] == 1
-    assert pose_for("AU15=5")["smile"] == -1
+    assert pose_for("AU15=5")["smile"] == pytest.approx(-0.8)
     assert pose_for("AU26=5")["mouth"] > 0.5 and pose_for("AU27=5")["mouth"] == 1
     assert pose_for("AU1=3,AU2=3")["brow_left"] > 0.5
     assert pose_for("AU4=5")["frown"] == 1 and pose_for("AU4=5")["brow_right"] < 0
@@ -177,7 +177,8 @@ def test_action_units_become_poses():
     # 15 degrees are 1: half of what an action unit at 5 turns the head by.
     assert pose_for("AU51=2.5")["yaw"] == pytest.approx(1)
     assert pose_for("AU54=1.25")["pitch"] == pytest.approx(-0.5)
-    assert pose_for("AU55=1")["roll"] == pytest.approx(0.4)
+    assert pose_for("AU55=1")["roll"] == pytest.approx(0.4 * MOST_LEAN)
+    assert pose_for("AU55=5")["roll"] == pytest.approx(MOST_LEAN)
     assert pose_for("AU61=5")["gaze_x"] == pytest.approx(1)
     assert pose_for("AU64=5")["gaze_y"] == pytest.approx(-1)
 

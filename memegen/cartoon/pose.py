@@ -14,6 +14,7 @@ from memegen import aus
 from memegen.arrays import Array
 
 MOST_TURN_DEGREES = 15.0  # that a head is turned by at 1 (Khungurn 2019)
+MOST_LEAN = 0.6  # of `roll` that is asked for: hair that leaves the crop is made up beyond that
 MOST_GAZE_DEGREES = 30.0  # that eyes are turned by at 1
 
 
@@ -60,7 +61,7 @@ _GAINS: dict[str, dict[str, float]] = {
         "AU10L": 0.08, "AU10R": 0.08,
     },
     "smile": {
-        "AU12L": 0.5, "AU12R": 0.5, "AU15L": -0.5, "AU15R": -0.5, "AU17": -0.3, "AU14L": 0.1,
+        "AU12L": 0.5, "AU12R": 0.5, "AU15L": -0.4, "AU15R": -0.4, "AU17": -0.3, "AU14L": 0.1,
         "AU14R": 0.1,
     },
     "pucker": {"AU18": 1.0, "AU22": 0.6, "AU23": 0.3, "AU24": 0.1},
@@ -86,11 +87,13 @@ _FROM_AUS: Array = _matrix()  # (K, P)
 def pose_of(targets: Array) -> Array:
     """(..., K) action-unit channels (0..1; head and gaze up to aus.MOST) to (..., P) poses.
 
-    Every number is clipped to its range: heads that turn further than 15 degrees stay there.
+    Every number is clipped to its range: heads that turn further than 15 degrees stay there, and
+    lean by MOST_LEAN of it.
     """
     channels = np.asarray(targets, np.float32)
     poses = channels @ _FROM_AUS
     yaw, pitch, roll = np.moveaxis(aus.head_degrees(channels) / MOST_TURN_DEGREES, -1, 0)
+    roll = MOST_LEAN * np.clip(roll, -1, 1)
     gaze = aus.gaze_degrees(channels) / MOST_GAZE_DEGREES
     for name, values in (("yaw", yaw), ("pitch", pitch), ("roll", roll)):
         poses[..., INDEX[name]] = values

@@ -10,6 +10,10 @@ Colour pictures are the input and a change of it, where GANimation makes them an
 has learnt nothing then returns its input, and learns from there, instead of having to draw a whole
 face before its attention lets any of it be seen.
 
+Of drawings that are animated the morpher is only asked where eyes, brows and mouth are
+(`drawing_parts`). Flow moves these (`drawing_flow`): what the morpher paints itself is blurred
+after short training.
+
 All masks, colours and flows are made at the networks' resolution and applied to the drawing at its
 own, so that lines stay as sharp as they were drawn. Pictures of the networks are in -1..1. A pose
 (`memegen.cartoon.pose`) says how a character differs from how it was drawn: where nothing is to
@@ -18,7 +22,7 @@ differ, every network returns its input exactly, by construction.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -33,6 +37,8 @@ from memegen.cartoon.pose import MORPH, POSE, ROTATE
 from memegen.devices import has_halves
 from memegen.errors import WeightsError
 from memegen.generators.compose import shift
+from memegen.generators.drawing_flow import DrawingFlow
+from memegen.generators.drawing_parts import find_parts
 from memegen.generators.ganimation import blend
 from memegen.generators.trunk import Modulation, Residual, modulated, residual_trunk
 
@@ -42,6 +48,8 @@ GATE = 0.04  # change of a pose from which a network has its full say; below, le
 KEPT_AT_FIRST = 0.75  # attention of a network that has learnt nothing
 # What attention is taken as when drawings are made: 1 - SNAP and more keeps a pixel exactly.
 SNAP = 0.02
+FLOW_FROM, FLOW_SURE = 0.1, 0.5  # shares of flow that are taken as 0 and as 1 then
+EDGE = 0.25  # of a crop's side, over which turning fades out
 _PEAK = 127.5  # 0..255 to -1..1
 _SEEN_CHANGE = 8.0  # difference of a channel, of 255, that counts as a pixel wholly changed
 
@@ -266,6 +274,14 @@ def snapped(attention: Tensor) -> Tensor:
     return ((attention - SNAP) / (1 - 2 * SNAP)).clamp(0, 1)
 
 
+def edge_fade(side: int) -> Tensor:
+    """(1, 1, S, S) 0 at a picture's edges, 1 from EDGE of its side on."""
+    at = (torch.arange(side) + 0.5) / (EDGE * side)
+    rise = torch.minimum(at, at.flip(0)).clamp(max=1)
+    rise = rise * rise * (3 - 2 * rise)
+    return torch.outer(rise, rise)[None, None]
+
+
 class CartoonNetworks:
     """Moves drawn faces; `file` names or is a weights file.
 
@@ -289,32 +305,61 @@ class CartoonNetworks:
         (P,) what the drawing shows already, by default the rest pose: eyes open, mouth shut.
         Yields the picture (S, S, 3) uint8, and (S, S) float32 0..1 how much of each pixel changed.
         """
-        picture = torch.from_numpy(np.array(crop, np.float32)).to(self._device)
-        picture = picture.permute(2, 0, 1)[None] / _PEAK - 1
         rest = np.zeros(len(POSE), np.float32) if own is None else np.asarray(own, np.float32)
-        at_rest = torch.from_numpy(rest).to(self._device)[None]
-        for pose in torch.from_numpy(np.asarray(poses, np.float32)).to(self._device):
-            with torch.inference_mode():
-                made = self._moved(picture, at_rest, pose[None])
-            levels = ((made[0] + 1) * _PEAK).round().clamp(0, 255)
-            difference = (levels - ((picture[0] + 1) * _PEAK).round()).abs().amax(0)
-            changed = (difference / _SEEN_CHANGE).clamp(max=1).cpu().numpy()
-            yield levels.permute(1, 2, 0).byte().cpu().numpy(), changed
+        crop = np.asarray(crop)
+        flow: DrawingFlow | None = None
+        for pose in np.asarray(poses, np.float32):
+            change = pose - rest
+            picture = crop
+            if change[list(MORPH)].any():
+                flow = flow or self._flow(crop, rest)
+                picture = flow.moved({POSE[i]: float(change[i]) for i in MORPH})
+            if pose[list(ROTATE)].any():
+                picture = self._turned(picture, pose[list(ROTATE)])
+            difference = np.abs(picture.astype(np.int16) - crop).max(-1)
+            yield picture, np.minimum(difference / _SEEN_CHANGE, 1).astype(np.float32)
 
-    def _moved(self, picture: Tensor, own: Tensor, pose: Tensor) -> Tensor:
-        """One frame at the picture's size; networks that have nothing to change are not asked."""
-        net, morph, turn = self.network, list(MORPH), pose[:, list(ROTATE)]
-        size = net.config.size
-        with torch.autocast(self._device.type, torch.bfloat16, has_halves(self._device)):
-            if bool((own[:, morph] != pose[:, morph]).any()):
-                said = net.morpher(resized(picture, size), own[:, morph], pose[:, morph])
-                picture = morph_picture(picture, said._replace(attention=snapped(said.attention)))
-            if not bool(turn.any()):
-                return picture
-            seen = resized(picture, size)
-            rotation = net.rotator(seen, turn)
-            said = net.combiner(*rotate_picture(seen, rotation), turn)
-            said = said._replace(
-                attention=snapped(said.attention), flow_share=snapped(said.flow_share)
+    def _flow(self, crop: Picture, own: Array) -> DrawingFlow:
+        """Where the morpher finds the parts of a crop, and how they move."""
+        side = self.network.config.size
+        with torch.inference_mode():
+            seen = resized(self._tensor(crop), side)
+
+        def changed(numbers: Mapping[str, float]) -> Array:
+            pose = own.copy()
+            for name, value in numbers.items():
+                pose[POSE.index(name)] = value
+            before, after = (
+                torch.from_numpy(found[list(MORPH)])[None].to(self._device) for found in (own, pose)
             )
-            return combine(*rotate_picture(picture, rotation), said)
+            with torch.inference_mode():
+                made = morph_picture(seen, self.network.morpher(seen, before, after))
+                return ((made - seen)[0] * _PEAK).permute(1, 2, 0).float().cpu().numpy()
+
+        return DrawingFlow(crop, find_parts(changed))
+
+    def _tensor(self, crop: Picture) -> Tensor:
+        picture = torch.from_numpy(np.array(crop, np.float32)).to(self._device)
+        return picture.permute(2, 0, 1)[None] / _PEAK - 1
+
+    def _turned(self, crop: Picture, angles: Array) -> Picture:
+        """A crop with its head turned by (3,) numbers of a pose."""
+        net, turn = self.network, torch.from_numpy(angles).to(self._device)[None]
+        autocast = torch.autocast(self._device.type, torch.bfloat16, has_halves(self._device))
+        with torch.inference_mode(), autocast:
+            picture = self._tensor(crop)
+            seen = resized(picture, net.config.size)
+            rotation = net.rotator(seen, turn)
+            # Towards the crop's edges the flow comes to rest: what is beyond them does not turn.
+            inner = edge_fade(net.config.size).to(self._device)
+            rotation = rotation._replace(
+                flow=resized(inner, rotation.flow.shape[-1]) * rotation.flow
+            )
+            said = net.combiner(*rotate_picture(seen, rotation), turn)
+            attention = 1 - inner * (1 - snapped(said.attention))
+            # Flow has the drawing's own lines: it is taken unless the combiner is much against it.
+            by_flow = ((said.flow_share - FLOW_FROM) / (FLOW_SURE - FLOW_FROM)).clamp(0, 1)
+            said = said._replace(attention=attention, flow_share=1 - inner * (1 - by_flow))
+            made = combine(*rotate_picture(picture, rotation), said)
+        levels = ((made[0].float() + 1) * _PEAK).round().clamp(0, 255)
+        return levels.permute(1, 2, 0).byte().cpu().numpy()
