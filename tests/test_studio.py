@@ -177,6 +177,7 @@ def changed_from(page: Page, before: Array) -> Array:
 def settled(page: Page) -> Array:
     """The stage, once nothing is painted any more."""
     painted = ""
+    page.wait_for_selector('#picture[data-shows="preview"]')
     for _ in range(40):
         now = page.locator("#picture").get_attribute("data-painted")
         if now == painted:
@@ -459,6 +460,31 @@ def test_another_photo(page: Page, refusals: set[int]) -> None:
         {"name": "a.png", "mimeType": "image/png", "buffer": b"no picture"}
     )
     until(page, "document.querySelector('#alert').textContent !== ''")
+
+
+def test_one_of_two_faces_and_all(page: Page, tmp_path: Path) -> None:
+    with Image.open(SAMPLE) as one, Image.open(EXAMPLES / "grace_hopper.jpg") as other:
+        pair = Image.new("RGB", (768, 384))
+        pair.paste(one.convert("RGB").resize((384, 384)), (0, 0))
+        side = other.width
+        pair.paste(other.convert("RGB").crop((0, 0, side, side)).resize((384, 384)), (384, 0))
+    pair.save(tmp_path / "pair.png")
+    page.locator("#photo-file").set_input_files(tmp_path / "pair.png")
+    until(page, "document.querySelectorAll('.face-box').length === 2")
+    before = settled(page)
+
+    def moved() -> tuple[bool, bool]:
+        """Whether the left and the right face differ from the photo's."""
+        off = np.abs(settled(page) - before).max((0, 2))
+        return bool(off[: THUMB // 2].max() > 20), bool(off[THUMB // 2 :].max() > 20)
+
+    slider(page, "AU26 jaw drop").fill("5")
+    first = moved()
+    assert first.count(True) == 1
+    page.locator(".face-box:not([data-chosen])").click()
+    assert moved() == first[::-1]
+    page.locator("#face").select_option("all")
+    assert moved() == (True, True)
 
 
 def test_keyboard_only(page: Page) -> None:

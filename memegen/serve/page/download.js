@@ -33,7 +33,6 @@ export class Download {
 
   open() {
     this.state.look({ playing: false });
-    byId("whose-field").hidden = (this.state.view.photo?.faces.length ?? 0) < 2;
     this.dialog.showModal();
   }
 
@@ -68,7 +67,7 @@ export class Download {
     const { format, platform } = this.#chosen();
     return {
       recipe: toServer(this.state.recipe, { captions: false }),
-      face: byId("whose").value === "all" ? "all" : this.state.view.face,
+      face: this.state.view.all ? "all" : this.state.view.face,
       format,
       platform,
       side: Number(byId("side").value),

@@ -102,7 +102,7 @@ export class Presets {
     const [tile] = this.#waiting;
     if (!tile?.recipe || !photo || playing) return null;
     this.#waiting.delete(tile);
-    const order = { ...this.stage.orderOf(asked(strongest(tile.recipe), this.state.own)), captions: undefined };
+    const order = { ...this.stage.orderOf(asked(strongest(tile.recipe), this.state.own)), face: this.state.view.face, captions: undefined };
     tile.key = keyOf(order);
     const face = photo.faces[order.face];
     return { order, done: (/** @type {Blob} */ picture) => this.#paint(tile, picture, photo, face) };

@@ -3,7 +3,7 @@
 import { previewAddress } from "./api.js";
 
 /**
- * @typedef {{face: number, expression: Record<string, number>, side: number, captions?: any}} Order
+ * @typedef {{face: number | "all", expression: Record<string, number>, side: number, captions?: any}} Order
  * @typedef {{order: Order, done: (picture: Blob) => void, failed?: (message: string) => void}} Wish
  */
 

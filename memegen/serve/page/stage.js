@@ -45,9 +45,13 @@ export class Stage {
     this.#listen();
   }
 
-  /** What the server is asked for an expression. @param {Record<string, number>} expression */
+  /**
+   * What the server is asked for an expression.
+   * @param {Record<string, number>} expression
+   * @returns {import("./preview.js").Order}
+   */
   orderOf = (expression) => ({
-    face: this.state.view.face,
+    face: this.state.view.all ? "all" : this.state.view.face,
     expression,
     side: this.#side(),
     captions: this.state.view.near ? undefined : askedCaptions(this.state.recipe.captions),
@@ -95,8 +99,8 @@ export class Stage {
     });
   }
 
-  /** @param {Blob} picture */
-  draw = async (picture) => {
+  /** @param {Blob} picture @param {"preview" | "photo"} shows what it is */
+  draw = async (picture, shows = "preview") => {
     const turn = ++this.#drawn;
     const bitmap = await createImageBitmap(picture);
     if (turn < this.#drawn) return; // a later one is on its way
@@ -109,6 +113,7 @@ export class Stage {
     }
     this.canvas.getContext("2d")?.drawImage(bitmap, -Math.round(x * bitmap.width), -Math.round(y * bitmap.height));
     this.canvas.dataset.painted = String(turn);
+    this.canvas.dataset.shows = shows;
     bitmap.close();
   };
 
@@ -137,8 +142,8 @@ export class Stage {
     const face = photo.faces[0];
     const share = face ? Math.max(face.box[2], face.box[3]) / Math.min(photo.width, photo.height) : 1;
     this.preview.open(photo.id);
-    this.state.look({ photo, face: 0, near: photo.faces.length === 1 && share < SMALL && !askedCaptions(this.state.recipe.captions) });
-    if (this.#original && !this.canvas.dataset.painted) await this.draw(this.#original);
+    this.state.look({ photo, face: 0, all: false, near: photo.faces.length === 1 && share < SMALL && !askedCaptions(this.state.recipe.captions) });
+    if (this.#original) await this.draw(this.#original, "photo");
     const faces = photo.faces.length === 1 ? "one face" : `${photo.faces.length} faces`;
     byId("status").textContent = `Photo opened, ${faces}`;
     return true;
@@ -176,17 +181,18 @@ export class Stage {
   compare(on) {
     this.#comparing = on;
     byId("compare").setAttribute("aria-pressed", String(on));
-    if (on && this.#original) this.draw(this.#original);
+    if (on && this.#original) this.draw(this.#original, "photo");
     if (!on) this.refresh();
   }
 
   #showFaces() {
-    const { photo, face, near, playing } = this.state.view;
+    const { photo, face, all, near, playing } = this.state.view;
     const faces = photo?.faces ?? [];
     const choice = byId("face");
     byId("face-field").hidden = faces.length < 2;
     choice.replaceChildren(
-      ...faces.map((_, i) => make("option", { value: i, selected: i === face }, `Face ${i + 1}`)),
+      ...faces.map((_, i) => make("option", { value: i, selected: i === face && !all }, `Face ${i + 1}`)),
+      make("option", { value: "all", selected: all }, "All faces"),
     );
     const boxes = byId("faces");
     boxes.hidden = playing || near || faces.length < 2 || !photo;
@@ -200,8 +206,8 @@ export class Stage {
           type: "button",
           tabindex: -1, // the list beside the photo is for keyboards
           "aria-hidden": "true",
-          "data-chosen": i === face,
-          onclick: () => this.state.look({ face: i }),
+          "data-chosen": i === face || all,
+          onclick: () => this.state.look({ face: i, all: false }),
         });
         box.style.left = `${(100 * left) / photo.width}%`;
         box.style.top = `${(100 * top) / photo.height}%`;
@@ -221,7 +227,9 @@ export class Stage {
     });
     byId("use-sample").addEventListener("click", () => this.open(null));
     byId("face").addEventListener("change", (event) => {
-      this.state.look({ face: Number(event.target.value) });
+      // Of all faces, sliders show what the largest does.
+      const all = event.target.value === "all";
+      this.state.look({ face: all ? 0 : Number(event.target.value), all });
     });
     byId("zoom").addEventListener("click", () => this.state.look({ near: !this.state.view.near }));
     new ResizeObserver(() => {

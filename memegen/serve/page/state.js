@@ -4,7 +4,7 @@ import { begun, countFrom } from "./recipe.js";
 
 /**
  * @typedef {import("./recipe.js").Recipe} Recipe
- * @typedef {{time: number, playing: boolean, photo: import("./api.js").Photo | null, face: number, near: boolean,
+ * @typedef {{time: number, playing: boolean, photo: import("./api.js").Photo | null, face: number, all: boolean, near: boolean,
  *   units: import("./units.js").Unit[], sided: Set<string>}} View
  */
 
@@ -17,7 +17,7 @@ export class State extends EventTarget {
   /** @type {Recipe} */
   recipe = begun();
   /** @type {View} */
-  view = { time: 0.6, playing: false, photo: null, face: 0, near: false, units: [], sided: new Set() };
+  view = { time: 0.6, playing: false, photo: null, face: 0, all: false, near: false, units: [], sided: new Set() };
   /** @type {Recipe[]} */
   #past = [];
   /** @type {Recipe[]} */
