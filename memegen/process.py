@@ -99,6 +99,14 @@ def one_thread() -> None:
     cv2.setNumThreads(1)
 
 
+def switch_threads_often() -> None:
+    """Let a thread that waits for Python's lock have it after a millisecond, not after five.
+
+    A preview takes the lock hundreds of times, and would wait as often for those that run jobs.
+    """
+    sys.setswitchinterval(0.001)
+
+
 def give_back_memory() -> None:
     """Give freed memory back to the system now.
 

@@ -22,6 +22,7 @@ import memegen
 from memegen.errors import NoFaceError
 from memegen.photo import Photo
 from memegen.pipeline import Animator
+from memegen.serve.engine import GIVEN_WAY
 from memegen.serve.errors import (
     BusyError,
     CancelledError,
@@ -317,4 +318,20 @@ def test_jobs_that_nobody_waits_for_are_cancelled(mesh: Animator, gate: threadin
     assert seen[0].state == "cancelled"
     made = asyncio.run(service.finished(lambda _: Result(b"a", "b"), Gone(), 0))  # type: ignore[arg-type]
     assert made.data == b"a" and len(service.jobs) == 0
+    service.close()
+
+
+def test_jobs_give_way_to_previews(mesh: Animator, gate: threading.Event) -> None:
+    service = service_with(mesh)
+    began = time.monotonic()
+    service.engine.give_way()
+    assert time.monotonic() - began < GIVEN_WAY / 2
+    begun = threading.Event()
+    preview = service.engine.paint(lambda: begun.set() or gate.wait())
+    assert begun.wait(5)
+    began = time.monotonic()
+    service.engine.give_way()
+    assert time.monotonic() - began >= GIVEN_WAY * 0.9
+    gate.set()
+    preview.result(5)
     service.close()

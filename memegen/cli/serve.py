@@ -38,26 +38,30 @@ AllowHost = Annotated[
     ),
 ]
 Queue = Annotated[
-    int | None, typer.Option("--queue", help="Jobs that may wait; more are refused (429).")
+    int | None, typer.Option("--queue", min=0, help="Jobs that may wait; more are refused (429).")
 ]
 Workers = Annotated[
-    int | None, typer.Option("--workers", help="Jobs that run at a time.", show_default="cores")
+    int | None,
+    typer.Option("--workers", min=1, help="Jobs that run at a time.", show_default="cores"),
 ]
 MaxUpload = Annotated[
     str | None, typer.Option("--max-upload", help="Largest clip, for example 100MB.")
 ]
 MaxPixels = Annotated[
-    int | None, typer.Option("--max-pixels", help="Most pixels of a picture that is sent.")
+    int | None, typer.Option("--max-pixels", min=256, help="Most pixels of a picture that is sent.")
 ]
 MaxSeconds = Annotated[
-    float | None, typer.Option("--max-seconds", help="Longest animation, and longest clip.")
+    float | None,
+    typer.Option("--max-seconds", min=0.1, help="Longest animation, and longest clip."),
 ]
 MaxFrames = Annotated[
-    int | None, typer.Option("--max-frames", help="Most frames of an animation or a clip.")
+    int | None, typer.Option("--max-frames", min=1, help="Most frames of an animation or a clip.")
 ]
 Grace = Annotated[
     float | None,
-    typer.Option("--grace", help="Seconds that running jobs get to end when the server does."),
+    typer.Option(
+        "--grace", min=0, help="Seconds that running jobs get to end when the server does."
+    ),
 ]
 Verbose = Annotated[
     bool, typer.Option("--verbose", help="A line of JSON on standard error for every request.")

@@ -122,6 +122,7 @@ class Rendering:
         def followed() -> Iterator[Picture]:
             for index, picture in enumerate(frames):
                 job.at(SEEN + (RENDERED - SEEN) * index / count)
+                self.engine.give_way()
                 yield picture
             job.at(RENDERED)
 

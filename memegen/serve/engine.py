@@ -26,6 +26,7 @@ from memegen.serve.errors import BusyError, ClosingError
 from memegen.serve.settings import Limits
 
 T = TypeVar("T")
+GIVEN_WAY = 0.1  # seconds that a job waits before a frame, at most, while previews are painted
 JOB_NICENESS = (
     5  # of threads that run jobs: previews and uploads, which somebody waits for, go first
 )
@@ -72,6 +73,7 @@ class Engine:
         self._threads = ThreadPoolExecutor(limits.workers, "memegen-serve", one_thread)
         self._painters = ThreadPoolExecutor(limits.workers, "memegen-paint", one_thread)
         self._lock = threading.Lock()
+        self._painted, self._painting = threading.Condition(), 0
         self._most = limits.workers + limits.queue
         self._pending, self._closed = 0, False
 
@@ -110,7 +112,23 @@ class Engine:
 
     def paint(self, work: Callable[[], T]) -> Future[T]:
         """The same for a preview, which has threads of its own. Raises BusyError."""
-        return self._submitted(self._painters, work)
+
+        def painted() -> T:
+            with self._painted:
+                self._painting += 1
+            try:
+                return work()
+            finally:
+                with self._painted:
+                    self._painting -= 1
+                    self._painted.notify_all()
+
+        return self._submitted(self._painters, painted)
+
+    def give_way(self) -> None:
+        """Wait a moment, in a job, while previews are painted: somebody looks at those."""
+        with self._painted:
+            self._painted.wait_for(lambda: self._painting == 0, GIVEN_WAY)
 
     def _submitted(self, threads: ThreadPoolExecutor, work: Callable[[], T]) -> Future[T]:
         with self._lock:

@@ -14,7 +14,7 @@ from types import FrameType
 import uvicorn
 
 from memegen.errors import MemegenError, UsageError
-from memegen.process import one_thread
+from memegen.process import one_thread, switch_threads_often
 from memegen.serve.app import create_app
 from memegen.serve.service import Service
 from memegen.serve.settings import Settings
@@ -126,6 +126,7 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
     address = address_of(settings, listener)
     with contextlib.closing(listener):
         one_thread()
+        switch_threads_often()
         service = Service.of(settings)
         logging.getLogger("uvicorn.error").disabled = True  # errors are told by `app`
         config = uvicorn.Config(
