@@ -68,7 +68,8 @@ class EyeLayer:
         sure = _feathered(clean, FEATHER * iod) * np.maximum(disc, self._plain(patch, white))
         self._lidless = eyeball + (patch - eyeball) * sure[..., None]  # what wide lids uncover
         self._kept = np.where(seen[..., None] > 0, patch, eyeball)
-        self._turning = np.concatenate([white, iris_patch, disc[..., None]], -1)
+        self._white = np.asarray(white, np.float32)
+        self._round = np.concatenate([iris_patch, disc[..., None]], -1)
 
     def _within(self, margin: float) -> Array:
         """Coverage (h, w) of the eye's opening less a margin (IOD) along its edge."""
@@ -210,8 +211,8 @@ class EyeLayer:
             return kept, depth
         bare = sample(self._lidless, x, y)
         if turned > 0:
-            white = sample(self._turning[..., :3], x, y)
-            iris_moved = sample(self._turning[..., 3:], x - turn[0], y - turn[1])
+            white = sample(self._white, x, y)
+            iris_moved = sample(self._round, x - turn[0], y - turn[1])
             looking = white + (iris_moved[..., :3] - white) * iris_moved[..., 3:]
             bare = bare + (looking - bare) * turned
         return kept + (bare * shadow[..., None] - kept) * fresh[..., None], depth

@@ -20,7 +20,7 @@ from memegen.geometry.box import Box
 from memegen.geometry.lids import LidCurves
 from memegen.geometry.motion import CLOSED_LINE
 from memegen.geometry.outline import fill, smooth_ring
-from memegen.geometry.sampling import sample
+from memegen.geometry.sampling import channel_groups, sample
 from memegen.geometry.topology import EYE_CORNERS, UPPER_LID
 
 # Lengths in IOD.
@@ -88,7 +88,7 @@ class LidLayer:
         self._patch = picture[self._box.slices]
 
     @cached_property
-    def _shut(self) -> tuple[Array, Array]:
+    def _shut(self) -> tuple[tuple[Array, ...], Array]:
         """The lid as it lies when shut, drawn when a frame first lowers it.
 
         Colour, opacity of the skin and of the lashes (h, w, 5), and the lashes' colour (3,).
@@ -106,7 +106,8 @@ class LidLayer:
         cover = np.maximum(cover, frame * np.minimum(1, 4 * soften(cover, FRAME_BAND[0] * iod)))
         lashes, colour = self._lashes(patch, skin, along, above)
         lashes *= 1 - frame
-        return np.concatenate([skin, cover[..., None], lashes[..., None]], -1), colour
+        drawn = np.concatenate([skin, cover[..., None], lashes[..., None]], -1)
+        return channel_groups(drawn), colour
 
     @staticmethod
     def _fall(ring: Array) -> float:

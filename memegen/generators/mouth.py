@@ -29,7 +29,7 @@ from memegen.generators.mouth_model import (
 from memegen.generators.mouth_poses import MouthPoses
 from memegen.geometry.box import Box
 from memegen.geometry.outline import fill, smooth_ring
-from memegen.geometry.sampling import sample
+from memegen.geometry.sampling import channel_groups, sample
 from memegen.geometry.topology import LIP_CORNERS
 
 OWN_MARGIN, OWN_SHARE = 0.03, 0.2  # IOD inside the photo's lips, at most that share of its opening
@@ -116,7 +116,7 @@ class MouthLayer:
         self.model = shared.model if shared else individual(model or load_mouth(), seed)
         self._gap, self._strip = _widest(ring), CLIP_STRIP if shared else STRIP
         self._layers: dict[float | None, Layer] = {}
-        self._own: Array | None = None
+        self._own: tuple[Array, ...] | None = None
         self._shows_own = False
         # IOD below the line of the closed lips
         self._edge = shared.edge if shared else self.model.fit.upper_edge
@@ -141,9 +141,10 @@ class MouthLayer:
         sure = inside * is_open
         self._shows_own = bool(sure.max() > 0)
         patch = fill_unknown(self._patch, (inside > MOUTH.known).astype(np.float32))
-        self._own = np.concatenate(
+        own = np.concatenate(
             [patch, sure[..., None], self._patch, np.float32(seen[..., None] > 0)], -1
         )
+        self._own = channel_groups(own)
         if not self._shows_own:
             return
         if self._shared is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -25,7 +26,7 @@ from memegen.generators.mouth_model import (
     MouthModel,
 )
 from memegen.geometry.raster import barycentric_planes, rasterize
-from memegen.geometry.sampling import sample
+from memegen.geometry.sampling import channel_groups, sample
 
 OVERSAMPLE = 2  # raster pixels across one texture pixel
 DENSITY = 1.3  # texture pixels across one pixel of the photo
@@ -64,10 +65,14 @@ class Layer:
     corner: Array  # (2,) pixels of the photo, from the mouth's origin, of the texture's corner
     density: float  # texture pixels a photo pixel
 
+    @cached_property
+    def _groups(self) -> tuple[Array, ...]:
+        return channel_groups(self.texture)
+
     def sample(self, x: Array, y: Array) -> Array:
         """(h, w) pixels from the mouth's origin to (h, w, 5); nothing beyond the texture."""
         across = (x - self.corner[0]) * self.density
-        return sample(self.texture, across, (y - self.corner[1]) * self.density, "zeros")
+        return sample(self._groups, across, (y - self.corner[1]) * self.density, "zeros")
 
 
 def render(

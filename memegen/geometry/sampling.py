@@ -24,15 +24,28 @@ _BORDERS = {
 }
 _EXACT = (1, 3, 4)  # channels that OpenCV interpolates in floats; others at 1/32 pixel
 _NO_MAP: Any = None  # positions are one array of pairs; stubs of some versions want a second
-_AT_ONCE = 4  # channels that OpenCV enlarges and merges together
+_AT_ONCE = 4  # channels that OpenCV reads, enlarges and merges together
 _LONGEST = 32_000  # pixels of a side: beyond, OpenCV's positions overflow
 
 
-def sample(patch: Array, x: Array, y: Array, border: Border = "border") -> Array:
-    """Bilinear samples of (H, W, C) at pixels x, y (h, w): (h, w, C)."""
+def sample(
+    patch: Array | tuple[Array, ...], x: Array, y: Array, border: Border = "border"
+) -> Array:
+    """Bilinear samples of (H, W, C), or its `channel_groups`, at pixels x, y (h, w): (h, w, C)."""
     half = np.float32(0.5)
     maps = tuple(np.ascontiguousarray(axis - half, np.float32) for axis in (x, y))
-    return _remap(patch, maps, border, cv2.INTER_LINEAR)
+    if not isinstance(patch, tuple):
+        return _remap(patch, maps, border, cv2.INTER_LINEAR)
+    return np.concatenate([_remap(part, maps, border, cv2.INTER_LINEAR) for part in patch], -1)
+
+
+def channel_groups(patch: Array) -> tuple[Array, ...]:
+    """(H, W, C) in parts that OpenCV reads at once, for what is sampled again and again."""
+    starts = range(0, patch.shape[2], _AT_ONCE)
+    parts = [patch[..., start : start + _AT_ONCE] for start in starts]
+    if parts[-1].shape[2] == 2:  # which OpenCV would not read exactly
+        parts[-1:] = [parts[-1][..., :1], parts[-1][..., 1:]]
+    return tuple(np.ascontiguousarray(part, np.float32) for part in parts)
 
 
 def sample_picture(picture: Picture, position: Array) -> Picture:
@@ -109,7 +122,6 @@ def _remap(
         flat = found[..., 0] if channels == 1 else found
         cv2.remap(source, maps[0], maps[1], how, flat, _BORDERS[border])
     else:
-        first = 4 if channels > 4 else 1
-        for part in (slice(None, first), slice(first, None)):
-            found[..., part] = _remap(patch[..., part], maps, border, how)
+        groups = channel_groups(patch)
+        found[:] = np.concatenate([_remap(part, maps, border, how) for part in groups], -1)
     return found
