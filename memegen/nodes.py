@@ -14,9 +14,13 @@ _LOADER = getattr(
 )  # libyaml where there is one: ten times faster
 
 
+MOST_DEPTH = 32  # lists and mappings inside each other; libyaml's tree overflows the C stack
+
+
 def compose_yaml(text: str, source: str) -> yaml.Node | None:
     """The root node of YAML text, None where there is nothing. Raises UsageError with the line."""
     try:
+        _check_depth(text, source)
         root: yaml.Node | None = yaml.compose(text, Loader=_LOADER)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
@@ -24,6 +28,19 @@ def compose_yaml(text: str, source: str) -> yaml.Node | None:
     except yaml.YAMLError as error:
         raise UsageError(f"{source}: not valid YAML ({error})") from None
     return root
+
+
+def _check_depth(text: str, source: str) -> None:
+    """Raise UsageError where the text is nested deeper than anything that people write."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > MOST_DEPTH:
+            line = event.start_mark.line + 1 if event.start_mark else 0
+            raise UsageError(f"{source}:{line}: nested deeper than {MOST_DEPTH} levels")
 
 
 class NodeReader:

@@ -20,7 +20,17 @@ from memegen.cli.examples import EXAMPLES
 
 LINES = [line for lines in EXAMPLES.values() for line in lines]
 # What takes long, or needs what a test has not: they are parsed only.
-LONG = ("train", "label", "evaluate", "weights import", "weights mix", "weights export", "doctor")
+LONG = (
+    "train",
+    "serve",
+    "studio",
+    "label",
+    "evaluate",
+    "weights import",
+    "weights mix",
+    "weights export",
+    "doctor",
+)
 DRY = ("animate", "batch", "transfer")  # run with --dry-run
 LOOK = [
     line

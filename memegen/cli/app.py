@@ -19,6 +19,8 @@ from memegen.cli import (
     preview,
     provenance,
     recipes,
+    serve,
+    studio,
     train,
     transfer,
     weights,
@@ -45,6 +47,8 @@ app.command("animate", cls=Command)(animate.animate)
 app.command("batch", cls=Command)(batch.batch)
 app.command("transfer", cls=Command)(transfer.transfer)
 app.command("preview", cls=Command)(preview.preview)
+app.command("studio", cls=Command)(studio.studio)
+app.command("serve", cls=Command)(serve.serve)
 app.command("aus", cls=Command)(inspect.aus)
 app.command("faces", cls=Command)(inspect.faces)
 app.command("inspect", cls=Command)(provenance.inspect)

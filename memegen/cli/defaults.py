@@ -1,6 +1,6 @@
 """Defaults of options: from the environment, `memegen.toml` nearby, and the user's own.
 
-    model = "mesh"             # for animate, batch, transfer, preview, aus and faces
+    model = "mesh"             # for animate, batch, transfer, preview, studio, serve, aus and faces
     for = "discord-sticker"
 
     [animate]                  # for one command
@@ -36,7 +36,7 @@ else:
 NAME = "memegen.toml"
 PREFIX = "MEMEGEN_"
 # What is set without naming a command is for these.
-SHARING = ("animate", "batch", "transfer", "preview", "aus", "faces")
+SHARING = ("animate", "batch", "transfer", "preview", "studio", "serve", "aus", "faces")
 # Variables of the environment that are read elsewhere, and are no options.
 OTHERS = ("MEMEGEN_CONFIG", "MEMEGEN_WEIGHTS")
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")

@@ -98,6 +98,7 @@ def _recipes() -> str:
 
 def _optional() -> str:
     from memegen.cartoon import animeface
+    from memegen.cli.serve import require_extra
     from memegen.cutout.engines import require_engine
     from memegen.media.formats.gif_tools import gifsicle
 
@@ -107,7 +108,12 @@ def _optional() -> str:
     except UsageError:
         cutouts = "no cut-outs (memegen-faces[cutout])"
     drawn = "drawn faces" if animeface.available() else "no drawn faces (memegen-faces[cartoon])"
-    return f"{gifsicle() or 'no gifsicle (memegen-faces[gif])'}; {cutouts}; {drawn}"
+    try:
+        require_extra()
+        server = "server"
+    except UsageError:
+        server = "no server (memegen-faces[serve])"
+    return f"{gifsicle() or 'no gifsicle (memegen-faces[gif])'}; {cutouts}; {drawn}; {server}"
 
 
 CHECKS: dict[str, Callable[[], str]] = {

@@ -33,6 +33,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         'memegen preview photo.jpg --au "AU12=4" --frames 3',
         "memegen preview meme.gif",
     ),
+    "studio": ("memegen studio", "memegen studio photo.jpg --no-open --port 8080"),
+    "serve": (
+        "memegen serve",
+        "memegen serve --host 0.0.0.0 --token secret --queue 64 --verbose",
+    ),
     "aus": ("memegen aus photo.jpg", "memegen aus --list", "memegen aus clip.mp4 --csv clip.csv"),
     "faces": ("memegen faces friends.jpg", "memegen faces friends.jpg --json"),
     "inspect": ("memegen inspect meme.gif", "memegen inspect meme.gif sticker.webp --json"),
