@@ -30,8 +30,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from memegen import aus, weights
 from memegen.arrays import Array
 from memegen.devices import device_named, ready_to_train
+from memegen.errors import NoFaceError
 from memegen.evaluation import identity
 from memegen.evaluation.checkerboard import checkerboard
+from memegen.evaluation.pair_figures import PEOPLE
 from memegen.evaluation.real_pairs import neutral_photos
 from memegen.evaluation.subjects import track_of_targets
 from memegen.facedata.rated import Rated, RatedPictures
@@ -147,7 +149,10 @@ def smiles(eye: Landmarker, file: str, photos: list[Photo], calm: Array, smiling
     target[:, channels] = 1
     track, animator, whole = track_of_targets(target, target > 0), Animator(file), []
     for photo in photos:
-        frame = next(iter(animator.animate(photo, track)))[..., :3]
+        try:
+            frame = next(iter(animator.animate(photo, track)))[..., :3]
+        except NoFaceError:  # a crop may be too tight for the detector
+            continue
         whole.append(smile_of(eye, frame / 255) - smile_of(eye, photo.rgb / 255))
     return {"output": mean_of_seen(change), "photo": mean_of_seen(whole)}
 
@@ -163,7 +168,7 @@ def mean_of_seen(change: list[float]) -> Figures:
 def judged(asked: argparse.Namespace, device: torch.device) -> Figures:
     """Everything that needs weights and faces."""
     photos = neutral_photos(asked.data, asked.faces)
-    person = identity.fit(asked.data, Animator("mesh").analyzer.network)
+    person = identity.fit(asked.data, Animator("mesh").analyzer.network, PEOPLE)
     found: Figures = {"faces": len(photos), "identity verification": person.verification}
     rows = []
     for name, file in zip(NAMES, (asked.autoencoder, asked.fader), strict=True):

@@ -42,7 +42,7 @@ from memegen.training.processes import Alone
 SIZES = (256, 512, 1024)  # pixels of the crop
 BATCHES = (1, 8, 32)
 SHORTEST = 0.6  # seconds that each figure is measured for
-LONG = 2.0  # seconds of one run that are figure enough
+LONG = 2.0  # seconds of one run that are figure enough, without a second one
 # MTCNN's five points in examples/astronaut.png.
 FIVE_POINTS = np.array(
     [[204.1, 100.7], [247.4, 104.1], [224.8, 128.3], [202.2, 140.0], [244.8, 142.4]], np.float32
@@ -73,20 +73,17 @@ def settle(device: torch.device) -> None:
 def rate(once: Callable[[], object], items: float, device: torch.device) -> float:
     """Items a second of what makes so many at once.
 
-    The first runs are left out, unless they take so long that one is figure enough.
+    The first run is never counted: it allocates, and with cudnn's benchmark mode tries every
+    kernel, which takes seconds. One later run that takes LONG is figure enough.
     """
-    for _ in range(2):
-        start = time.perf_counter()
+    once()
+    settle(device)
+    start, runs, spent = time.perf_counter(), 0, 0.0
+    while spent < (LONG if runs < 2 else SHORTEST):
         once()
         settle(device)
-        if time.perf_counter() - start > LONG:
-            return round(items / (time.perf_counter() - start), 2)
-    start, runs = time.perf_counter(), 0
-    while time.perf_counter() - start < SHORTEST or runs < 2:
-        once()
-        runs += 1
-        settle(device)
-    return round(runs * items / (time.perf_counter() - start), 2)
+        runs, spent = runs + 1, time.perf_counter() - start
+    return round(runs * items / spent, 2)
 
 
 def frames(device: torch.device, models: dict[str, str], budget: Budget) -> dict[str, Figures]:

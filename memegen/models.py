@@ -77,6 +77,7 @@ MODELS: dict[str, Model] = {
             trainer="memegen.training.generator:train_small",
             settings="memegen.training.generator:SmallGeneratorTraining",
             exporter="memegen.generators.export:anatomical_networks",
+            shipped=True,
             licence="distilled from `anatomical` on the same face crops; see its card",
             channels={"read.0.weight": ChannelAxis(1, repeats=2)},
         ),
@@ -87,15 +88,17 @@ MODELS: dict[str, Model] = {
         ),
         Model(
             "ganimation",
-            "GANimation as published (ECCV 2018), to train or import; no weights are shipped",
+            "GANimation as published (ECCV 2018): one network paints the face; 17 action units",
             network="memegen.generators.ganimation:GanimationNet",
             config="memegen.generators.ganimation:GanimationConfig",
             generator="memegen.generators.ganimation:GanimationGenerator",
             trainer="memegen.training.ganimation:train",
             settings="memegen.training.ganimation:GanimationTraining",
             exporter="memegen.generators.export:ganimation_networks",
+            shipped=True,
             from_photos=True,
             distributed=True,
+            licence="trained on face crops that are not free for all uses; see its card",
         ),
         Model(
             "ganimation-discriminator",
@@ -105,7 +108,7 @@ MODELS: dict[str, Model] = {
         ),
         Model(
             "pix2pix",
-            "the mesh's picture translated into a real one by a U-Net; to train",
+            "the mesh's picture translated into a real one by a U-Net; no weights are shipped",
             network="memegen.generators.pix2pix:Pix2PixNet",
             config="memegen.generators.pix2pix:Pix2PixConfig",
             generator="memegen.generators.pix2pix:Pix2PixGenerator",
@@ -116,7 +119,7 @@ MODELS: dict[str, Model] = {
         ),
         Model(
             "stargan",
-            "StarGAN (CVPR 2018): eight discrete expressions instead of action units; to train",
+            "StarGAN (CVPR 2018): eight expressions, no action units; no weights are shipped",
             network="memegen.generators.stargan:StarganNet",
             config="memegen.generators.stargan:StarganConfig",
             generator="memegen.generators.stargan:StarganGenerator",
@@ -127,7 +130,7 @@ MODELS: dict[str, Model] = {
         ),
         Model(
             "autoencoder",
-            "smiles by an autoencoder (Liu and Jin, 2019): AU12 alone; to train",
+            "smiles by an autoencoder (Liu and Jin, 2019): AU12 alone; no weights are shipped",
             network="memegen.generators.autoencoder:AutoencoderNet",
             config="memegen.generators.autoencoder:AutoencoderConfig",
             generator="memegen.generators.autoencoder:AutoencoderGenerator",
@@ -138,7 +141,7 @@ MODELS: dict[str, Model] = {
         ),
         Model(
             "fader",
-            "Fader Networks (NIPS 2017), what `autoencoder` is compared with: AU12 alone; to train",
+            "Fader Networks (NIPS 2017), beside `autoencoder`: AU12 alone; no weights are shipped",
             network="memegen.generators.autoencoder:AutoencoderNet",
             config="memegen.generators.autoencoder:AutoencoderConfig",
             generator="memegen.generators.autoencoder:FaderGenerator",

@@ -110,10 +110,10 @@ def test_weights_that_are_not_there_are_a_row_of_dashes(
     one_pair: DrivenPair, tmp_path: Path, anatomy: Anatomy, face: np.ndarray
 ) -> None:
     data = make_shards(tmp_path / "data", anatomy, face)
-    row = compare(Question(data, 1, 1), ["ganimation"], str).rows[1]
+    row = compare(Question(data, 1, 1), ["stargan"], str).rows[1]
     assert row.figures == {} and "weights not found" in row.missing["lips"]
     with pytest.raises(MemegenError, match="none of these models"):
-        comparison.movers(["ganimation"], {}, str)
+        comparison.movers(["stargan"], {}, str)
 
 
 def some() -> Comparison:

@@ -177,7 +177,8 @@ def _run(model: Model, data: Path, out: Path, device: str, given: Mapping[str, A
     resume, init = bool(given.get("resume")), given.get("init")
     if resume and init is not None:
         raise UsageError("--resume goes on from the checkpoint in --out; --init begins anew")
-    if init is None and model.shipped and model.from_photos and not resume and not is_shards(data):
+    mended = model.shipped and model.from_photos and hasattr(resolve(model.settings), "for_photos")
+    if init is None and mended and not resume and not is_shards(data):
         init = model.name  # tens of photos mend weights, they make none
     elif init is not None:
         weights.load(init, model.name)
