@@ -156,7 +156,7 @@ def load(name: str, architecture: str) -> Weights:
 
     path = find(str(in_run(name, [architecture])))
     if not path.is_file():
-        ours = architecture in SHIPPED
+        ours = name in SHIPPED
         helps = "reinstall memegen, or set MEMEGEN_WEIGHTS" if ours else "train or import some"
         raise WeightsError(f"weights not found: {path} ({helps})")
     try:
