@@ -157,7 +157,10 @@ def completed(line: str, place: Path) -> list[str]:
         ("memegen animate photo.jpg -r smile+sha", ["smile+shake"]),
         ("memegen batch photos/ -r wink,min", ["wink,mind-blown", "wink,mine.yaml"]),
         ("memegen animate photo.jpg --au AU12=4,AU6", ["AU12=4,AU6=3", "AU12=4,AU61=3", "AU12=4,AU62=3", "AU12=4,AU63=3", "AU12=4,AU64=3"]),
-        ("memegen animate photo.jpg --model ", ["anatomical", "mesh"]),
+        (
+            "memegen animate photo.jpg --model ",
+            ["anatomical", "anatomical-small", "cartoon", "ganimation", "mesh"],
+        ),
         ("memegen animate photo.jpg --for discord", ["discord-emoji", "discord-sticker"]),
         ("memegen animate photo.jpg --font osw", ["oswald-bold"]),
         ("memegen recipes show yaw", ["yawn"]),
