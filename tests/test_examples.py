@@ -159,7 +159,7 @@ def completed(line: str, place: Path) -> list[str]:
         ("memegen animate photo.jpg --au AU12=4,AU6", ["AU12=4,AU6=3", "AU12=4,AU61=3", "AU12=4,AU62=3", "AU12=4,AU63=3", "AU12=4,AU64=3"]),
         (
             "memegen animate photo.jpg --model ",
-            ["anatomical", "anatomical-small", "cartoon", "ganimation", "mesh"],
+            ["anatomical", "anatomical-small", "mesh", "ganimation", "cartoon"],
         ),
         ("memegen animate photo.jpg --for discord", ["discord-emoji", "discord-sticker"]),
         ("memegen animate photo.jpg --font osw", ["oswald-bold"]),
