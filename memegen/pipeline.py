@@ -26,7 +26,7 @@ from memegen.faces.align import Alignment
 from memegen.faces.choose import Choice, choose, parse_choice
 from memegen.faces.detect import Detector
 from memegen.footage import clip_edit, render_clip, track_clip
-from memegen.generators import Generator, Scene, generator_named
+from memegen.generators import Scene, generator_named
 from memegen.generators.registry import generating_model
 from memegen.generators.shared_appearance import SharedAppearance
 from memegen.generators.tone import GreyscaleRenderer, tone_of
@@ -107,13 +107,8 @@ class Animator:
         self._device = device_named(device)
         self.model = model
         self.drawings = generating_model(model).drawings  # whether it animates drawn faces
-        self._generator = generator_named(model, self._device)
+        self.generator = generator_named(model, self._device)  # what renders faces
         self.detector = Detector(self._device)
-
-    @property
-    def generator(self) -> Generator:
-        """What renders faces."""
-        return self._generator
 
     @cached_property
     def analyzer(self) -> FaceAnalyzer:
@@ -286,7 +281,7 @@ class Animator:
         picture's pixels; shared_appearance is what several pictures of one person share.
         """
         box, scene = Scene.of(canvas, alignment, motion, self.drawings)
-        renderer = self._generator.prepare(replace(scene, shared_appearance=shared_appearance))
+        renderer = self.generator.prepare(replace(scene, shared_appearance=shared_appearance))
         tone = shared_appearance.tone if shared_appearance else tone_of(scene.picture)
         if tone is not None:
             renderer = GreyscaleRenderer(renderer, tone, scene.picture)
