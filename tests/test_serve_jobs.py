@@ -267,7 +267,8 @@ def test_a_process_ends_tidily(tmp_path: Path) -> None:
             line = process.stderr.readline()
             assert line.startswith("serving at http://127.0.0.1:"), line
             address = line.split()[2].rstrip(";")
-            fields = {"size": "200", "wait": "false", "duration": "2"}
+            # Seconds of work: it is to run still when the server is asked what it does.
+            fields = {"size": "640", "wait": "false", "duration": "5", "format": "webp"}
             begun = httpx.post(
                 f"{address}/animate", files={"photo": picture_bytes()}, data=fields, timeout=30
             )
