@@ -13,7 +13,8 @@ from __future__ import annotations
 import asyncio
 import hmac
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
@@ -92,7 +93,8 @@ class Guard:
         self._open += 1
         try:
             bounded = _Bounded(receive, most, self._settings.limits.body_seconds)
-            await self._app(scope, bounded, _hardened(send))
+            ends = partial(_is_coming, headers, bounded)
+            await self._app(scope, bounded, _hardened(send, ends))
         finally:
             self._open -= 1
 
@@ -146,7 +148,7 @@ def check_host(headers: Headers, settings: Settings) -> None:
 def check_origin(headers: Headers, method: str, path: str, socket: bool) -> None:
     """Raise ForbiddenError for what a page of another site asks; links to the page are no harm."""
     origin, host = headers.get("origin"), headers.get("host", "")
-    if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+    if origin is not None and _host_of(origin) != host.lower():
         raise ForbiddenError("asked by another site")
     site = headers.get("sec-fetch-site")
     if site is None or site in OWN_SITE:
@@ -154,6 +156,14 @@ def check_origin(headers: Headers, method: str, path: str, socket: bool) -> None
     followed = headers.get("sec-fetch-mode") == "navigate" and method == "GET" and path == "/"
     if socket or not followed:
         raise ForbiddenError("asked by another site")
+
+
+def _host_of(origin: str) -> str | None:
+    """The host and port of an origin, lower case; None for what is none."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:  # such as a bracket that is not closed
+        return None
 
 
 def most_bytes(path: str, limits: Limits) -> int:
@@ -172,10 +182,10 @@ class _Bounded:
 
     def __init__(self, receive: Receive, most: int, seconds: float) -> None:
         self._receive, self._most, self._seconds = receive, most, seconds
-        self._left, self._whole = most, False
+        self._left, self.whole = most, False
 
     async def __call__(self) -> Message:
-        if self._whole:  # waits for a disconnection, which may take for ever
+        if self.whole:  # waits for a disconnection, which may take for ever
             return await self._receive()
         try:
             message = await asyncio.wait_for(self._receive(), self._seconds)
@@ -184,10 +194,16 @@ class _Bounded:
         if message["type"] != "http.request":
             return message
         self._left -= len(message.get("body", b""))
-        self._whole = not message.get("more_body", False)
+        self.whole = not message.get("more_body", False)
         if self._left < 0:
             raise _too_large(self._most)
         return message
+
+
+def _is_coming(headers: Headers, body: _Bounded) -> bool:
+    """Whether a part of the body is still on its way, which nobody will read."""
+    announced = "transfer-encoding" in headers or int(headers.get("content-length", "0")) > 0
+    return announced and not body.whole
 
 
 def _check_length(headers: Headers, most: int) -> None:
@@ -202,8 +218,12 @@ def _too_large(most: int) -> TooLargeError:
     return TooLargeError(f"the body has more than {most / 1e6:.1f} MB")
 
 
-def _hardened(send: Send) -> Send:
-    """Adds HEADERS to every answer; what is made for one client is kept by nobody."""
+def _hardened(send: Send, ends: Callable[[], bool] | None = None) -> Send:
+    """Adds HEADERS to every answer; what is made for one client is kept by nobody.
+
+    Where `ends` says so when the answer begins, the connection is closed after it: a client could
+    go on sending for ever what nobody reads.
+    """
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -211,6 +231,8 @@ def _hardened(send: Send) -> Send:
             for name, value in HEADERS.items():
                 headers.setdefault(name, value)
             headers.setdefault("cache-control", "no-store")
+            if ends is not None and ends():
+                headers["connection"] = "close"
         await send(message)
 
     return sending
