@@ -325,6 +325,27 @@ def test_previews_take_text(client: TestClient) -> None:
         assert socket.receive()["code"] == 1003
 
 
+def test_bodies_that_drip(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A byte within every pause that is allowed, for ever; one that is as fast as asked is read."""
+    monkeypatch.setattr("memegen.serve.security.LEAST_RATE", 100.0)
+
+    async def run(size: int) -> tuple[int, bytes]:
+        service = client.app.state.service  # type: ignore[attr-defined]
+        settings = replace(service.settings, limits=replace(SMALL, body_seconds=0.1))
+        guard = Guard(create_app(service), settings, service.jobs)
+        parts = iter([True] * 40 + [False])
+
+        async def dripping() -> Any:
+            await asyncio.sleep(0.01)
+            return {"type": "http.request", "body": b" " * size, "more_body": next(parts)}
+
+        return await asked(guard, dripping, "/recipes/check")
+
+    status, body = asyncio.run(run(0))
+    assert status == 408 and b"slower than 0.1 kB/s" in body
+    assert asyncio.run(run(40))[0] == 400  # whole, and no recipe
+
+
 def test_only_so_many_previews(mesh: memegen.Animator) -> None:
     service = service_with(mesh, replace(SMALL, previews=1))
     client = client_of(service)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import socket
@@ -11,13 +12,17 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from support.paths import ROOT
 
 pytest.importorskip("fastapi", reason="the extra [serve] is not installed")
 pytest.importorskip("uvicorn", reason="the extra [serve] is not installed")
+
+from starlette.responses import PlainTextResponse
+
+from memegen.serve.server import JsonProtocol
 
 HOST = b"Host: 127.0.0.1\r\n"
 FORM = b"Content-Type: multipart/form-data; boundary=x\r\n"
@@ -100,6 +105,46 @@ def test_nobody_reads_an_endless_body_on(served: Served, path: bytes) -> None:
     status, _ = exchanged(served, head, *([b"%x\r\n" % len(part) + part + b"\r\n"] * ENDLESS))
     assert status in (0, 400, 404, 413)  # 0: the answer was lost with the connection
     assert time.monotonic() - began < PATIENCE
+
+
+def test_heads_that_do_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing, half a head, half a head after a request: closed. Whole requests are answered."""
+    import uvicorn
+
+    monkeypatch.setattr("memegen.serve.server.HEAD_SECONDS", 0.3)
+    whole = b"GET / HTTP/1.1\r\n" + HOST + b"\r\n"
+
+    async def answered(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.sleep(0.6)  # longer than a head may take
+        await PlainTextResponse("four")(scope, receive, send)
+
+    async def sent(port: int, *parts: bytes) -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        answer = b""
+        for part in parts:
+            writer.write(part)
+            answer += await reader.readuntil(b"four") if part == whole else b""
+        answer += await asyncio.wait_for(reader.read(), 5)  # until it is closed
+        writer.close()
+        return answer
+
+    async def run() -> list[bytes]:
+        config = uvicorn.Config(
+            answered, http=JsonProtocol, lifespan="off", log_config=None, timeout_keep_alive=60
+        )
+        server = uvicorn.Server(config)
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            running = asyncio.create_task(server.serve([listener]))
+            port = listener.getsockname()[1]
+            kinds = ((), (whole[:9],), (whole, whole[:9]), (whole, whole, b"G"))
+            found = [await sent(port, *parts) for parts in kinds]
+            server.should_exit = True
+            await running
+        return found
+
+    found = asyncio.run(run())
+    assert found[:2] == [b"", b""]
+    assert [answer.count(b"200 OK") for answer in found] == [0, 0, 1, 2]
 
 
 def test_clients_that_go_away(served: Served) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import ipaddress
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from http.cookies import CookieError, SimpleCookie
@@ -39,6 +40,7 @@ OPEN_PATHS = ("/health",)  # answered without a token: it tells nothing of anybo
 WHILE_CLOSING = ("/health", "/metrics", "/jobs/")  # beginnings of paths answered to the end
 JOB_PATHS = ("/animate", "/transfer", "/render")  # ends of paths that queue a job
 COOKIE = "memegen-token"  # and the port: cookies are shared by all ports of a host
+LEAST_RATE = 2000.0  # bytes a second at which a body comes, on average, after its first seconds
 OVERHEAD = 200_000  # bytes of a form beside its files
 OWN_SITE = ("same-origin", "none")  # of Sec-Fetch-Site; none: typed, or not of a page
 HEADERS = {
@@ -178,18 +180,28 @@ def most_bytes(path: str, limits: Limits) -> int:
 
 
 class _Bounded:
-    """Receives a body of so many bytes at most, whose parts come within so many seconds."""
+    """Receives a body of so many bytes at most.
+
+    Its parts come within so many seconds, and so much later at most as LEAST_RATE says: a byte now
+    and then would keep a request open for ever.
+    """
 
     def __init__(self, receive: Receive, most: int, seconds: float) -> None:
         self._receive, self._most, self._seconds = receive, most, seconds
         self._left, self.whole = most, False
+        self._began: float | None = None  # when it was first waited for, by the monotonic clock
 
     async def __call__(self) -> Message:
         if self.whole:  # waits for a disconnection, which may take for ever
             return await self._receive()
+        now = time.monotonic()
+        self._began = now if self._began is None else self._began
+        owed = self._began + self._seconds + (self._most - self._left) / LEAST_RATE - now
         try:
-            message = await asyncio.wait_for(self._receive(), self._seconds)
-        except TimeoutError:
+            message = await asyncio.wait_for(self._receive(), min(self._seconds, owed))
+        except (TimeoutError, asyncio.TimeoutError):  # two until Python 3.11
+            if owed < self._seconds:
+                raise SlowError(f"the body is slower than {LEAST_RATE / 1e3:g} kB/s") from None
             raise SlowError(f"the body stopped for more than {self._seconds:g} s") from None
         if message["type"] != "http.request":
             return message

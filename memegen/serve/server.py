@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import logging
@@ -26,6 +27,7 @@ BACKLOG = 128  # connections that wait to be accepted
 IDLE_SECONDS = 15  # that a connection is kept open without a request
 LEFT_SECONDS = 5  # that answers on their way get, after all jobs ended
 PING_SECONDS = 20.0  # between pings of preview connections, and to their answers
+HEAD_SECONDS = 15.0  # that a request's head may take
 HEADER_BYTES = 16_000  # of one request's head
 # Errors are told by `app`, and are not the log's where the client makes them: a line each would let
 # clients fill a disk.
@@ -35,7 +37,35 @@ ONE_SIGNAL = 1.0  # seconds in which signals count as one: launchers often send 
 
 
 class JsonProtocol(H11Protocol):
-    """HTTP/1.1 that answers what is none in JSON, as the routes answer errors."""
+    """HTTP/1.1 that answers what is none in JSON, as the routes answer errors.
+
+    A connection whose request does not begin, or whose head does not end, within HEAD_SECONDS is
+    closed: uvicorn would keep it for ever.
+    """
+
+    _head: asyncio.TimerHandle | None = None  # closes the connection, unless there is a head
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """See asyncio.Protocol."""
+        super().connection_made(transport)
+        self._wait_for_head(True)
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio.Protocol."""
+        super().data_received(data)
+        self._wait_for_head(self.conn.their_state is h11.IDLE and not self.transport.is_closing())
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See asyncio.Protocol."""
+        self._wait_for_head(False)
+        super().connection_lost(exc)
+
+    def _wait_for_head(self, missing: bool) -> None:
+        if missing and self._head is None:
+            self._head = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+        elif not missing and self._head is not None:
+            self._head.cancel()
+            self._head = None
 
     def send_400_response(self, msg: str) -> None:
         """See H11Protocol."""
