@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from support.clips import run_ffmpeg
 from support.faces import vector
@@ -16,7 +17,7 @@ from memegen.errors import MemegenError, NoFaceError, UsageError
 from memegen.faces.detect import Detector
 from memegen.geometry.motion import FaceMotion
 from memegen.geometry.topology import REGIONS
-from memegen.perception.analyze import FaceAnalyzer
+from memegen.perception.analyze import FaceAnalyzer, read_crop
 from memegen.performance.clip import open_clip, parse_probe, read_clip, read_ppm
 from memegen.performance.keyframes import recipe_text, simplify
 from memegen.performance.retarget import (
@@ -31,7 +32,13 @@ from memegen.performance.retarget import (
 )
 from memegen.performance.smooth import estimate_noise, interpolate_gaps, smooth
 from memegen.performance.table import read_csv, to_csv
-from memegen.performance.track import FaceTracker, Performance, heads_of, performance_from
+from memegen.performance.track import (
+    FaceTracker,
+    Performance,
+    heads_of,
+    performance_from,
+    with_mirrored,
+)
 
 MP4 = """Input #0, mov,mp4,m4a,3gp,3g2,mj2, from 'a.mp4':
   Duration: 00:01:02.50, start: 0.000000, bitrate: 1205 kb/s
@@ -374,6 +381,32 @@ def test_a_still_face_holds_still(tracker_parts: tuple[Detector, FaceAnalyzer]) 
     told = performance_from(found, 25.0, "still")
     assert len(told) == 12
     assert retarget(told, RetargetOptions()).add[:, aus.INDEX["AU12L"]].std() * 5 < 0.05
+
+
+def test_what_is_seen_is_the_mean_with_what_is_seen_mirrored(
+    tracker_parts: tuple[Detector, FaceAnalyzer],
+) -> None:
+    photo = np.asarray(Image.open(SAMPLE).convert("RGB"))[:300]
+    tracker = FaceTracker(*tracker_parts)
+    found = list(tracker.track([photo] * 3))
+    at, analyzer = tracker._search(photo), tracker_parts[1]
+    assert at is not None
+    crops = torch.cat([read_crop(photo, at, analyzer.network.config.size)] * 2)
+    straight, mirrored = analyzer.predict_crops(crops, np.array([False, True]))[0]
+    assert np.abs(straight - mirrored).max() > 1e-3
+    for seen in found:
+        assert seen is not None
+        np.testing.assert_allclose(seen.landmarks, (straight + mirrored) / 2, atol=1e-4)
+
+
+def test_mirrored_looks_at_the_ends_of_a_batch_serve_all_of_it() -> None:
+    rng = np.random.default_rng(0)
+    straight, (bias, drift) = rng.normal(size=(5, 4)), rng.normal(size=(2, 4))
+    away = bias + np.arange(5)[:, None] * drift
+    ends = [0, 4]
+    found = with_mirrored(straight, straight[ends] + 2 * away[ends], ends)
+    np.testing.assert_allclose(found, straight + away)
+    np.testing.assert_allclose(with_mirrored(straight[:1], straight[:1] + 2, [0]), straight[:1] + 1)
 
 
 def test_faces_that_leave_and_return_are_bridged(

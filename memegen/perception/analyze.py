@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from memegen import aus, weights
-from memegen.arrays import Array, Integers, Picture
+from memegen.arrays import Array, Integers, Mask, Picture
 from memegen.faces.align import Alignment, align, five_points
 from memegen.geometry.sampling import sample
 from memegen.geometry.shape import MESH_POINTS, angles_of, iod, mirror_order, rotation_of
@@ -117,36 +117,38 @@ class FaceAnalyzer:
         size = (self.network.config.size,) * 2
         crops = torch.from_numpy(pictures[..., :3].astype(np.float32)).permute(0, 3, 1, 2) / 255
         crops = F.interpolate(crops, size, mode="bilinear", antialias=True)
-        landmarks, units, angles = self.predict_crops(crops, mirrored=False)
+        landmarks, units, angles = self.predict_crops(crops)
         units = np.clip(units, 0, 1)
         aus.set_head_and_gaze(units, angles, aus.gaze_degrees(units))
         return landmarks, units
 
-    def predict_crops(self, crops: Tensor, mirrored: bool) -> tuple[Array, Array, Array]:
-        """What the network says of (B, 3, S, S) crops, or the mean with what it says mirrored.
+    def predict_crops(
+        self, crops: Tensor, mirrored: Mask | None = None
+    ) -> tuple[Array, Array, Array]:
+        """What the network says of (B, 3, S, S) crops; of those `mirrored` (B,), turned back.
 
         Landmarks (B, 478, 3), channels (B, K) not clipped, angles (B, 3) degrees.
         """
-        points, units, angles = self._both(crops, mirrored)
-        return points.mean(0), units, angles
+        if mirrored is not None:
+            flipped = torch.from_numpy(mirrored)[:, None, None, None]
+            crops = torch.where(flipped, crops.flip(3), crops)
+        with torch.inference_mode():
+            output = self.network(crops.to(self._device))
+        points, units, angles = (part.cpu().numpy() for part in output)
+        if mirrored is not None:
+            other = points[mirrored][:, self._mirrored] * np.array([-1, 1, 1], np.float32)
+            points[mirrored] = other + np.array([1, 0, 0], np.float32)
+            units[mirrored] = aus.mirror(units[mirrored])
+            angles[mirrored] *= np.array([-1, 1, -1], np.float32)
+        return points, units, angles
 
     def _both(self, crops: Tensor, mirrored: bool) -> tuple[Array, Array, Array]:
         """Landmarks (1 or 2, B, 478, 3) as seen and mirrored; means of the rest."""
-        crops = crops.to(self._device)
-        with torch.inference_mode():
-            output = self.network(torch.cat([crops, crops.flip(3)]) if mirrored else crops)
-        points, units, angles = (part.cpu().numpy() for part in output)
-        if not mirrored:
-            return points[None], units, angles
-        half = len(crops)
-        other = points[half:, self._mirrored] * np.array([-1, 1, 1], np.float32)
-        other[..., 0] += 1
-        turned = angles[half:] * np.array([-1, 1, -1], np.float32)
-        return (
-            np.stack([points[:half], other]),
-            (units[:half] + aus.mirror(units[half:])) / 2,
-            (angles[:half] + turned) / 2,
-        )
+        count = len(crops)
+        turned = np.arange(2 * count) >= count
+        found = self.predict_crops(*((torch.cat([crops, crops]), turned) if mirrored else (crops,)))
+        points, units, angles = (part.reshape(-1, count, *part.shape[1:]) for part in found)
+        return points, units.mean(0), angles.mean(0)
 
 
 def _viewed(alignment: Alignment, view: tuple[float, ...]) -> Alignment:
