@@ -85,7 +85,7 @@ def test_colour_counts_where_the_teacher_paints(data: Path, teacher: str) -> Non
 
 
 def test_steps_bring_the_student_nearer(data: Path, teacher: str) -> None:
-    settings = replace(SETTINGS, teacher=teacher, lr=1e-2)
+    settings = replace(SETTINGS, teacher=teacher, lr=1e-2, half=False)
     crops = load_crops(data, dict(settings.pairs.sources), "train")
     task = generator.GeneratorTask(settings, CPU, crops, crops, name="anatomical-small")
     task.begin({})
