@@ -9,9 +9,11 @@ VENV ?= .venv
 PYTHON ?= python3
 STAMP = $(VENV)/.installed-$(shell cat pyproject.toml constraints.txt | sha256sum | cut -c1-16)
 RUN = $(VENV)/bin/python -m
-# Tests run on all cores, a file of them at a time on each.
+# Tests run on all cores, neighbours in a file on one of them; who has done its own takes over others'.
 CORES ?= auto
-PYTEST = $(RUN) pytest -n $(CORES) --dist loadfile
+PYTEST = $(RUN) pytest -n $(CORES) --dist worksteal
+# Tests start the program some hundred times: it is compiled once, whatever the user has set.
+unexport PYTHONDONTWRITEBYTECODE
 
 # As the command sets for itself (memegen/cli/__init__.py): threads that wait sleep.
 export OMP_WAIT_POLICY ?= PASSIVE

@@ -36,6 +36,9 @@ def _seeded() -> None:
 
 @pytest.fixture(autouse=True)
 def _no_defaults_of_this_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("MEMEGEN_"):
+            monkeypatch.delenv(name)
     monkeypatch.setenv("MEMEGEN_CONFIG", "")
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from support.command import RunCli
+from support.generator import SHOWN
 from support.killing import CPU
 from support.networks import TINY, tiny_file
 from support.shards import make_shards
@@ -27,9 +28,14 @@ from memegen.training.run import Run
 STUDENT = GeneratorConfig(mouth=WindowConfig(16, (4, 4, 4), 2, 1), condition=4)
 SETTINGS = generator.SmallGeneratorTraining(
     steps=3, batch=4, unpaired=2, warmup=1, save_minutes=99, sheet_steps=9, log_steps=1, workers=0,
-    pairs=PairConfig(canvas=48), pool=PoolConfig(size=6, first=4, fresh=2, workers=2),
+    pairs=PairConfig(canvas=48), pool=PoolConfig(size=4, first=3, fresh=1, workers=2),
     network=STUDENT,
 )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _small_sheets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generator, "SHOWN", SHOWN)
 
 
 @pytest.fixture
@@ -79,7 +85,7 @@ def test_colour_counts_where_the_teacher_paints(data: Path, teacher: str) -> Non
 
 
 def test_steps_bring_the_student_nearer(data: Path, teacher: str) -> None:
-    settings = replace(SETTINGS, teacher=teacher, lr=1e-2)
+    settings = replace(SETTINGS, teacher=teacher, lr=1e-2, half=False)
     crops = load_crops(data, dict(settings.pairs.sources), "train")
     task = generator.GeneratorTask(settings, CPU, crops, crops, name="anatomical-small")
     task.begin({})

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from support.faces import vector
+from support.generator import SETTINGS, train
 from support.killing import CPU, killed_and_resumed, same_weights
 from support.networks import TINY
 from support.shards import make_shards
@@ -27,11 +28,6 @@ from memegen.training.pairs import PairConfig, PairDataset, Pool, PoolConfig
 from memegen.training.run import Run
 
 SOURCES = dict(PairConfig().sources)
-SETTINGS = generator.GeneratorTraining(
-    steps=4, batch=4, unpaired=2, warmup=2, discriminator_from=1, save_minutes=99, sheet_steps=4,
-    log_steps=1, pairs=PairConfig(canvas=48), pool=PoolConfig(size=6, first=4, fresh=2, workers=0),
-    network=TINY,
-)  # fmt: skip
 
 
 @pytest.fixture
@@ -195,7 +191,7 @@ def test_collapsed_attention_is_reported() -> None:
 
 def test_training_writes_weights_log_and_sheets(tmp_path: Path, data: Path) -> None:
     out = tmp_path / "run"
-    path = generator.train(SETTINGS, Run(data, out, CPU, log=lambda _: None))
+    path = train(SETTINGS, Run(data, out, CPU, log=lambda _: None))
     assert generator_named(str(out)).name == "anatomical"
     assert path == out / "anatomical.safetensors"
     assert weights.load(str(out), "anatomical").path == path  # --init names runs as --model does
@@ -211,7 +207,7 @@ def test_training_writes_weights_log_and_sheets(tmp_path: Path, data: Path) -> N
 def test_a_resumed_run_ends_where_an_unbroken_one_does(
     tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = generator.train(SETTINGS, Run(data, tmp_path / "whole", CPU, log=lambda _: None))
+    whole = train(SETTINGS, Run(data, tmp_path / "whole", CPU, log=lambda _: None))
     broken = tmp_path / "broken"
     often = replace(SETTINGS, save_minutes=0.0)
     calls = []
@@ -224,8 +220,8 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(
     with monkeypatch.context() as patched:
         patched.setattr(generator, "refuse_collapse", stop)
         with pytest.raises(KeyboardInterrupt):
-            generator.train(often, Run(data, broken, CPU, log=lambda _: None))
-    again = generator.train(often, Run(data, broken, CPU, resume=True, log=lambda _: None))
+            train(often, Run(data, broken, CPU, log=lambda _: None))
+    again = train(often, Run(data, broken, CPU, resume=True, log=lambda _: None))
     assert same_weights(whole, again)
 
 
@@ -234,9 +230,9 @@ def test_a_run_that_is_killed_ten_times_ends_where_an_unbroken_one_does(
     tmp_path: Path, data: Path
 ) -> None:
     often = replace(SETTINGS, save_minutes=0.0)
-    whole = generator.train(often, Run(data, tmp_path / "whole", CPU, log=lambda _: None))
+    whole = train(often, Run(data, tmp_path / "whole", CPU, log=lambda _: None))
     out = tmp_path / "killed"
-    assert same_weights(whole, killed_and_resumed(generator.train, data, out, often, whole, 1.5))
+    assert same_weights(whole, killed_and_resumed(train, data, out, often, whole, 1.5))
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(
@@ -247,16 +243,16 @@ def test_a_loss_that_is_not_finite_stops_the_run(
 
     monkeypatch.setattr(losses, "reconstruction", broken)
     with pytest.raises(MemegenError, match="not finite at step 0"):
-        generator.train(SETTINGS, Run(data, tmp_path / "run", CPU, log=lambda _: None))
+        train(SETTINGS, Run(data, tmp_path / "run", CPU, log=lambda _: None))
 
 
 def test_a_run_goes_on_as_it_began(tmp_path: Path, data: Path) -> None:
-    generator.train(SETTINGS, Run(data, tmp_path, CPU, log=lambda _: None))
+    train(replace(SETTINGS, steps=1), Run(data, tmp_path, CPU, log=lambda _: None))
     with pytest.raises(UsageError, match="this run began with `seed` 0; `resume` goes on"):
-        generator.train(replace(SETTINGS, seed=3), Run(data, tmp_path, CPU, resume=True))
+        train(replace(SETTINGS, seed=3), Run(data, tmp_path, CPU, resume=True))
     (tmp_path / "checkpoint.pt").write_bytes(b"")
     with pytest.raises(MemegenError, match="no checkpoint of such a run"):
-        generator.train(SETTINGS, Run(data, tmp_path, CPU, resume=True))
+        train(SETTINGS, Run(data, tmp_path, CPU, resume=True))
 
 
 def test_crops_that_are_not_there_are_said(tmp_path: Path, data: Path) -> None:
@@ -269,4 +265,4 @@ def test_crops_that_are_not_there_are_said(tmp_path: Path, data: Path) -> None:
 
 def test_resuming_nothing_is_said(tmp_path: Path, data: Path) -> None:
     with pytest.raises(UsageError, match="no checkpoint to resume from"):
-        generator.train(SETTINGS, Run(data, tmp_path, CPU, resume=True))
+        train(SETTINGS, Run(data, tmp_path, CPU, resume=True))

@@ -19,6 +19,7 @@ from memegen.errors import MemegenError, UsageError
 from memegen.evaluation import (
     comparison,
     contact_sheets,
+    identity,
     model_table,
     network_cost,
     pair_figures,
@@ -60,6 +61,15 @@ def one_pair(monkeypatch: pytest.MonkeyPatch, mesh: Animator) -> DrivenPair:
     monkeypatch.setattr(comparison, "READINGS", few)
     monkeypatch.setattr(network_cost, "LONGEST", 0.0)  # each is timed once
     monkeypatch.setattr(comparison, "TIMED", 1)
+    # Of drawn noise there is nothing to fit, and the eigenvectors take seconds.
+    monkeypatch.setattr(
+        identity,
+        "discriminant",
+        lambda features, _, count: (
+            features.mean(0),
+            np.eye(features.shape[1], count, dtype=np.float32),
+        ),
+    )
     answer = {f"AU{n}": {"slope": 0.5, "correlation": 0.25} for n in (1, 2, 4, 12, 26)}
     monkeypatch.setattr(comparison.au_response, "evaluate", lambda *_: answer)
     return pair

@@ -149,9 +149,14 @@ def test_photos_are_split_by_what_they_are(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_fine_tuning_keeps_the_best(folder: Path, tmp_path: Path) -> None:
+def test_fine_tuning_keeps_the_best(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from safetensors import safe_open
 
+    monkeypatch.setattr(generator, "SHOWN", 2)
+    monkeypatch.setattr(generator, "CHECKED", 8)
+    monkeypatch.setattr(evaluation, "SPEED_SIDE", 64)
     begin = tiny_file(tmp_path / "begin.safetensors")
     settings = replace(
         generator.GeneratorTraining.for_photos(), steps=12, batch=4, unpaired=2, warmup=1, network=TINY, lr=2e-2,

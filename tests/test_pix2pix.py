@@ -45,6 +45,11 @@ SETTINGS = Pix2PixTraining(
 )  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def _small_sheets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pix2pix, "SHOWN", 2)  # each pair takes a tenth of a second to make
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory, anatomy: Anatomy, face: np.ndarray) -> Path:
     return make_shards(tmp_path_factory.mktemp("shards") / "data", anatomy, face)

@@ -13,6 +13,8 @@ from safetensors.torch import load_file
 from memegen.training.run import Run
 
 CPU = torch.device("cpu")
+# What takes seconds to import; the first optimiser would bring in `torch._dynamo`.
+PRELOADED = ["torch._dynamo", "memegen.training.ganimation", "memegen.training.generator"]
 
 
 def same_weights(one: Path, other: Path) -> bool:
@@ -28,7 +30,7 @@ def killed_and_resumed(
     Where a run does not even come to its first checkpoint in that time, the next gets longer.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["memegen.training.ganimation", "memegen.training.generator"])
+    context.set_forkserver_preload(PRELOADED)
     random, kills, resumed = np.random.default_rng(0), 0, 0
     checkpoint = out / "checkpoint.pt"
     while kills < 10 or not resumed:
