@@ -107,6 +107,18 @@ def test_the_pool_goes_on_where_it_stopped(crops: Crops) -> None:
     assert torch.equal(resumed.batch(4)["x"], target["x"])
 
 
+def test_a_process_makes_the_draws_that_this_one_would(crops: Crops) -> None:
+    config = PoolConfig(size=4, first=2, fresh=1, workers=1)
+    pool = Pool(maker_of(crops), config, CPU)
+    try:
+        newest = pool.batch(1)
+    finally:
+        pool.close()
+    draw = maker_of(crops)[2]
+    assert pool.made == 3 and newest.keys() == draw.keys()
+    assert all(torch.equal(newest[name][0], draw[name]) for name in draw)
+
+
 def test_samples_are_pairs_and_unpaired(crops: Crops) -> None:
     maker = maker_of(crops)
     draws = [maker[i] for i in range(3)]

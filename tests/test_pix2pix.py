@@ -23,9 +23,10 @@ from memegen.geometry.anatomy import Anatomy
 from memegen.training import pix2pix
 from memegen.training.augment import AugmentConfig
 from memegen.training.crops import Crops, load_crops
-from memegen.training.draws import Draw, Draws, DrawsConfig
+from memegen.training.draws import Draws, DrawsConfig
 from memegen.training.pairs import PairConfig
 from memegen.training.pix2pix import Pix2PixTraining
+from memegen.training.ring_buffer import Example
 from memegen.training.run import Run
 from memegen.training.translation_pairs import (
     TranslationConfig,
@@ -230,7 +231,7 @@ def test_training_writes_weights_that_animate(
 class Failing:
     """A maker of draws that cannot."""
 
-    def draw(self, index: int) -> Draw:
+    def draw(self, index: int) -> Example:
         if index % 2:
             raise ValueError("no such crop")
         return {"number": np.array([index])}

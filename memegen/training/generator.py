@@ -217,8 +217,11 @@ class GeneratorTask(Task[dict[str, Tensor]]):
 
     def batches(self, start: int) -> Generator[dict[str, Tensor], None, None]:
         """See Task.batches."""
-        while True:
-            yield self._pool.batch(self.settings.batch)
+        try:
+            while True:
+                yield self._pool.batch(self.settings.batch)
+        finally:
+            self._pool.close()
 
     def set_learning_rates(self, step: int) -> None:
         """Linear warm-up, then a cosine to zero; the discriminators begin later, without one."""
