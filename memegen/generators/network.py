@@ -167,7 +167,7 @@ def condition_of(source: Tensor, target: Tensor) -> Tensor:
 
 
 def awake(source: Tensor, target: Tensor) -> Tensor:
-    """Expressions of photo (1 or T, K) and frames (T, K) to (T, 1, 1, 1): how much is changed, 0..1.
+    """Share 0..1 of a change that is made, (T, 1, 1, 1), of expressions of photo and frames (T, K).
 
     A photo that is asked for what it shows already stays as it is.
     """
