@@ -22,11 +22,12 @@ from memegen.training.adversaries import Hinge
 from memegen.training.crops import Crops, load_crops
 from memegen.training.discriminator import PatchDiscriminator, feature_distance
 from memegen.training.generation import generate, samples_of
-from memegen.training.generator_loss import View, discriminated
+from memegen.training.generator_loss import Discriminators, View, discriminated
 from memegen.training.pairs import PairConfig, PairDataset, Pool, PoolConfig
 from memegen.training.run import Run
 
 SOURCES = dict(PairConfig().sources)
+WIDER = replace(TINY, mouth=replace(TINY.mouth, side=32))
 SETTINGS = generator.GeneratorTraining(
     steps=4, batch=4, unpaired=2, warmup=2, discriminator_from=1, save_minutes=99, sheet_steps=4,
     log_steps=1, pairs=PairConfig(canvas=48), pool=PoolConfig(size=6, first=4, fresh=2, workers=0),
@@ -183,6 +184,30 @@ def test_critics_tell_real_from_painted() -> None:
     features = discriminator(real)[1]
     assert feature_distance(features, features) == 0
     assert feature_distance(features, discriminator(fake)[1]) > 0
+
+
+def test_critics_of_several_scales_play(crops: Crops) -> None:
+    assert list(generator.GeneratorTraining().network.sides.values()) == [
+        128
+    ]  # 32 px at the third scale
+    task = generator.GeneratorTask(
+        replace(SETTINGS, scales=2, discriminator_from=0, network=WIDER), CPU, crops, crops
+    )
+    task.begin({})
+    task.set_learning_rates(0)
+    batch = next(task.batches(0))
+    before = {name: t.clone() for name, t in task.discriminators.named_parameters()}
+    found = task.train_step(0, batch)
+    assert {"adversarial", "features", "discriminators"} <= found.keys()
+    assert all(torch.isfinite(figure) for figure in found.values())
+    changed = {
+        name for name, t in task.discriminators.named_parameters() if (t != before[name]).any()
+    }
+    assert {name.split(".")[2] for name in changed} == {"0", "1"}  # mouth.scales.N
+    assert task.fixed()["scales"] == 2
+    assert Discriminators().state_dict().keys() == {
+        f"mouth.{name}" for name in PatchDiscriminator(2).state_dict()
+    }  # those of checkpoints that are there
 
 
 def test_critics_see_pairs_and_open_mouths_only() -> None:

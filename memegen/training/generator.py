@@ -76,6 +76,7 @@ class GeneratorTraining(LoopSettings):
         4e-4, "learning rate of the discriminators, on that schedule", above=0.0
     )
     discriminator_from: int = setting(500, "step at which the discriminators join", least=0)
+    scales: int = setting(1, "discriminators, each of a picture half as large", least=1, most=3)
     half: bool = setting(True, "bfloat16 where it is safe and fast")
     ema: float = setting(0.998, "decay of the averaged weights that are shipped", least=0.0)
     frozen_norms: bool = setting(False, "batch statistics stay as many people taught them")
@@ -174,7 +175,8 @@ class GeneratorTask(Task[dict[str, Tensor]]):
                 if isinstance(module, nn.BatchNorm2d):
                     module.eval()
         self.generator.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.discriminators = Discriminators().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.discriminators = Discriminators(settings.scales)
+        self.discriminators.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = ema_of(self.generator, settings.ema)
         self.teacher = None
         if settings.teacher:
@@ -203,6 +205,10 @@ class GeneratorTask(Task[dict[str, Tensor]]):
     def state(self) -> dict[str, Any]:
         """How many draws the pool has made."""
         return {"made": self._pool.made}
+
+    def fixed(self) -> dict[str, Any]:
+        """See Task.fixed."""
+        return super().fixed() | {"scales": self.settings.scales}
 
     def begin(self, state: Mapping[str, Any]) -> None:
         """Fill the pool with the draws that it held, and draw what is shown and checked."""
