@@ -197,7 +197,7 @@ def test_source_positions_invert_an_affine_motion() -> None:
     ys, xs = torch.nonzero(held, as_tuple=True)
     pixel = torch.stack([xs, ys], 1) + 0.5
     expected = (pixel - torch.tensor([1.0, 2.0])) @ torch.linalg.inv(matrix).T
-    assert torch.allclose(where[held], expected, atol=1e-3)
+    assert torch.allclose(where.permute(1, 2, 0)[held], expected, atol=1e-3)
     assert held.sum() > 200
 
 

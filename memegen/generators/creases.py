@@ -8,6 +8,8 @@ corners of a shut mouth goes as it opens, or it would be stretched into smears.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -24,7 +26,7 @@ from memegen.geometry.box import Box
 from memegen.geometry.flow import ring_points, ring_triangles
 from memegen.geometry.motion import FaceMotion
 from memegen.geometry.raster import barycentric_planes, rasterize, source_positions
-from memegen.geometry.sampling import magnify, sample_images
+from memegen.geometry.sampling import magnify, pixel_centres, sample_images
 from memegen.geometry.shape import MESH_POINTS
 from memegen.geometry.shape import iod as iod_of
 from memegen.geometry.topology import LIP_CORNERS, LIPS_OUTER
@@ -122,25 +124,29 @@ class CreaseLayer:
         index = rasterize(places, torch.from_numpy(depth)[None], triangles, rows, columns)
         where = source_positions(index, places, source, triangles)
         # Beyond the rings: far out on the same side, so that no interpolation crosses the face.
-        y, x = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
-        away = torch.stack([x, y], -1) + 0.5 - torch.from_numpy(at[:MESH_POINTS].mean(0))
-        size = torch.tensor([WIDTH, HEIGHT])
-        outside = (index < 0)[..., None]
-        where = torch.where(outside, (4 * away.sign() + 1) * size / 2, where).float()
+        middle, size = torch.from_numpy(at[:MESH_POINTS].mean(0)), torch.tensor([WIDTH, HEIGHT])
+        away = pixel_centres(rows, columns) - middle[:, None, None]
+        beyond = (4 * away.sign() + 1) * size[:, None, None] / 2
+        where = torch.where(index[:, None] < 0, beyond, where).float()
         device = self._picture.device
-        at_pixels = magnify(where.permute(0, 3, 1, 2), cell, *self._box.shape)
+        at_pixels = magnify(where, cell, *self._box.shape)
         self._at = at_pixels.permute(0, 2, 3, 1).contiguous().to(device)
         steady = torch.from_numpy(eroded(self._basis.skin, OFF_BROWS))[None, None]
-        steady = sample_images(steady, where, "zeros")[0, 0]
+        steady = sample_images(steady, where.permute(0, 2, 3, 1), "zeros")[0, 0]
         self._strained = _Cells.of(index[0], places[0], triangles, steady, device)
         self._cell = cell
 
-    def apply(self, targets: Array) -> Tensor:
-        """(T, K) expressions 0..1 to the photo with their creases (T or 1, C, H, W), unmoved."""
+    def apply(self, targets: Array) -> Iterator[Tensor]:
+        """(T, K) expressions 0..1 to the photo with their creases, unmoved: (C, H, W) one by one.
+
+        Each lies where the one before it lay.
+        """
         source = self._motion.source
+        picture = self._picture[0]
         if not self._visible or not np.abs(targets - source).max() > 0:
-            return self._picture
-        device, frames = self._picture.device, len(targets)
+            yield from itertools.repeat(picture, len(targets))
+            return
+        device, frames = picture.device, len(targets)
         change = STRENGTH * self._basis.changes(source, targets)
         folds = (raised(targets) - raised(source))[..., None, None]
         change = within_limits(change + (folds * self._furrows).sum(1))
@@ -150,15 +156,16 @@ class CreaseLayer:
         moves = anatomy.displacement(np.concatenate([source[None], targets]))
         strain = self._strained.read(self._strain(moves[1:] - moves[0]).to(device))
         strain = magnify(strain, self._cell, *self._box.shape)
-        opened = torch.from_numpy(self._opened(targets, moves[0])).to(device)
-        creased = self._picture.repeat(frames, 1, 1, 1)
+        opened = self._opened(targets, moves[0]).tolist()
+        creased = picture.clone()
+        mouth, face = ((slice(0, 3), *box.slices) for box in (self._mouth, self._box))
         # Frame by frame: what follows is bound by memory, and one frame fits into a cache.
-        for frame, picture in enumerate(creased):
-            rows, columns = self._mouth.slices
-            picture[:3, rows, columns].addcmul_(opened[frame], self._corners)
-            rows, columns = self._box.slices
-            self._shade_into(picture[:3, rows, columns], shade[frame], strain[frame])
-        return creased
+        for frame in range(frames):
+            for area in (mouth, face):
+                creased[area] = picture[area]
+            creased[mouth].add_(self._corners, alpha=opened[frame])
+            self._shade_into(creased[face], shade[frame], strain[frame])
+            yield creased
 
     def _shade_into(self, view: Tensor, shade: Tensor, strain: Tensor) -> None:
         """Shade (3, h, w) levels by a log ratio and a change of area, both (1, h, w)."""
@@ -188,8 +195,8 @@ class CreaseLayer:
 class _Cells:
     """What the cells of a picture show of the mesh."""
 
-    vertices: Tensor  # (h, w, 3) corners of the triangle
-    shares: Tensor  # (h, w, 3) of each corner; nothing where there is no skin
+    vertices: Tensor  # (3, h * w) corners of the triangle
+    shares: Tensor  # (3, h, w) of each corner; nothing where there is no skin
 
     @classmethod
     def of(
@@ -206,13 +213,17 @@ class _Cells:
         vertices = triangles[shown]
         on_face = (index >= 0) & (vertices < MESH_POINTS).all(-1)
         shares = shares * (skin * on_face)[..., None]
-        return cls(vertices.clamp(max=MESH_POINTS - 1).to(device), shares.to(device))
+        corners = vertices.clamp(max=MESH_POINTS - 1).view(-1, 3).t().contiguous()
+        return cls(corners.to(device), shares.permute(2, 0, 1).contiguous().to(device))
 
     def read(self, values: Tensor) -> Tensor:
         """(T, 468) values of vertices to (T, 1, h, w)."""
-        corners = values.t().index_select(0, self.vertices.view(-1))  # rows of T are read at once
-        found = corners.view(*self.shares.shape, -1).mul_(self.shares[..., None]).sum(2)
-        return found.permute(2, 0, 1)[:, None]
+        frames, (_, height, width) = len(values), self.shares.shape
+        found = values.new_zeros(frames, height, width)
+        for vertices, share in zip(self.vertices, self.shares, strict=True):
+            corner = values.index_select(1, vertices).view(frames, height, width)
+            found.addcmul_(corner, share)
+        return found[:, None]
 
 
 def overexposed(picture: Tensor, radius: float) -> Tensor:

@@ -7,7 +7,7 @@ of the face's outline smoothly down to nothing, so that the photo beyond never m
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from torch import Tensor
 from memegen.arrays import Array, Integers
 from memegen.geometry.box import Box
 from memegen.geometry.raster import rasterize, source_positions
-from memegen.geometry.sampling import magnify, sample_images
+from memegen.geometry.sampling import magnify, pixel_centres, sample_displaced
 from memegen.geometry.shape import MESH_POINTS
 from memegen.geometry.topology import EYE_LEFT, EYE_RIGHT, FACE_OVAL, LIPS_INNER, LIPS_OUTER
 
@@ -110,13 +110,8 @@ class DenseFlow:
         rows, columns = -(-self.height // self.cell), -(-self.width // self.cell)
         index = rasterize(points / self.cell, depth, self._triangles, rows, columns)
         where = source_positions(index, points / self.cell, source, self._triangles)
-        y, x = torch.meshgrid(
-            torch.arange(rows, device=self.device) + 0.5,
-            torch.arange(columns, device=self.device) + 0.5,
-            indexing="ij",
-        )
-        pixel = torch.stack([x, y], -1) * self.cell
-        flow = torch.where(index[..., None] < 0, 0.0, where - pixel).permute(0, 3, 1, 2)
+        pixel = pixel_centres(rows, columns, self.device) * self.cell
+        flow = torch.where(index[:, None] < 0, 0.0, where - pixel)
         flow = _without_stairs(flow, self.cell)
         return magnify(flow, self.cell, self.height, self.width)
 
@@ -132,12 +127,7 @@ class DenseFlow:
         corner = torch.tensor([box.left, box.top], dtype=torch.float32, device=self.device)
         index = rasterize(points - corner, depth, triangles, rows, columns)
         where = source_positions(index, points - corner, source, triangles)
-        y, x = torch.meshgrid(
-            torch.arange(rows, device=self.device) + 0.5 + box.top,
-            torch.arange(columns, device=self.device) + 0.5 + box.left,
-            indexing="ij",
-        )
-        sharp = (where - torch.stack([x, y], -1)).permute(0, 3, 1, 2)
+        sharp = where - (pixel_centres(rows, columns, self.device) + corner[:, None, None])
         view = flow[:, :, box.top : box.bottom, box.left : box.right]
         view.copy_(torch.where(index[:, None] < 0, view, sharp))
 
@@ -148,7 +138,6 @@ def _without_stairs(flow: Tensor, cell: int) -> Tensor:
     A cheek that bulges over the outline folds the mesh there. Between cells that would be drawn as
     a stair for each; stretched over a few cells, it is an edge that is a little soft.
     """
-    flow = flow.contiguous()
     smooth = _of_nine(_of_nine(flow, torch.add) / 9, torch.add) / 9
     spread = _of_nine(flow, torch.maximum) + _of_nine(-flow, torch.maximum)
     jump = spread.amax(1, keepdim=True) / cell - JUMP[0]
@@ -169,17 +158,9 @@ def _of_nine(values: Tensor, combine: Callable[[Tensor, Tensor], Tensor]) -> Ten
     return combine(combine(columns[0], columns[1]), columns[2])
 
 
-def warp(image: Tensor, flow: Tensor) -> Tensor:
-    """Sample image (1 or T, C, H, W) through flow (T, 2, H, W) in pixels: (T, C, H, W).
+def warp(images: Iterable[Tensor], flow: Tensor) -> Tensor:
+    """Sample an image (C, H, W) for each frame through flow (T, 2, H, W) in pixels: (T, C, H, W).
 
-    Beyond its border the image goes on as in a mirror: its last pixels held would be streaks.
+    Beyond its border an image goes on as in a mirror: its last pixels held would be streaks.
     """
-    return sample_images(image, flow.permute(0, 2, 3, 1) + own_positions(flow), "reflection")
-
-
-def own_positions(like: Tensor) -> Tensor:
-    """(H, W, 2) centres of the pixels of images (T, C, H, W)."""
-    height, width = like.shape[2:]
-    x = torch.arange(width, device=like.device) + 0.5
-    y = torch.arange(height, device=like.device) + 0.5
-    return torch.stack(torch.meshgrid(x, y, indexing="xy"), -1)
+    return sample_displaced(images, flow, "reflection")

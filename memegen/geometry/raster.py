@@ -25,13 +25,13 @@ def rasterize(points: Tensor, depth: Tensor, triangles: Tensor, height: int, wid
     top = (corner[..., 1].amin(2) - 0.5).ceil().clamp(min=0).long().view(-1)
     bottom = (corner[..., 1].amax(2) - 0.5).floor().clamp(max=height - 1).long().view(-1)
     owner, step = _spread((bottom - top + 1).clamp(min=0))
-    row = top[owner] + step
-    start, count = _spans(barycentric_planes(corner).view(-1, 2, 3)[owner], row, width)
+    row = top.index_select(0, owner) + step
+    start, count = _spans(_bounds(corner), owner, row, width)
     span, step = _spread(count)
-    frame = owner // faces
-    pixel = ((frame * height + row) * width + start)[span] + step
+    first = (owner // faces * height + row) * width + start
     best = torch.full((frames * height * width,), -1, dtype=torch.long, device=points.device)
-    best.scatter_reduce_(0, pixel, rank.view(-1)[owner][span], "amax")
+    nearness = rank.view(-1).index_select(0, owner).index_select(0, span)
+    best.scatter_reduce_(0, first.index_select(0, span) + step, nearness, "amax")
     best = best.view(frames, -1)
     winner = order.gather(1, best.clamp(min=0))
     return torch.where(best < 0, best, winner).view(frames, height, width)
@@ -41,24 +41,30 @@ def _spread(count: Tensor) -> tuple[Tensor, Tensor]:
     """Numbers 0..N-1 each `count` (N,) times, and which one of its copies each is."""
     owner = torch.repeat_interleave(count)
     first = count.cumsum(0) - count
-    return owner, torch.arange(len(owner), device=count.device) - first[owner]
+    return owner, torch.arange(len(owner), device=count.device) - first.index_select(0, owner)
 
 
-def _spans(planes: Tensor, row: Tensor, width: int) -> tuple[Tensor, Tensor]:
-    """First pixel and number of pixels in which a row (N,) of pixel centres crosses a triangle.
+def _bounds(corner: Tensor) -> Tensor:
+    """(T, F, 3, 2) corners to (3, 3, T * F): a, b and c of each barycentric coordinate."""
+    planes = barycentric_planes(corner).view(-1, 2, 3).permute(2, 1, 0)
+    third = -(planes[:, :1] + planes[:, 1:])
+    third[2] += 1
+    return torch.cat([planes, third], 1)
 
-    planes (N, 2, 3) of `barycentric_planes`: each coordinate, and the third, bounds x on one side.
+
+def _spans(bounds: Tensor, owner: Tensor, row: Tensor, width: int) -> tuple[Tensor, Tensor]:
+    """First pixel and number of pixels in which rows (N,) of pixel centres cross triangles.
+
+    bounds (3, 3, T * F) of `_bounds`: every coordinate bounds x on one side; owner (N,) triangles.
     """
-    third = -planes.sum(1)
-    third[:, 2] += 1
-    across, down, offset = torch.cat([planes, third[:, None]], 1).unbind(-1)  # each (N, 3)
-    lack = _INSIDE - down * (row + 0.5)[:, None] - offset  # across * x has to reach this
+    across, down, offset = bounds.view(9, -1).index_select(1, owner).view(3, 3, -1)
+    lack = _INSIDE - down * (row + 0.5) - offset  # across * x has to reach this
     bound = lack / across
-    low = torch.where(across > 0, bound, -1.0).amax(1)
-    high = torch.where(across < 0, bound, float(width)).amin(1)
+    low = torch.where(across > 0, bound, -1.0).amax(0)
+    high = torch.where(across < 0, bound, float(width)).amin(0)
     first = (low - 0.5).ceil().clamp(min=0)
     last = (high - 0.5).floor().clamp(max=width - 1)
-    nowhere = ((across == 0) & (lack > 0)).any(1)
+    nowhere = ((across == 0) & (lack > 0)).any(0)
     count = torch.where(nowhere, 0, (last - first + 1).clamp(min=0))
     return first.clamp(max=width).long(), count.long()
 
@@ -93,7 +99,7 @@ def barycentric_planes(corner: Tensor) -> Tensor:
 
 
 def source_positions(index: Tensor, points: Tensor, source: Tensor, triangles: Tensor) -> Tensor:
-    """Where every pixel of a raster came from: (T, H, W, 2) positions in the units of `source`.
+    """Where every pixel of a raster came from: (T, 2, H, W) x and y in the units of `source`.
 
     index (T, H, W) of `rasterize` for points (T, V, 2); source (T, V, 2) the same vertices
     before they moved. Pixels under no triangle get their own position.
@@ -107,12 +113,13 @@ def source_positions(index: Tensor, points: Tensor, source: Tensor, triangles: T
     faces = len(triangles)
     first = (torch.arange(frames, device=index.device) * faces).view(-1, 1, 1)
     rows = (index.clamp(min=0) + first).view(-1)
-    flat = affine.view(-1, 6).index_select(0, rows).view(frames, height, width, 6)
+    # Plane by plane: what lies side by side in memory is many times as fast to reckon with.
+    each = affine.view(-1, 6).t().contiguous().index_select(1, rows)
     x = (torch.arange(width, device=index.device) + 0.5)[None, None, :]
     y = (torch.arange(height, device=index.device) + 0.5)[None, :, None]
     outside = index < 0
-    found = flat.new_empty(frames, height, width, 2)
+    found = each.new_empty(frames, 2, height, width)
     for axis, own in enumerate((x, y)):
-        a, b, c = flat[..., 3 * axis : 3 * axis + 3].unbind(-1)
-        found[..., axis] = torch.where(outside, own, a * x + b * y + c)
+        a, b, c = each[3 * axis : 3 * axis + 3].view(3, frames, height, width)
+        torch.where(outside, own, torch.addcmul(torch.addcmul(c, a, x), b, y), out=found[:, axis])
     return found

@@ -6,6 +6,7 @@ fast as torch; elsewhere, and where gradients are needed, torch does. Both round
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import cv2
@@ -69,9 +70,7 @@ def sample_images(
     """
     frames = len(position)
     height, width = images.shape[2:]
-    used = (images, position)
-    on_cpu = all(t.device.type == "cpu" and not t.requires_grad for t in used)
-    if on_cpu and max(height, width, *position.shape[1:3]) < _LONGEST:
+    if _by_opencv(images, position) and max(height, width, *position.shape[1:3]) < _LONGEST:
         how = cv2.INTER_CUBIC if cubic else cv2.INTER_LINEAR
         found = np.empty((*position.shape[:3], images.shape[1]), np.float32)
         for k, where in enumerate((position - 0.5).numpy()):
@@ -83,6 +82,40 @@ def sample_images(
     return F.grid_sample(images, grid, mode=mode, padding_mode=border, align_corners=False)
 
 
+def sample_displaced(images: Iterable[Tensor], flow: Tensor, border: Border = "border") -> Tensor:
+    """Images (C, H, W), one for each frame, at own positions plus flow (T, 2, H, W): (T, C, H, W).
+
+    An image is read before the next is asked for, so that they may share their memory. On the CPU
+    the result lies in memory as pixels of channels (channels_last).
+    """
+    height, width = flow.shape[2:]
+    if not _by_opencv(flow) or max(height, width) >= _LONGEST:
+        position = (pixel_centres(height, width, flow.device) + flow).permute(0, 2, 3, 1)
+        pairs = zip(images, position, strict=False)
+        return torch.cat([sample_images(one[None], at[None], border) for one, at in pairs])
+    column = np.arange(width, dtype=np.float32)
+    row = np.arange(height, dtype=np.float32)[:, None]
+    found: Array | None = None
+    for frame, (image, (x, y)) in enumerate(zip(images, flow.numpy(), strict=False)):
+        planes, maps = image.numpy(), (x + column, y + row)
+        if found is None:
+            found = np.empty((len(flow), height, width, len(planes)), np.float32)
+        # Plane by plane: OpenCV has no vector code for three channels side by side.
+        read = [
+            _remap(plane[..., None], maps, border, cv2.INTER_LINEAR)[..., 0] for plane in planes
+        ]
+        cv2.merge(read, found[frame])
+    assert found is not None
+    return torch.from_numpy(found).permute(0, 3, 1, 2)
+
+
+def pixel_centres(height: int, width: int, device: torch.device | str = "cpu") -> Tensor:
+    """(2, height, width) x and y of pixel centres."""
+    x = torch.arange(width, device=device) + 0.5
+    y = torch.arange(height, device=device) + 0.5
+    return torch.stack(torch.meshgrid(x, y, indexing="xy"))
+
+
 def magnify(cells: Tensor, factor: int, height: int, width: int) -> Tensor:
     """(T, C, h, w) samples at the centres of cells of factor x factor pixels, to every pixel.
 
@@ -91,13 +124,22 @@ def magnify(cells: Tensor, factor: int, height: int, width: int) -> Tensor:
     """
     if factor == 1:
         return cells[:, :, :height, :width]
-    if cells.device.type != "cpu" or cells.requires_grad or cells.shape[1] > _AT_ONCE:
+    if not _by_opencv(cells) or cells.shape[1] > _AT_ONCE:
         wide = F.interpolate(cells, scale_factor=float(factor), mode="bilinear")
         return wide[:, :, :height, :width]
     rows, columns = (length * factor for length in cells.shape[2:])
+    if cells.is_contiguous():  # planes, which stay so
+        planes = cells.flatten(0, 1).numpy()
+        tall = np.stack([cv2.resize(plane, (columns, rows)) for plane in planes])
+        wide = torch.from_numpy(tall).view(*cells.shape[:2], rows, columns)
+        return wide[:, :, :height, :width]
     found = [cv2.resize(_interleaved(cell), (columns, rows)) for cell in cells]
     wide = torch.from_numpy(np.stack(found).reshape(len(cells), rows, columns, -1))
     return wide[:, :height, :width].permute(0, 3, 1, 2)
+
+
+def _by_opencv(*used: Tensor) -> bool:
+    return all(t.device.type == "cpu" and not t.requires_grad for t in used)
 
 
 def _interleaved(image: Tensor) -> Array:

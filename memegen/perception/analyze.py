@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from memegen import aus, weights
-from memegen.arrays import Array, Picture
+from memegen.arrays import Array, Integers, Picture
 from memegen.faces.align import Alignment, align, five_points
+from memegen.geometry.sampling import sample
 from memegen.geometry.shape import MESH_POINTS, angles_of, iod, mirror_order, rotation_of
 from memegen.perception.network import PerceptionNet
 
@@ -49,6 +50,7 @@ class FaceAnalyzer:
         self.network: PerceptionNet = weights.load_network(name, "perception")[0]
         self.network.to(device)
         self._device = device
+        self.on_cpu = torch.device(device).type == "cpu"  # whether it runs on the cores
         mean = self.network.mean[:MESH_POINTS].cpu().numpy()
         self._mirrored = mirror_order(mean - mean.mean(0) * np.array([1, 0, 0], np.float32))
 
@@ -166,23 +168,31 @@ def read_crop(rgb: Picture, alignment: Alignment, size: int) -> Tensor:
     corners = alignment.to_photo(np.array([[0, 0], [1, 0], [0, 1], [1, 1]], np.float32))
     low = np.floor(corners.min(0) - 2).astype(int)
     high = np.ceil(corners.max(0) + 2).astype(int)
-    height, width = rgb.shape[:2]
-    rows = np.clip(np.arange(low[1], high[1]), 0, height - 1)
-    columns = np.clip(np.arange(low[0], high[0]), 0, width - 1)
     factor = max(1, int(alignment.width / fine))
-    inside = low.min() >= 0 and high[0] <= width and high[1] <= height
-    part = (
-        rgb[low[1] : high[1], low[0] : high[0]] if inside else rgb[rows[:, None], columns[None, :]]
-    )
+    high = low + -(-(high - low) // factor) * factor
+    part = _with_edges_held(rgb, low, high)
     if factor > 1:  # big faces are averaged down first
-        part = np.asarray(Image.fromarray(part).reduce(factor))
-    tensor = torch.from_numpy(np.array(part, np.float32)).permute(2, 0, 1)[None]
-    line = (torch.arange(fine) + 0.5) / fine
-    v, u = torch.meshgrid(line, line, indexing="ij")
-    units = torch.stack([u, v], -1).view(-1, 2)
-    where = units @ torch.from_numpy(alignment.matrix).T + torch.from_numpy(alignment.offset)
-    where = (where - torch.from_numpy(low.astype(np.float32))) / factor
-    extent = torch.tensor([tensor.shape[3], tensor.shape[2]])
-    grid = (where / extent * 2 - 1).view(1, fine, fine, 2)
-    sampled = F.grid_sample(tensor, grid, padding_mode="border", align_corners=False)
-    return F.avg_pool2d(sampled, OVERSAMPLE) / 255
+        size_down = ((high - low) // factor).tolist()
+        part = np.asarray(cv2.resize(part, size_down, interpolation=cv2.INTER_AREA), np.uint8)
+    line = (np.arange(fine, dtype=np.float32) + 0.5) / fine
+    (xx, xy), (yx, yy) = alignment.matrix / factor
+    left, top = (alignment.offset - low) / factor
+    x = xx * line + xy * line[:, None] + left
+    y = yx * line + yy * line[:, None] + top
+    sampled = sample(np.asarray(part, np.float32), x.astype(np.float32), y.astype(np.float32))
+    crop = cv2.resize(sampled, (size, size), interpolation=cv2.INTER_AREA) / np.float32(255)
+    return torch.from_numpy(np.ascontiguousarray(crop.transpose(2, 0, 1)))[None]
+
+
+def _with_edges_held(rgb: Picture, low: Integers, high: Integers) -> Picture:
+    """The part of a picture (H, W, 3) from `low` (x, y) to `high`, which may lie outside of it."""
+    extent = np.array([rgb.shape[1], rgb.shape[0]])
+    start, stop = np.clip(low, 0, extent - 1), np.clip(high, 1, extent)
+    inside = rgb[start[1] : stop[1], start[0] : stop[0]]
+    before = np.maximum(start - low, 0)
+    after = (high - low) - (stop - start) - before
+    if not before.any() and not after.any():
+        return inside
+    (left, above), (right, below) = before.tolist(), after.tolist()
+    held = cv2.copyMakeBorder(inside, above, below, left, right, cv2.BORDER_REPLICATE)
+    return np.asarray(held, np.uint8)

@@ -7,6 +7,7 @@ from the same pixels again and again.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -24,6 +25,7 @@ from memegen.geometry.head import FACE_MIDDLE
 from memegen.geometry.shape import angles_of, fit_pose
 from memegen.perception.analyze import FaceAnalyzer, read_crop
 from memegen.perception.find import FaceFinder
+from memegen.prefetch import on_all_cores
 
 TOGETHER = 8  # frames that are read with one crop and looked at as one batch
 SEEK_EVERY = 5  # frames between searches while there is no face
@@ -156,9 +158,7 @@ class FaceTracker:
         return at
 
     def _analyze_batch(self, frames: list[Picture], at: Alignment) -> list[TrackedFace]:
-        crops = torch.cat([read_crop(frame, at, self._size) for frame in frames])
-        points, units, angles = self._perceiver.predict_crops(crops, mirrored=True)
-        sure, _ = self._detector.judge(crops)
+        points, units, angles, sure = self._seen_in(frames, at)
         found = []
         for landmarks, channels, head, confidence in zip(points, units, angles, sure, strict=True):
             channels = np.clip(channels, 0, 1)
@@ -170,6 +170,23 @@ class FaceTracker:
             turns = self._turns or 0
             found.append(TrackedFace(place, landmarks, channels, float(confidence), points, turns))
         return found
+
+    def _seen_in(self, frames: list[Picture], at: Alignment) -> tuple[Array, ...]:
+        """What networks see in a crop of each of T frames, on all cores.
+
+        Landmarks (T, 478, 3), channels (T, K), angles (T, 3), how sure a face is there (T,).
+        """
+
+        def some(part: list[Picture]) -> tuple[Array, ...]:
+            crops = torch.cat([read_crop(frame, at, self._size) for frame in part])
+            found = self._perceiver.predict_crops(crops, mirrored=True)
+            return *found, self._detector.judge(crops)[0]
+
+        parts = max(1, min(len(frames), torch.get_num_threads()))
+        bounds = [len(frames) * k // parts for k in range(parts + 1)]
+        jobs = [frames[low:high] for low, high in itertools.pairwise(bounds)]
+        made = on_all_cores(some, jobs) if self._perceiver.on_cpu else map(some, [frames])
+        return tuple(np.concatenate(each) for each in zip(*made, strict=True))
 
 
 _DRIFT = (DRIFT_SHIFT, DRIFT_SCALE, DRIFT_TURN)
