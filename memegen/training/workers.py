@@ -72,12 +72,12 @@ class Workers(Generic[T]):
                 return made[0]
 
     def ready(self, most: int = sys.maxsize) -> list[T]:
-        """Up to `most` that need no waiting: none without processes."""
+        """Up to `most` that need no waiting, of those asked for so far: none without processes."""
         found = list[T]()
         self._ask()
         while len(found) < most and self._next_is_ready():
             found += self._advance()
-            self._ask()
+        self._ask()
         return found
 
     def close(self) -> None:
