@@ -1,21 +1,24 @@
 """The server as its clients see it: live previews, and many clients at once; prints JSON.
 
     python benchmarks/serve.py [--photo PHOTO] [--side 512] [--clients 50] [--queue 32]
-                               [--commands 6] [--drag 5] [--model MODEL]
+                               [--commands 6] [--drag 5] [--jobs 2] [--model MODEL]
 
 preview  milliseconds from sending an expression to having its picture: one after the other, and
          while a slider is dragged (a message every 1/60 s for `--drag` seconds); pictures a second;
          processor milliseconds a picture, which other programs of the machine do not change
+beside   the same while `--jobs` clients have animations made all the time, and how many they got
 clients  `--clients` at once, each of which wants one animation and tries again where it is refused
          (429) after the seconds that it is told: seconds, animations a second, refusals, lost ones,
          memory of the server (Linux); beside `memegen animate` of the same, `--commands` of them,
-         as many at a time as there are cores
+         as many at a time as there are cores. `--clients 0` leaves all of it out, `--commands 0`
+         the commands
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib.util
 import json
 import os
 import struct
@@ -24,7 +27,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -32,12 +35,17 @@ from pathlib import Path
 import numpy as np
 from speed import SAMPLE
 
-from memegen.serve.settings import cores
+from memegen import models, recipes
+from memegen.serve.settings import Limits, cores
 
 MESSAGES_A_SECOND = 60  # of a slider that is dragged
 WARM = 5  # first previews, which are not counted
 ONE_BY_ONE = 100  # previews that are waited for
+SETTLED = 2.0  # seconds after which jobs run
 PATIENCE = 600.0  # seconds that a client tries
+SIDES = (16, 8192)  # pixels of a preview, as the server takes them
+SIZES = (16, Limits().output_side)  # pixels of an animation, likewise
+MOST = 1000  # clients, jobs that wait, or commands
 
 
 @dataclass(frozen=True)
@@ -56,6 +64,15 @@ class Previews:
 
 
 @dataclass(frozen=True)
+class Commands:
+    """Command lines, as many at a time as there are cores."""
+
+    seconds: float  # each, of all that they took
+    a_second: float
+    processor_s: float  # each
+
+
+@dataclass(frozen=True)
 class Clients:
     """Many clients at once, beside as many commands."""
 
@@ -69,10 +86,8 @@ class Clients:
     other_answers: dict[str, int]  # by status
     server_peak_mb: float
     server_processor_s: float  # an animation
-    command_seconds: float  # one of `commands` at a time as there are cores: seconds each
-    commands_a_second: float
-    command_processor_s: float
-    throughput_beside_commands: float
+    commands: Commands | None  # the same without a server, where it was asked for
+    throughput_beside_commands: float | None
 
 
 class Server:
@@ -127,7 +142,9 @@ def previews(server: Server, photo: Path, side: int, drag: float) -> Previews:
     from websockets.sync.client import connect
 
     sent = httpx.post(f"{server.address}/photos", files={"photo": photo.read_bytes()}, timeout=60)
-    stored = sent.raise_for_status().json()["id"]
+    if sent.is_error:
+        raise SystemExit(f"{photo}: {sent.json()['error']}")
+    stored = sent.json()["id"]
     address = server.address.replace("http", "ws", 1)
     with connect(f"{address}/photos/{stored}/preview", compression=None) as socket:
 
@@ -191,7 +208,9 @@ def one_client(address: str, data: bytes, fields: dict[str, str]) -> tuple[int, 
 
 
 def together(server: Server, photo: Path, count: int, fields: dict[str, str]) -> dict[str, float]:
-    """Many clients at once."""
+    """Many clients at once; nothing of none."""
+    if count == 0:
+        return {}
     data, used = photo.read_bytes(), server.processor_seconds
     one_client(server.address, data, fields)  # the first one's fonts and pages
     began = time.perf_counter()
@@ -208,10 +227,31 @@ def together(server: Server, photo: Path, count: int, fields: dict[str, str]) ->
     } | {str(s): statuses.count(s) for s in set(statuses) - {0, 200}}
 
 
-def commands(photo: Path, count: int, fields: dict[str, str], model: str) -> tuple[float, float]:
-    """Seconds of so many `memegen animate`, as many at a time as there are cores; and each one's
-    processor seconds.
-    """
+def beside_jobs(server: Server, asked: argparse.Namespace) -> tuple[Previews, float]:
+    """Previews while clients want animations all the time; and animations a second meanwhile."""
+    data, over = asked.photo.read_bytes(), threading.Event()
+
+    def loop() -> list[float]:
+        """When each was there."""
+        ends = []
+        while not over.is_set():
+            status, _ = one_client(server.address, data, fields_of(asked))
+            ends += [time.perf_counter()] if status == 200 else []
+        return ends
+
+    with ThreadPoolExecutor(asked.jobs) as threads:
+        looping = [threads.submit(loop) for _ in range(asked.jobs)]
+        time.sleep(SETTLED)
+        began = time.perf_counter()
+        seen = previews(server, asked.photo, asked.side, asked.drag)
+        ended = time.perf_counter()
+        over.set()
+        done = [end for loops in looping for end in loops.result() if began < end]
+    return seen, len(done) / (max(done, default=ended) - began)
+
+
+def commands(photo: Path, count: int, fields: dict[str, str], model: str) -> Commands:
+    """So many `memegen animate`, as many at a time as there are cores."""
     options = [word for key, value in fields.items() for word in (f"--{key}", value)]
 
     def run(number: int, folder: str) -> None:
@@ -227,37 +267,81 @@ def commands(photo: Path, count: int, fields: dict[str, str], model: str) -> tup
     after = os.times()
     used = after.children_user + after.children_system
     used -= before.children_user + before.children_system
-    return seconds, used / count
+    return Commands(seconds / count, count / seconds, used / count)
+
+
+def of_many(asked: argparse.Namespace, found: dict[str, float], peak: float) -> Clients:
+    """What `together` found, beside commands where those are asked for."""
+    plain = None
+    if asked.commands:
+        plain = commands(asked.photo, asked.commands, fields_of(asked), asked.model)
+    rate = found["done"] / found["seconds"]
+    others = {key: int(value) for key, value in found.items() if key.isdigit()}
+    return Clients(
+        asked.clients, asked.queue, cores(), found["seconds"], rate, int(found["refused"]),
+        int(found["lost"]), others, peak, found["processor"], plain,
+        rate / plain.a_second if plain else None,
+    )  # fmt: skip
+
+
+def fields_of(asked: argparse.Namespace) -> dict[str, str]:
+    """The form that clients send."""
+    return {"recipe": asked.recipe, "size": str(asked.size), "format": "gif"}
+
+
+def number(kind: type[float], least: float, most: float) -> Callable[[str], float]:
+    """An argument's type: a number of a range, both ends included."""
+
+    def read(text: str) -> float:
+        with contextlib.suppress(ValueError):
+            if least <= (value := kind(text)) <= most:
+                return value
+        raise argparse.ArgumentTypeError(f"{text}: must be a number, {least:g}..{most:g}")
+
+    return read
+
+
+def asked_for(words: list[str] | None = None) -> argparse.Namespace:
+    """The arguments; what cannot be ends the program with a line that says so."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--photo", type=Path, default=SAMPLE)
+    parser.add_argument("--side", type=number(int, *SIDES), default=512)
+    parser.add_argument("--clients", type=number(int, 0, MOST), default=50)
+    parser.add_argument("--queue", type=number(int, 0, MOST), default=32)
+    parser.add_argument("--commands", type=number(int, 0, MOST), default=6)
+    parser.add_argument("--jobs", type=number(int, 0, MOST), default=2)
+    parser.add_argument("--drag", type=number(float, 0.1, PATIENCE), default=5.0)
+    parser.add_argument(
+        "--size", type=number(int, *SIZES), default=256,
+        help="longest side of the clients' animations",
+    )  # fmt: skip
+    parser.add_argument("--recipe", choices=recipes.names(), metavar="RECIPE", default="wink")
+    parser.add_argument("--model", default=models.DEFAULT)
+    asked = parser.parse_args(words)
+    if not asked.photo.is_file():
+        parser.error(f"argument --photo: {asked.photo}: there is no such file")
+    for module in ("httpx", "websockets"):
+        if importlib.util.find_spec(module) is None:
+            parser.error(f"{module} is not installed (pip install {module})")
+    return asked
 
 
 def main() -> None:
     """Measure, and print JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--photo", type=Path, default=SAMPLE)
-    parser.add_argument("--side", type=int, default=512)
-    parser.add_argument("--clients", type=int, default=50)
-    parser.add_argument("--queue", type=int, default=32)
-    parser.add_argument("--commands", type=int, default=6)
-    parser.add_argument("--drag", type=float, default=5.0)
-    parser.add_argument("--size", default="256", help="longest side of the clients' animations")
-    parser.add_argument("--recipe", default="wink")
-    parser.add_argument("--model", default="anatomical")
-    asked = parser.parse_args()
-    fields = {"recipe": asked.recipe, "size": asked.size, "format": "gif"}
+    asked = asked_for()
     with serving("--queue", str(asked.queue), "--model", asked.model) as server:
         seen = previews(server, asked.photo, asked.side, asked.drag)
-        found = together(server, asked.photo, asked.clients, fields)
+        beside = beside_jobs(server, asked) if asked.jobs else None
+        found = together(server, asked.photo, asked.clients, fields_of(asked))
         peak = server.peak_mb
-    seconds, used = commands(asked.photo, asked.commands, fields, asked.model)
-    rate, plain = found["done"] / found["seconds"], asked.commands / seconds
-    others = {key: int(value) for key, value in found.items() if key.isdigit()}
-    clients = Clients(
-        asked.clients, asked.queue, cores(), found["seconds"], rate, int(found["refused"]),
-        int(found["lost"]), others, peak, found["processor"], seconds / asked.commands, plain,
-        used, rate / plain,
-    )  # fmt: skip
+    clients = of_many(asked, found, peak) if found else None
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
-    figures = {"preview": asdict(seen), "clients": asdict(clients), "load": load}
+    figures = {
+        "preview": asdict(seen),
+        "beside": beside and {**asdict(beside[0]), "jobs_a_second": beside[1]},
+        "clients": clients and asdict(clients),
+        "load": load,
+    }
     print(json.dumps(figures, indent=2))
 
 

@@ -7,7 +7,7 @@ cold     `memegen animate` of a photo beside the bare import of torch and facene
 frames   frames a second of `mesh` and `anatomical` beside the network of the GANimation paper
 company  two, four and eight `animate` at once beside as many one after the other
 faces    a picture with 18 faces, of which one is animated, beside one with a single face
-clip     `transfer` of a clip of 640x360, in seconds a second of it; memory (--minutes of it)
+clip     `transfer` of a clip, in seconds a second of it; memory (--minutes of it, --clip-size)
 
 Times are medians of ROUNDS rounds in which everything has its turn: a machine's bad moments fall
 on all. A figure is worse than before where it misses it by more than NOISE.
@@ -38,7 +38,8 @@ NOISE = 0.1  # share of a figure that two runs of the same code differ by
 TOGETHER = (2, 4, 8)  # commands at once
 GRID = (6, 3)  # faces across and down
 SIDE = 256  # pixels of each
-CLIP = (640, 360)  # pixels
+Size = tuple[int, int]
+CLIP: Size = (640, 360)  # pixels
 FPS = 25
 KNOWN = Path(__file__).with_name("figures.json")
 
@@ -159,29 +160,30 @@ def faces(photo: Path, place: Path) -> Figures:
     }
 
 
-def clip(photo: Path, place: Path, minutes: float = 1.0) -> Figures:
-    driving = made_clip(photo, place, minutes)
+def clip(photo: Path, place: Path, minutes: float = 1.0, size: Size = CLIP) -> Figures:
+    driving = made_clip(photo, place, minutes, size)
     seconds, most = run(memegen("transfer", str(photo), str(driving), "-o", str(place / "t.mp4")))
     bare = run([sys.executable, "-c", "import torch, facenet_pytorch"])[1]
+    of, aim = ("", 1.0) if size == CLIP else (f", {size[0]}x{size[1]}", None)
     return {
-        "transfer": Figure(seconds / (60 * minutes), "s a second of the clip", 1.0),
-        "memory of transfer": Figure(most - bare, "MB above the imports", 1200),
+        f"transfer{of}": Figure(seconds / (60 * minutes), "s a second of the clip", aim),
+        f"memory of transfer{of}": Figure(most - bare, "MB above the imports", 1200),
     }
 
 
-def made_clip(photo: Path, place: Path, minutes: float) -> Path:
-    """A clip of the photo's face as it talks and turns, in the middle of CLIP."""
+def made_clip(photo: Path, place: Path, minutes: float, size: Size = CLIP) -> Path:
+    """A clip of the photo's face as it talks and turns, in the middle of `size`."""
     short, whole = place / "short.mp4", place / "clip.mp4"
     subprocess.run(
         memegen("animate", str(photo), "-r", "talk+nod", "--duration", "6", "--fps", str(FPS),
-                "--size", str(CLIP[1]), "-o", str(short)),
+                "--size", str(size[1]), "-o", str(short)),
         check=True,
     )  # fmt: skip
     from memegen.media.encode import ffmpeg
 
-    pad = f"pad={CLIP[0]}:{CLIP[1]}:(ow-iw)/2:(oh-ih)/2"
+    fitted = f"scale=-2:{size[1]},pad={size[0]}:{size[1]}:(ow-iw)/2"
     loop = [ffmpeg(), "-loglevel", "error", "-y", "-stream_loop", "-1", "-i", str(short)]
-    subprocess.run([*loop, "-vf", pad, "-t", str(60 * minutes), str(whole)], check=True)
+    subprocess.run([*loop, "-vf", fitted, "-t", str(60 * minutes), str(whole)], check=True)
     return whole
 
 
@@ -211,13 +213,16 @@ def main() -> None:
     parser.add_argument("--only", default=",".join(SECTIONS), help="sections, with commas")
     parser.add_argument("--photo", type=Path, default=SAMPLE)
     parser.add_argument("--minutes", type=float, default=1.0, help="of the clip")
+    parser.add_argument("--clip-size", default="{}x{}".format(*CLIP), help="pixels, WxH")
     parser.add_argument("--against", type=Path, default=KNOWN, help="JSON of an earlier run")
     parser.add_argument("--out", type=Path, help="JSON to write")
     wanted = parser.parse_args()
     before = json.loads(wanted.against.read_text()) if wanted.against.exists() else {}
+    across, down = map(int, wanted.clip_size.split("x"))
+    of_clip = {"minutes": wanted.minutes, "size": (across, down)}
     found: Figures = {}
     for name in wanted.only.split(","):
-        more = {"minutes": wanted.minutes} if name == "clip" else {}
+        more = of_clip if name == "clip" else {}
         with tempfile.TemporaryDirectory() as folder:
             figures = SECTIONS[name](wanted.photo, Path(folder), **more)
         print("\n".join(table(figures, {n: f["value"] for n, f in before.items()})), flush=True)

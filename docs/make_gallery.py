@@ -23,9 +23,9 @@ import memegen
 from memegen import aus, models, recipes
 from memegen.arrays import Array, Integers, Picture
 from memegen.evaluation.subjects import subject_of
+from memegen.frames import Frames
 from memegen.media.provenance import xmp_packet
 from memegen.photo import Photo, read_photo
-from memegen.pipeline import Frames
 from memegen.recipes import Recipe
 from memegen.tracks import Track
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from memegen.errors import EncoderError, MemegenError, NoFaceError, UsageError, WeightsError
 
 if TYPE_CHECKING:
-    from memegen.pipeline import Animator, Frames, write
+    from memegen.frames import Frames
+    from memegen.pipeline import Animator, write
 
 __version__ = "0.1.0"
 __all__ = [
@@ -30,7 +31,11 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     """Import the pipeline, and with it torch, only when it is used."""
-    if name in ("Animator", "Frames", "write"):
+    if name == "Frames":
+        from memegen.frames import Frames
+
+        return Frames
+    if name in ("Animator", "write"):
         from memegen import pipeline
 
         return getattr(pipeline, name)

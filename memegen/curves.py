@@ -9,7 +9,7 @@ from memegen.arrays import Array
 
 def smoothstep(low: float, high: float, value: Array | np.float32) -> Array:
     """0 below `low`, 1 above `high`, smooth between."""
-    t = np.clip((value - low) / (high - low), 0, 1)
+    t = np.minimum(np.maximum((value - low) / (high - low), 0), 1)  # np.clip costs more calls
     return np.asarray(t * t * (3 - 2 * t), np.float32)
 
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from memegen import models, recipes
 from memegen.arrays import Array, Picture
 from memegen.aus import parse_expression
-from memegen.captions.caption import Caption
 from memegen.captions.frames import drawn
 from memegen.cartoon.find import DrawnFaceFinder
 from memegen.compositing import PreparedFace, render
@@ -26,6 +23,7 @@ from memegen.faces.align import Alignment
 from memegen.faces.choose import Choice, choose, parse_choice
 from memegen.faces.detect import Detector
 from memegen.footage import clip_edit, render_clip, track_clip
+from memegen.frames import Frames
 from memegen.generators import Scene, generator_named
 from memegen.generators.registry import generating_model
 from memegen.generators.shared_appearance import SharedAppearance
@@ -36,7 +34,7 @@ from memegen.geometry.head import FACE_MIDDLE
 from memegen.geometry.motion import FaceMotion
 from memegen.geometry.outline import fill
 from memegen.media.commands import Sound
-from memegen.media.encode import Target, flatten, target_for
+from memegen.media.encode import Target, target_for
 from memegen.media.encode import write as write_target
 from memegen.media.provenance import sentence
 from memegen.media.sizes import parse_size
@@ -51,26 +49,6 @@ from memegen.tracks import Track
 
 _LARGEST = Choice()
 MAX_SIDE = 8192  # pixels; nothing plays larger animations
-
-
-@dataclass(frozen=True)
-class Frames:
-    """Pictures to come, with what an encoder needs to know about them. Iterate once."""
-
-    pictures: Iterator[Picture]  # (H, W, 3), or (H, W, 4) where the photo is transparent
-    count: int
-    size: tuple[int, int]  # width and height
-    fps: float
-    loops: bool
-    comment: str
-    captions: tuple[Caption, ...] = ()  # still to be drawn: `captions.frames.drawn`, `write`
-    faces: tuple[Box, ...] = ()  # that captions keep off, in pixels; then where captions are
-
-    def __iter__(self) -> Iterator[Picture]:
-        return self.pictures
-
-    def __len__(self) -> int:
-        return self.count
 
 
 @dataclass(frozen=True)
@@ -323,26 +301,6 @@ def framed(
     small = _scaled(picture.size, scale)
     moved = [replace(s, alignment=s.alignment.moved(-box.left, -box.top)) for s in found]
     return Framed(picture, scale, small, moved, tuple(_box_on(s, scale, small) for s in moved))
-
-
-def side_by_side(frames: Frames, clip: Clip, start: float) -> Frames:
-    """The frames with the clip they follow on their right, at the same height."""
-    width, height = frames.size
-
-    def both() -> Iterator[Picture]:
-        shown = np.zeros((height, 1, 3), np.uint8)
-        with closing(read_clip(clip, start)) as reading:
-            for frame in frames:
-                other = next(reading.frames, None)
-                if other is not None:
-                    across = max(2, round(other.shape[1] * height / other.shape[0] / 2) * 2)
-                    shown = np.asarray(Image.fromarray(other).resize((across, height)))
-                yield np.concatenate([flatten(frame), shown], 1)
-
-    with closing(read_clip(clip, start)) as reading:
-        first = next(reading.frames)
-    across = max(2, round(first.shape[1] * height / first.shape[0] / 2) * 2)
-    return replace(frames, pictures=both(), size=(width + across, height))
 
 
 def _box_on(seen: FaceAnalysis, scale: float, size: tuple[int, int]) -> Box:

@@ -59,3 +59,35 @@ def test_figures_of_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
             child.stdout.readline()
             assert script.megabytes(os.getpid()) > 200 + script._own(os.getpid()) / 1e6
             child.communicate(b"\n")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--clients -1", "--clients many", "--commands -1", "--queue -1", "--drag 0", "--drag nan",
+        "--side 0", "--size 99999", "--recipe smirk-at-nobody", "--photo nowhere.jpg",
+    ],
+)  # fmt: skip
+def test_arguments_of_the_server_benchmark_that_cannot_be(
+    words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    script = loaded(ROOT / "benchmarks" / "serve.py", monkeypatch)
+    with pytest.raises(SystemExit) as ended:
+        script.asked_for(words.split())
+    said = capsys.readouterr().err.splitlines()
+    assert ended.value.code == 2 and "Traceback" not in "".join(said)
+    assert f"error: argument {words.split()[0]}: " in said[-1] and words.split()[1] in said[-1]
+
+
+def test_the_server_benchmark_without_clients(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None ask, none are counted; commands are left out alike."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    script = loaded(ROOT / "benchmarks" / "serve.py", monkeypatch)
+    monkeypatch.setattr(script.importlib.util, "find_spec", lambda name: name)  # all is installed
+    asked = script.asked_for(["--clients", "0", "--commands", "0"])
+    assert script.together(None, asked.photo, asked.clients, script.fields_of(asked)) == {}
+    found = {"seconds": 4.0, "done": 8, "refused": 1, "lost": 0, "processor": 0.5, "413": 2}
+    figures = script.of_many(asked, found, 500.0)
+    assert figures.commands is None and figures.throughput_beside_commands is None
+    assert (figures.a_second, figures.other_answers) == (2.0, {"413": 2})

@@ -23,8 +23,8 @@ from memegen.captions.frames import drawn
 from memegen.captions.layout import Extent, Limits, fit, wrap
 from memegen.captions.system_fonts import FontFile
 from memegen.errors import UsageError
+from memegen.frames import Frames
 from memegen.geometry.box import Box
-from memegen.pipeline import Frames
 
 EXTENT = Extent(0.8, 0.2)
 GREY = 90

@@ -30,7 +30,7 @@ def test_all_that_a_wheel_needs_is_copied_and_not_ignored() -> None:
     wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
     needed = {*wheel["packages"], *wheel["force-include"], project["project"]["readme"]}
     needed |= {*project["project"]["license-files"], "pyproject.toml", "constraints.txt"}
-    assert copied() == needed
+    assert copied() == needed and all((ROOT / name).exists() for name in needed)
     ignored = (ROOT / ".containerignore").read_text()
     kept = {line[1:] for line in ignored.splitlines() if line.startswith("!")}
     assert kept == needed and "\n*\n" in ignored
@@ -40,6 +40,10 @@ def test_all_that_a_wheel_needs_is_copied_and_not_ignored() -> None:
 def test_it_runs_as_a_user_on_a_mounted_folder() -> None:
     assert instructions("USER") == ["memegen"] and instructions("WORKDIR") == ["/work"]
     assert instructions("ENTRYPOINT") == ['["memegen"]']
+    final = "\n".join(LINES).rpartition("\nFROM ")[2]
+    assert "HOME=/tmp " in final and "PATH=/opt/memegen/bin:" in final
+    assert "COPY --from=build /opt/memegen /opt/memegen" in final  # where it was made: paths stay
+    assert instructions("RUN")[0] == "python -m venv /opt/memegen"
     assert LINES.index("USER memegen") > max(i for i, s in enumerate(LINES) if s.startswith("RUN "))
     assert all(":" in image and not image.endswith("latest") for image in instructions("FROM"))
 

@@ -10,13 +10,13 @@ from memegen.generators.eyes import EyeLayer
 from memegen.generators.inpaint import blur_of, pixel_grid, soften
 from memegen.generators.lashes import draw_lashes
 from memegen.generators.lids import LUMA, LidLayer
+from memegen.geometry.affine import STILL
 from memegen.geometry.box import Box
 from memegen.geometry.lids import EyeAxes, LidCurves
 from memegen.geometry.motion import BROW_ROOM, CLOSED_LINE, WHITE_SHOWN, FaceMotion
 from memegen.geometry.outline import fill, smooth_ring
 from memegen.geometry.topology import BROW_RIGHT, EYE_CORNERS, EYE_RIGHT, LID_SKIN_RIGHT
 
-STILL = (np.eye(2, dtype=np.float32), np.zeros(2, np.float32))
 SKIN = np.array([150, 110, 90], np.float32)
 
 

@@ -26,11 +26,12 @@ from memegen.footage import (
     placed,
     strengths,
 )
+from memegen.frames import Frames
 from memegen.generators.mouth import MouthLayer, SharedMouth
 from memegen.generators.shared_appearance import SharedAppearance
 from memegen.performance.clip import open_clip, read_clip
 from memegen.photo import read_photo
-from memegen.pipeline import Animator, Frames
+from memegen.pipeline import Animator
 from memegen.tracks import HeadTrajectory, Track, rest
 
 FPS = 10.0

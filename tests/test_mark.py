@@ -12,8 +12,8 @@ from memegen.captions.caption import Caption
 from memegen.captions.frames import drawn
 from memegen.captions.mark import LEGIBLE, marked
 from memegen.errors import UsageError
+from memegen.frames import Frames
 from memegen.geometry.box import Box
-from memegen.pipeline import Frames
 
 GREY = 90
 

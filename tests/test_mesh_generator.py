@@ -12,6 +12,7 @@ from memegen.facedata.labels import gaze_of_scores
 from memegen.generators import Scene, generator_named
 from memegen.generators.eyes import EyeLayer
 from memegen.generators.inpaint import fill_unknown, pixel_grid, soften
+from memegen.geometry.affine import STILL
 from memegen.geometry.anatomy import Anatomy, compose_channels
 from memegen.geometry.motion import FaceMotion
 from memegen.geometry.sampling import sample
@@ -24,7 +25,6 @@ from memegen.geometry.topology import (
 from memegen.training import augment
 
 SIDE = 300
-STILL = (np.eye(2, dtype=np.float32), np.zeros(2, np.float32))
 
 
 def test_known_pixels_stay_and_a_constant_continues() -> None:

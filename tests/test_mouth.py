@@ -34,6 +34,7 @@ from memegen.generators.mouth_model import (
     individual,
     load_mouth,
 )
+from memegen.geometry.affine import STILL
 from memegen.geometry.anatomy import Anatomy
 from memegen.geometry.box import Box
 from memegen.geometry.motion import FaceMotion
@@ -44,7 +45,6 @@ from memegen.training import open_mouths
 
 SIDE = 300
 IOD = 81.0
-STILL = (np.eye(2, dtype=np.float32), np.zeros(2, np.float32))
 FRONTAL = np.diag(np.array([IOD, -IOD, 1], np.float32))
 LIGHT = MouthLight(
     np.array([220, 210, 195], np.float32), np.array([0, 0.4, 0.9165], np.float32), 1.0

@@ -16,6 +16,7 @@ from memegen.captions.caption import Caption, usual_style
 from memegen.captions.frames import drawn
 from memegen.crop import crop_box
 from memegen.errors import MemegenError, UsageError
+from memegen.frames import Frames
 from memegen.geometry.box import Box
 from memegen.media.encode import best_within, ffmpeg
 from memegen.media.formats.apng import ApngQuality
@@ -29,7 +30,7 @@ from memegen.media.platforms import (
     presented,
 )
 from memegen.photo import Photo
-from memegen.pipeline import Animator, Frames
+from memegen.pipeline import Animator
 
 
 @dataclass(frozen=True)

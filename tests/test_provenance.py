@@ -164,8 +164,8 @@ def test_the_bytes_that_a_comment_takes_are_not_more_than_told(tmp_path: Path) -
 def test_every_platforms_files_say_it(
     tmp_path: Path, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from memegen.frames import Frames
     from memegen.media.platforms import fitted
-    from memegen.pipeline import Frames
     from memegen.pipeline import write as write_frames
 
     for name, platform in platforms().items():

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ import memegen
 from memegen.errors import NoFaceError
 from memegen.photo import Photo
 from memegen.pipeline import Animator
-from memegen.serve.engine import GIVEN_WAY
+from memegen.serve.engine import JOB_NICENESS, MOST_NICENESS, begin_job_thread
 from memegen.serve.errors import (
     BusyError,
     CancelledError,
@@ -30,6 +30,7 @@ from memegen.serve.errors import (
     UnfinishedError,
     UnknownError,
 )
+from memegen.serve.giving_way import LIVE, MOST_WAIT, Gate
 from memegen.serve.jobs import Job, JobQueue, Result
 from memegen.serve.photos import PhotoStore
 from memegen.serve.settings import Limits
@@ -267,7 +268,8 @@ def test_a_process_ends_tidily(tmp_path: Path) -> None:
             line = process.stderr.readline()
             assert line.startswith("serving at http://127.0.0.1:"), line
             address = line.split()[2].rstrip(";")
-            fields = {"size": "200", "wait": "false", "duration": "2"}
+            # Seconds of work: it is to run still when the server is asked what it does.
+            fields = {"size": "640", "wait": "false", "duration": "5", "format": "webp"}
             begun = httpx.post(
                 f"{address}/animate", files={"photo": picture_bytes()}, data=fields, timeout=30
             )
@@ -321,17 +323,89 @@ def test_jobs_that_nobody_waits_for_are_cancelled(mesh: Animator, gate: threadin
     service.close()
 
 
+@dataclass
+class Clock:
+    """Time that passes where somebody sleeps or works."""
+
+    now: float = 100.0
+    worked: float = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def work(self, seconds: float) -> None:
+        self.now += seconds
+        self.worked += seconds
+
+
+@pytest.mark.parametrize(("workers", "rest"), [(1, 0.4), (2, 0.2), (3, 0.1), (5, 0.05)])
+def test_jobs_work_a_share_of_the_time_beside_previews(workers: int, rest: float) -> None:
+    """Whoever worked 0.2 s waits until all cores but one had so much time."""
+    clock = Clock()
+    gate = Gate(workers, lambda: clock.now, lambda: clock.worked, clock.sleep)
+    gate.give_way()
+    clock.work(0.2)
+    gate.give_way()
+    assert clock.now == pytest.approx(100.2)  # nobody looks
+    with gate.painting():
+        clock.work(0.2)
+        gate.give_way()
+        assert clock.now == pytest.approx(100.4 + rest)
+        began = clock.now
+        clock.work(0.2)
+        owed = threading.Thread(target=gate.give_way)  # another job, which has worked 0.6 s
+        owed.start()
+        owed.join()
+        clock.now = began + 0.2
+        gate.give_way()  # pays for both
+        assert clock.now == pytest.approx(began + 0.2 + min(4 * rest, MOST_WAIT))
+        clock.work(90.0)
+        began = clock.now
+        gate.give_way()
+        assert clock.now - began <= MOST_WAIT
+    began = clock.now
+    clock.work(0.5)
+    gate.give_way()
+    assert clock.now == began + 0.5 and not gate.live  # the last preview was long ago
+
+
 def test_jobs_give_way_to_previews(mesh: Animator, gate: threading.Event) -> None:
     service = service_with(mesh)
     began = time.monotonic()
     service.engine.give_way()
-    assert time.monotonic() - began < GIVEN_WAY / 2
-    begun = threading.Event()
+    assert time.monotonic() - began < LIVE / 2
+    begun, done = threading.Event(), threading.Event()
     preview = service.engine.paint(lambda: begun.set() or gate.wait())
     assert begun.wait(5)
-    began = time.monotonic()
-    service.engine.give_way()
-    assert time.monotonic() - began >= GIVEN_WAY * 0.9
+
+    def job() -> None:
+        service.engine.give_way()
+        while time.thread_time() < 0.1:
+            pass
+        service.engine.give_way()
+        done.set()
+
+    threading.Thread(target=job).start()
+    assert not done.wait(0.15)
     gate.set()
     preview.result(5)
+    assert done.wait(5)
     service.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a niceness is the process's elsewhere")
+def test_jobs_are_nicer_than_the_server() -> None:
+    """However nice that is."""
+    found: list[int] = []
+
+    def niceness() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    def job() -> None:
+        begin_job_thread()
+        found.append(niceness())
+
+    thread = threading.Thread(target=job)
+    thread.start()
+    thread.join()
+    assert found == [min(niceness() + JOB_NICENESS, MOST_NICENESS)]

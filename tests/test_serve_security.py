@@ -107,6 +107,8 @@ def test_other_names_are_allowed_when_asked_for(guarded: TestClient) -> None:
         {"origin": "null"},
         {"origin": "http://127.0.0.1:3000"},  # another server of this machine
         {"origin": "http://127.0.0.1@evil.example"},
+        {"origin": "http://["},
+        {"origin": "http://127.0.0.1:99999999"},
         {"sec-fetch-site": "cross-site"},
         {"sec-fetch-site": "same-site"},
         {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"},
@@ -294,6 +296,54 @@ def test_bodies_that_stop(client: TestClient) -> None:
 
     status, body = asyncio.run(run())
     assert status == 408 and b"the body stopped" in body
+
+
+def test_connections_end_where_a_body_is_not_read(client: TestClient) -> None:
+    def ends(answer: Any) -> bool:
+        return bool(answer.headers.get("connection") == "close")
+
+    assert ends(client.post("/nothing", content=b"a" * 100))
+    assert not ends(client.post("/recipes/check", content=b"a"))
+    assert not ends(client.get("/nothing")) and not ends(client.get("/recipes"))
+
+
+def test_clients_that_go_away_are_no_fault(
+    client: TestClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def gone() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    for path in ("/recipes/check", "/aus"):
+        assert asyncio.run(asked(client.app, gone, path))[0] == 400
+    assert capsys.readouterr().err == ""
+
+
+def test_previews_take_text(client: TestClient) -> None:
+    with client.websocket_connect(f"{SOCKET}/photos/a/preview") as socket:
+        socket.send_bytes(b"{}")
+        assert "not bytes" in json.loads(socket.receive_text())["error"]
+        assert socket.receive()["code"] == 1003
+
+
+def test_bodies_that_drip(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A byte within every pause that is allowed, for ever; one that is as fast as asked is read."""
+    monkeypatch.setattr("memegen.serve.security.LEAST_RATE", 100.0)
+
+    async def run(size: int) -> tuple[int, bytes]:
+        service = client.app.state.service  # type: ignore[attr-defined]
+        settings = replace(service.settings, limits=replace(SMALL, body_seconds=0.1))
+        guard = Guard(create_app(service), settings, service.jobs)
+        parts = iter([True] * 40 + [False])
+
+        async def dripping() -> Any:
+            await asyncio.sleep(0.01)
+            return {"type": "http.request", "body": b" " * size, "more_body": next(parts)}
+
+        return await asked(guard, dripping, "/recipes/check")
+
+    status, body = asyncio.run(run(0))
+    assert status == 408 and b"slower than 0.1 kB/s" in body
+    assert asyncio.run(run(40))[0] == 400  # whole, and no recipe
 
 
 def test_only_so_many_previews(mesh: memegen.Animator) -> None:

@@ -28,7 +28,7 @@ from memegen.errors import UsageError
 from memegen.geometry.box import Box
 
 if TYPE_CHECKING:
-    from memegen.pipeline import Frames
+    from memegen.frames import Frames
 
 BAR_PADDING = 0.35  # em of a bar's text, above and below it
 TALLEST_BAR = 1.0  # of the picture's height

@@ -20,7 +20,7 @@ from memegen.errors import UsageError
 from memegen.geometry.box import Box
 
 if TYPE_CHECKING:
-    from memegen.pipeline import Frames
+    from memegen.frames import Frames
 
 SHORT = "memegen"  # instead of MARK, on pictures too small for that
 SIZE = 0.04  # em, of the side of a square of the picture's area

@@ -11,7 +11,7 @@ from memegen.captions.style import style_named, styled
 from memegen.errors import UsageError, nearest
 
 if TYPE_CHECKING:
-    from memegen.pipeline import Frames
+    from memegen.frames import Frames
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from memegen.batch.dry_run import Forecast
     from memegen.cli.clips import ClipJob
     from memegen.cli.output import Output
+    from memegen.frames import Frames
     from memegen.media.formats import Format
     from memegen.media.platforms import Platform
     from memegen.perception.find import AnalyzedFace
     from memegen.photo import Photo
-    from memegen.pipeline import Frames
     from memegen.tracks import Track
 
 
@@ -76,7 +76,8 @@ def of_photo(
     photo: Photo, seen: Sequence[AnalyzedFace], track: Track, path: str, output: Output
 ) -> Planned:
     """What a photo whose faces are known would become, playing a track at the output's size."""
-    from memegen.pipeline import Frames, framed
+    from memegen.frames import Frames
+    from memegen.pipeline import framed
 
     placed = framed(photo, seen, output.size, output.crop, output.cutout)
     frames = Frames(
@@ -87,8 +88,9 @@ def of_photo(
 
 def of_clip(job: ClipJob, captions: Track | None = None) -> Planned:
     """What a clip would become; its first picture is read. Raises what reading raises."""
+    from memegen.frames import Frames
     from memegen.performance.clip import read_clip
-    from memegen.pipeline import MAX_SIDE, Frames
+    from memegen.pipeline import MAX_SIDE
 
     chosen = job.output.format_at(job.path)
     side = job.output.size or chosen.default_side or MAX_SIDE
@@ -111,8 +113,8 @@ def of_clip(job: ClipJob, captions: Track | None = None) -> Planned:
 def of_job(forecast: Forecast, as_json: bool) -> str:
     """Tell of a job of a batch; returns what would become of it, in words."""
     from memegen.cli.output import Output
+    from memegen.frames import Frames
     from memegen.media.platforms import platform_named
-    from memegen.pipeline import Frames
 
     job, settings = forecast.job, forecast.job.settings
     words = {"done": "would be made", "current": "up to date", "failed": "cannot be made"}

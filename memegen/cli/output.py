@@ -15,9 +15,9 @@ from memegen.media.platforms import Platform, platform_named, presented
 from memegen.media.sizes import parse_size
 
 if TYPE_CHECKING:
+    from memegen.frames import Frames
     from memegen.media.commands import Sound
     from memegen.media.formats import Format
-    from memegen.pipeline import Frames
 
 
 @dataclass(frozen=True)

@@ -274,7 +274,7 @@ class _Transfer:
         compare: bool,
     ) -> None:
         """Write a photo that plays a track, with the clip beside it to `compare`."""
-        from memegen.pipeline import side_by_side
+        from memegen.frames import side_by_side
 
         side = self.output.side_of(self.output.format_at(path))
         part = self.output.crop, self.output.cutout

@@ -8,6 +8,7 @@ from memegen.arrays import Array, Mask
 from memegen.curves import smoothstep
 from memegen.generators.inpaint import fill_unknown, pixel_grid, soften
 from memegen.generators.lids import LUMA, LidLayer
+from memegen.geometry.affine import PlaneAffine
 from memegen.geometry.box import Box
 from memegen.geometry.lids import LidCurves
 from memegen.geometry.outline import fill, opening, smooth_ring
@@ -160,9 +161,7 @@ class EyeLayer:
         found = [np.interp(distance, where, colour[:, c]) for c in range(3)]
         return np.stack(found, -1).astype(np.float32)
 
-    def draw(
-        self, image: Array, ring: Array, iris: Array, lid: Array, head: tuple[Array, Array]
-    ) -> None:
+    def draw(self, image: Array, ring: Array, iris: Array, lid: Array, head: PlaneAffine) -> None:
         """Draw the eye into image (H, W, 3) in place.
 
         ring (16, 2), iris (5, 2) and lid (7, 2), the skin above the lid, are the moved points;
@@ -173,17 +172,11 @@ class EyeLayer:
         box = Box.around(ring, 2, *image.shape[:2])
         if min(box.shape) < 1:
             return
-        matrix, offset = head
-        inverse = np.linalg.inv(matrix)
-        still = ((points - offset) @ inverse.T for points in (ring, iris, lid))
-        ring_still, iris_still, lid_still = (points.astype(np.float32) for points in still)
+        ring_still, iris_still, lid_still = (head.undone(points) for points in (ring, iris, lid))
         mask = fill(smooth_ring(ring, EYE_CORNERS), box)
         closing = self.closing(ring)
         if mask.max() > 0 and closing < 0.97:
-            x, y = pixel_grid(box.left, box.top, *box.shape)
-            px, py = x - offset[0], y - offset[1]
-            u = inverse[0, 0] * px + inverse[0, 1] * py
-            v = inverse[1, 0] * px + inverse[1, 1] * py
+            u, v = head.undone_pixels(box)
             colour, depth = self._eyeball(u, v, (ring_still, iris_still[0], lid_still))
             # It blends into the lids' own rims, unless hardly anything is open.
             rim = 1 - smoothstep(0, RIM * self._iod, depth)

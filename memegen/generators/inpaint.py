@@ -68,5 +68,7 @@ def gaussian(patch: Array, sigma: float) -> Array:
 
 def pixel_grid(left: int, top: int, height: int, width: int) -> tuple[Array, Array]:
     """X and y (height, width) of pixel centres."""
-    y, x = np.mgrid[top : top + height, left : left + width].astype(np.float32) + 0.5
+    x, y = np.empty((2, height, width), np.float32)
+    x[:] = np.arange(left, left + width, dtype=np.float32) + 0.5
+    y[:] = np.arange(top, top + height, dtype=np.float32)[:, None] + 0.5
     return x, y

@@ -16,6 +16,7 @@ from memegen.arrays import Array
 from memegen.curves import smoothstep
 from memegen.generators.inpaint import blur_of, fill_unknown, pixel_grid, soften
 from memegen.generators.lashes import draw_lashes
+from memegen.geometry.affine import PlaneAffine
 from memegen.geometry.box import Box
 from memegen.geometry.lids import LidCurves
 from memegen.geometry.motion import CLOSED_LINE
@@ -257,33 +258,27 @@ class LidLayer:
         drawn = draw_lashes(self._rest, self._box, iod, fullness, blur)
         return drawn, colour.astype(np.float32)
 
-    def draw(self, image: Array, ring: Array, lid: Array, head: tuple[Array, Array]) -> None:
+    def draw(self, image: Array, ring: Array, lid: Array, head: PlaneAffine) -> None:
         """Lay the lid over image (H, W, 3) in place.
 
         ring (16, 2) and lid (7, 2) are the moved points in pixels; `head` is the affine of the
         head's turn, which the lid's drawn pixels follow.
         """
-        matrix, offset = head
-        inverse = np.linalg.inv(matrix)
-        ring, lid = (ring - offset) @ inverse.T, (lid - offset) @ inverse.T
+        ring, lid = head.undone(ring), head.undone(lid)
         lowered = self.lowered(ring) if self.visible else 0.0
         strength = float(smoothstep(*APPEARS, np.array(lowered)))
         if strength <= 0:
             return
-        moved = LidCurves.of(ring.astype(np.float32), lid.astype(np.float32))
+        moved = LidCurves.of(ring, lid)
         corners = np.array(
             [[self._box.left, self._box.top], [self._box.right, self._box.top],
              [self._box.right, self._box.bottom], [self._box.left, self._box.bottom]], np.float32
         )  # fmt: skip
         corners = corners + (ring - self._ring)[list(EYE_CORNERS)].mean(0)
-        box = Box.around(corners @ matrix.T + offset, 0, *image.shape[:2])
+        box = Box.around(corners @ head.matrix.T + head.offset, 0, *image.shape[:2])
         if min(box.shape) < 1:
             return
-        x, y = pixel_grid(box.left, box.top, *box.shape)
-        px, py = x - offset[0], y - offset[1]
-        u = inverse[0, 0] * px + inverse[0, 1] * py
-        v = inverse[1, 0] * px + inverse[1, 1] * py
-        along, above = moved.axes.place(u, v)
+        along, above = moved.axes.place(*head.undone_pixels(box))
         self._composite(image[box.slices], moved, along, above, (strength, lowered))
 
     def _composite(

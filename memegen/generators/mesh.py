@@ -18,6 +18,7 @@ from memegen.generators.creases import CreaseLayer
 from memegen.generators.eyes import EyeLayer
 from memegen.generators.inpaint import fill_unknown
 from memegen.generators.shared_appearance import mouth_of, softness_of
+from memegen.geometry.affine import PlaneAffine
 from memegen.geometry.anatomy import compose_channels
 from memegen.geometry.appearance import load_appearance
 from memegen.geometry.flow import COARSE, DenseFlow, warp
@@ -165,7 +166,7 @@ class MeshRenderer:
         jaws = self._jaw(targets)
         heads = {part: self._heads(targets, depth) for part, depth in self._depth.items()}
         for frame, image in enumerate(images):
-            head = {part: (turn[frame], shift[frame]) for part, (turn, shift) in heads.items()}
+            head = {part: turns[frame] for part, turns in heads.items()}
             self._interior(image[..., :3], moved[frame], head, jaws[frame])
 
     def _texture(self, moved: Array) -> Array:
@@ -194,7 +195,7 @@ class MeshRenderer:
         return texture
 
     def _interior(
-        self, image: Array, moved: Array, head: dict[str, tuple[Array, Array]], jaw: Array
+        self, image: Array, moved: Array, head: dict[str, PlaneAffine], jaw: Array
     ) -> None:
         for side, ring, iris, skin in _EYES:
             if side in self._eyes:
@@ -202,12 +203,12 @@ class MeshRenderer:
                 self._eyes[side].draw(image, *lids, head["eyes"])
         self._mouth.draw(image, moved[list(LIPS_INNER), :2], head["mouth"], jaw)
 
-    def _heads(self, targets: Array, depth: float) -> tuple[Array, Array]:
-        """Head turns as affines of pixels at one depth of the face: (T, 2, 2) and (T, 2)."""
+    def _heads(self, targets: Array, depth: float) -> list[PlaneAffine]:
+        """Head turns as affines of pixels at one depth of the face, one a frame."""
         matrix, offset = self._scene.motion.head_affine(targets, depth)
         to, shift = self._scene.to_pixels[:, :2], self._scene.to_pixels[:, 2]
         linear = to @ matrix @ np.linalg.inv(to)
-        return linear, offset @ to.T + shift - linear @ shift
+        return PlaneAffine.each(linear, offset @ to.T + shift - linear @ shift)
 
     def _jaw(self, targets: Array) -> Array:
         """(T, K) -> (T, 2) how far the jaw is from closed, IOD to the right and down."""

@@ -27,6 +27,7 @@ from memegen.generators.mouth_model import (
     load_mouth,
 )
 from memegen.generators.mouth_poses import MouthPoses
+from memegen.geometry.affine import PlaneAffine
 from memegen.geometry.box import Box
 from memegen.geometry.outline import fill, smooth_ring
 from memegen.geometry.sampling import channel_groups, sample
@@ -200,7 +201,7 @@ class MouthLayer:
         down = float(_down(edge[0], edge[1], self._frame))
         return float(np.clip(down, *OWN_EDGE))
 
-    def draw(self, image: Array, ring: Array, head: tuple[Array, Array], jaw: Array) -> None:
+    def draw(self, image: Array, ring: Array, head: PlaneAffine, jaw: Array) -> None:
         """Draw the opening into image (H, W, 3) in place.
 
         ring (20, 2) is the moved opening, `head` the affine of the head's turn, jaw (2,) how far
@@ -213,11 +214,7 @@ class MouthLayer:
         drawn = mask.copy()
         if mask.max() <= 0:
             return
-        matrix, offset = head
-        inverse = np.linalg.inv(matrix).astype(np.float32)
-        x, y = pixel_grid(box.left, box.top, *box.shape)
-        rest_x = inverse[0, 0] * (x - offset[0]) + inverse[0, 1] * (y - offset[1])
-        rest_y = inverse[1, 0] * (x - offset[0]) + inverse[1, 1] * (y - offset[1])
+        rest_x, rest_y = head.undone_pixels(box)
         sharp: Array | None = None
         kept: Array | None = None  # how far what the photo shows stays
         moved = float(np.abs(ring - self._ring).max())
@@ -229,7 +226,7 @@ class MouthLayer:
             sharp *= np.maximum(kept, 1 - loose)
             pixels = source[..., SHOWN] * (1 - loose) + source[..., CONTINUED] * loose
         if sharp is None or bool((sharp[..., 0] < 1)[mask > 0].any()):
-            edges = (ring - offset) @ inverse.T - self._frame.origin
+            edges = head.undone(ring) - self._frame.origin
             colour = self._drawn(
                 rest_x - self._frame.origin[0], rest_y - self._frame.origin[1], jaw, edges
             )

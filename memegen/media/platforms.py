@@ -17,7 +17,7 @@ from memegen.geometry.box import Box
 from memegen.media.formats import Format, format_of
 
 if TYPE_CHECKING:
-    from memegen.pipeline import Frames
+    from memegen.frames import Frames
 
 FITTINGS = 8  # tries at a size that bars of text leave a picture
 SNUG = 0.015  # of a size: a picture with text that is smaller by no more is not enlarged

@@ -11,13 +11,14 @@ from memegen.arrays import Array, Picture
 from memegen.batch.jobs import Settings
 from memegen.errors import NoFaceError, UsageError
 from memegen.files import PREFIX
+from memegen.frames import Frames
 from memegen.media.commands import Sound
 from memegen.media.formats import USUAL_ANIMATION, USUAL_STILL, USUAL_VIDEO, Format, format_of
 from memegen.media.platforms import platform_named, presented
 from memegen.perception.find import AnalyzedFace
 from memegen.performance.clip import Clip
 from memegen.photo import Photo
-from memegen.pipeline import Frames, write
+from memegen.pipeline import write
 from memegen.serve.engine import Engine
 from memegen.serve.errors import TooLargeError
 from memegen.serve.jobs import Job, Result

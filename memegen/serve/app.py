@@ -12,6 +12,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.staticfiles import StaticFiles
 
@@ -110,6 +111,10 @@ def _handle_errors(app: FastAPI) -> None:
             response.headers[name] = value
         return response
 
+    async def gone(_: Request, error: Exception) -> JSONResponse:
+        return refusal(RefusedError("the client went away"), 400)  # nobody reads it
+
+    app.add_exception_handler(ClientDisconnect, gone)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, of_http)
     app.add_exception_handler(MemegenError, said)

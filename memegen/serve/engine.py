@@ -23,13 +23,14 @@ from memegen.photo import Photo
 from memegen.pipeline import Animator
 from memegen.process import one_thread
 from memegen.serve.errors import BusyError, ClosingError
+from memegen.serve.giving_way import Gate
 from memegen.serve.settings import Limits
 
 T = TypeVar("T")
-GIVEN_WAY = 0.1  # seconds that a job waits before a frame, at most, while previews are painted
-JOB_NICENESS = (
-    5  # of threads that run jobs: previews and uploads, which somebody waits for, go first
-)
+# Added to the niceness of threads that run jobs: previews and uploads, which somebody waits for, go
+# first.
+JOB_NICENESS = 5
+MOST_NICENESS = 19  # there is none beyond
 ALL = Choice("all")
 
 
@@ -73,7 +74,7 @@ class Engine:
         self._threads = ThreadPoolExecutor(limits.workers, "memegen-serve", one_thread)
         self._painters = ThreadPoolExecutor(limits.workers, "memegen-paint", one_thread)
         self._lock = threading.Lock()
-        self._painted, self._painting = threading.Condition(), 0
+        self._gate = Gate(limits.workers)
         self._most = limits.workers + limits.queue
         self._pending, self._closed = 0, False
 
@@ -96,11 +97,16 @@ class Engine:
 
     @contextmanager
     def watching(self, watch: Callable[[], None]) -> Iterator[Animator]:
-        """The animator of this thread; `watch` is called now and then, and may raise."""
+        """The animator of a job's thread; `watch` is called now and then, and may raise."""
+
+        def watched() -> None:
+            watch()
+            self.give_way()
+
         animator = self.animator
         detector = animator.detector
         assert isinstance(detector, WatchedDetector)
-        detector.watch = watch
+        detector.watch = watched
         try:
             yield animator
         finally:
@@ -114,21 +120,14 @@ class Engine:
         """The same for a preview, which has threads of its own. Raises BusyError."""
 
         def painted() -> T:
-            with self._painted:
-                self._painting += 1
-            try:
+            with self._gate.painting():
                 return work()
-            finally:
-                with self._painted:
-                    self._painting -= 1
-                    self._painted.notify_all()
 
         return self._submitted(self._painters, painted)
 
     def give_way(self) -> None:
-        """Wait a moment, in a job, while previews are painted: somebody looks at those."""
-        with self._painted:
-            self._painted.wait_for(lambda: self._painting == 0, GIVEN_WAY)
+        """Wait, in a job, while previews are painted: it has its turns (see Gate)."""
+        self._gate.give_way()
 
     def _submitted(self, threads: ThreadPoolExecutor, work: Callable[[], T]) -> Future[T]:
         with self._lock:
@@ -161,5 +160,8 @@ def begin_job_thread() -> None:
     """What a thread that runs jobs does first."""
     one_thread()
     with suppress(OSError, AttributeError):
-        # On Linux a niceness is the thread's own, and that of programs which it starts.
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), JOB_NICENESS)
+        # On Linux a niceness is the thread's own, and that of programs which it starts. The
+        # server itself may be niced: less than that would put jobs before what somebody waits for.
+        thread = threading.get_native_id()
+        niceness = os.getpriority(os.PRIO_PROCESS, thread) + JOB_NICENESS
+        os.setpriority(os.PRIO_PROCESS, thread, min(niceness, MOST_NICENESS))

@@ -17,8 +17,9 @@ from memegen.captions.frames import drawn
 from memegen.captions.options import CaptionOptions
 from memegen.compositing import paste_back
 from memegen.errors import NoFaceError
+from memegen.frames import Frames
 from memegen.media.encode import flatten
-from memegen.pipeline import Frames, PreparedPhoto
+from memegen.pipeline import PreparedPhoto
 
 HEADER = struct.Struct(">I")  # the number of the message that is answered, before the JPEG
 QUALITY = 85  # of JPEGs, 1..100

@@ -87,8 +87,11 @@ async def preview(socket: WebSocket, id: str) -> None:  # noqa: A002
         while True:
             text = await socket.receive_text()
             newest.put(text)
-    except (WebSocketDisconnect, KeyError):  # KeyError: bytes, where text was due
+    except WebSocketDisconnect:
         pass
+    except KeyError:  # bytes, where text was due
+        await _tell(socket, 0, UsageError("a message is JSON as text, not bytes"))
+        await socket.close(1003)
     finally:
         service.previews -= 1
         painter.cancel()

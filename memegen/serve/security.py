@@ -13,7 +13,9 @@ from __future__ import annotations
 import asyncio
 import hmac
 import ipaddress
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
@@ -38,6 +40,7 @@ OPEN_PATHS = ("/health",)  # answered without a token: it tells nothing of anybo
 WHILE_CLOSING = ("/health", "/metrics", "/jobs/")  # beginnings of paths answered to the end
 JOB_PATHS = ("/animate", "/transfer", "/render")  # ends of paths that queue a job
 COOKIE = "memegen-token"  # and the port: cookies are shared by all ports of a host
+LEAST_RATE = 2000.0  # bytes a second at which a body comes, on average, after its first seconds
 OVERHEAD = 200_000  # bytes of a form beside its files
 OWN_SITE = ("same-origin", "none")  # of Sec-Fetch-Site; none: typed, or not of a page
 HEADERS = {
@@ -92,7 +95,8 @@ class Guard:
         self._open += 1
         try:
             bounded = _Bounded(receive, most, self._settings.limits.body_seconds)
-            await self._app(scope, bounded, _hardened(send))
+            ends = partial(_is_coming, headers, bounded)
+            await self._app(scope, bounded, _hardened(send, ends))
         finally:
             self._open -= 1
 
@@ -146,7 +150,7 @@ def check_host(headers: Headers, settings: Settings) -> None:
 def check_origin(headers: Headers, method: str, path: str, socket: bool) -> None:
     """Raise ForbiddenError for what a page of another site asks; links to the page are no harm."""
     origin, host = headers.get("origin"), headers.get("host", "")
-    if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+    if origin is not None and _host_of(origin) != host.lower():
         raise ForbiddenError("asked by another site")
     site = headers.get("sec-fetch-site")
     if site is None or site in OWN_SITE:
@@ -154,6 +158,14 @@ def check_origin(headers: Headers, method: str, path: str, socket: bool) -> None
     followed = headers.get("sec-fetch-mode") == "navigate" and method == "GET" and path == "/"
     if socket or not followed:
         raise ForbiddenError("asked by another site")
+
+
+def _host_of(origin: str) -> str | None:
+    """The host and port of an origin, lower case; None for what is none."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:  # such as a bracket that is not closed
+        return None
 
 
 def most_bytes(path: str, limits: Limits) -> int:
@@ -168,26 +180,42 @@ def most_bytes(path: str, limits: Limits) -> int:
 
 
 class _Bounded:
-    """Receives a body of so many bytes at most, whose parts come within so many seconds."""
+    """Receives a body of so many bytes at most.
+
+    Its parts come within so many seconds, and so much later at most as LEAST_RATE says: a byte now
+    and then would keep a request open for ever.
+    """
 
     def __init__(self, receive: Receive, most: int, seconds: float) -> None:
         self._receive, self._most, self._seconds = receive, most, seconds
-        self._left, self._whole = most, False
+        self._left, self.whole = most, False
+        self._began: float | None = None  # when it was first waited for, by the monotonic clock
 
     async def __call__(self) -> Message:
-        if self._whole:  # waits for a disconnection, which may take for ever
+        if self.whole:  # waits for a disconnection, which may take for ever
             return await self._receive()
+        now = time.monotonic()
+        self._began = now if self._began is None else self._began
+        owed = self._began + self._seconds + (self._most - self._left) / LEAST_RATE - now
         try:
-            message = await asyncio.wait_for(self._receive(), self._seconds)
-        except TimeoutError:
+            message = await asyncio.wait_for(self._receive(), min(self._seconds, owed))
+        except (TimeoutError, asyncio.TimeoutError):  # two until Python 3.11
+            if owed < self._seconds:
+                raise SlowError(f"the body is slower than {LEAST_RATE / 1e3:g} kB/s") from None
             raise SlowError(f"the body stopped for more than {self._seconds:g} s") from None
         if message["type"] != "http.request":
             return message
         self._left -= len(message.get("body", b""))
-        self._whole = not message.get("more_body", False)
+        self.whole = not message.get("more_body", False)
         if self._left < 0:
             raise _too_large(self._most)
         return message
+
+
+def _is_coming(headers: Headers, body: _Bounded) -> bool:
+    """Whether a part of the body is still on its way, which nobody will read."""
+    announced = "transfer-encoding" in headers or int(headers.get("content-length", "0")) > 0
+    return announced and not body.whole
 
 
 def _check_length(headers: Headers, most: int) -> None:
@@ -202,8 +230,12 @@ def _too_large(most: int) -> TooLargeError:
     return TooLargeError(f"the body has more than {most / 1e6:.1f} MB")
 
 
-def _hardened(send: Send) -> Send:
-    """Adds HEADERS to every answer; what is made for one client is kept by nobody."""
+def _hardened(send: Send, ends: Callable[[], bool] | None = None) -> Send:
+    """Adds HEADERS to every answer; what is made for one client is kept by nobody.
+
+    Where `ends` says so when the answer begins, the connection is closed after it: a client could
+    go on sending for ever what nobody reads.
+    """
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -211,6 +243,8 @@ def _hardened(send: Send) -> Send:
             for name, value in HEADERS.items():
                 headers.setdefault(name, value)
             headers.setdefault("cache-control", "no-store")
+            if ends is not None and ends():
+                headers["connection"] = "close"
         await send(message)
 
     return sending

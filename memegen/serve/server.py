@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import json
 import logging
 import signal
 import socket
@@ -11,7 +13,9 @@ import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 
+import h11
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from memegen.errors import MemegenError, UsageError
 from memegen.process import one_thread, switch_threads_often
@@ -23,9 +27,59 @@ BACKLOG = 128  # connections that wait to be accepted
 IDLE_SECONDS = 15  # that a connection is kept open without a request
 LEFT_SECONDS = 5  # that answers on their way get, after all jobs ended
 PING_SECONDS = 20.0  # between pings of preview connections, and to their answers
+HEAD_SECONDS = 15.0  # that a request's head may take
 HEADER_BYTES = 16_000  # of one request's head
+# Errors are told by `app`, and are not the log's where the client makes them: a line each would let
+# clients fill a disk.
+LOGGERS = ("uvicorn.error", "python_multipart.multipart")
 ENDING = ("SIGINT", "SIGTERM", "SIGHUP")  # SIGHUP is not on Windows
 ONE_SIGNAL = 1.0  # seconds in which signals count as one: launchers often send two
+
+
+class JsonProtocol(H11Protocol):
+    """HTTP/1.1 that answers what is none in JSON, as the routes answer errors.
+
+    A connection whose request does not begin, or whose head does not end, within HEAD_SECONDS is
+    closed: uvicorn would keep it for ever.
+    """
+
+    _head: asyncio.TimerHandle | None = None  # closes the connection, unless there is a head
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """See asyncio.Protocol."""
+        super().connection_made(transport)
+        self._wait_for_head(True)
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio.Protocol."""
+        super().data_received(data)
+        self._wait_for_head(self.conn.their_state is h11.IDLE and not self.transport.is_closing())
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See asyncio.Protocol."""
+        self._wait_for_head(False)
+        super().connection_lost(exc)
+
+    def _wait_for_head(self, missing: bool) -> None:
+        if missing and self._head is None:
+            self._head = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+        elif not missing and self._head is not None:
+            self._head.cancel()
+            self._head = None
+
+    def send_400_response(self, msg: str) -> None:
+        """See H11Protocol."""
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):  # no answer has begun
+            body = json.dumps({"error": "what was sent is no valid HTTP request"}).encode()
+            headers = [
+                ("content-type", "application/json"),
+                ("content-length", str(len(body))),
+                ("connection", "close"),
+            ]
+            response = h11.Response(status_code=400, headers=headers, reason=b"Bad Request")
+            for event in (response, h11.Data(data=body), h11.EndOfMessage()):
+                self.transport.write(self.conn.send(event))
+        self.transport.close()
 
 
 class TidyServer(uvicorn.Server):
@@ -128,7 +182,8 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
         one_thread()
         switch_threads_often()
         service = Service.of(settings)
-        logging.getLogger("uvicorn.error").disabled = True  # errors are told by `app`
+        for name in LOGGERS:
+            logging.getLogger(name).disabled = True
         config = uvicorn.Config(
             create_app(service),
             log_config=None,
@@ -138,7 +193,7 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
             timeout_keep_alive=IDLE_SECONDS,
             timeout_graceful_shutdown=LEFT_SECONDS,
             h11_max_incomplete_event_size=HEADER_BYTES,
-            http="h11",
+            http=JsonProtocol,
             ws="websockets-sansio",
             ws_per_message_deflate=False,  # JPEGs do not get smaller
             ws_max_size=settings.limits.message_bytes * 4,  # bytes: up to four a character
