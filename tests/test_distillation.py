@@ -141,7 +141,7 @@ def test_sizes_are_asked_for_on_the_command_line(data: Path, run_cli: RunCli) ->
 def test_the_small_one_costs_a_quarter_at_most() -> None:
     from torch.utils.flop_counter import FlopCounterMode
 
-    from memegen.generators.export import anatomical_networks
+    from memegen.generators.exported_models import anatomical_networks
 
     counts, sizes = [], []
     for config in (GeneratorConfig(), SMALL):

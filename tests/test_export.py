@@ -15,12 +15,19 @@ from support.paths import SAMPLE
 from memegen import aus, weights
 from memegen.errors import UsageError, WeightsError
 from memegen.evaluation.exported_networks import compare, parted, real_inputs
+from memegen.generators import generator_named
+from memegen.generators.cartoon import POSE_ORDER, CartoonConfig, CartoonNet
 from memegen.generators.export import export_onnx, export_safetensors, networks_of
 from memegen.generators.ganimation import GanimationConfig, GanimationNet
 from memegen.generators.network import GeneratorNet
+from memegen.generators.onnx_precision import in_precision
+from memegen.generators.pix2pix import REFINED, Pix2PixConfig, Pix2PixNet, translate
+from memegen.generators.stargan import StarganConfig, StarganNet
+from memegen.generators.windows import FACE
 from memegen.photo import read_photo
 
 TOLERANCE = 1e-4  # of numbers in -1..1
+HALF_TOLERANCE = 0.03
 
 ORDER = " ".join(aus.CHANNELS)
 
@@ -48,11 +55,47 @@ def tiny_fader(tmp_path: Path) -> Path:
     return tiny_autoencoder(tmp_path, "fader")
 
 
-@pytest.mark.parametrize("which", ["tiny_ganimation", "tiny_anatomical", "tiny_fader"])
+def saved(path: Path, network: torch.nn.Module, name: str, order: str) -> Path:
+    """Weights of a network whose last layers, which begin with no change at all, change much."""
+    for last, module in network.named_modules():
+        if last.endswith(("head", "flow")):
+            torch.nn.init.normal_(module.weight, 0, 0.05)
+    weights.save(path, network.state_dict(), name, network.config, au_order=order)
+    return path
+
+
+@pytest.fixture
+def tiny_stargan(tmp_path: Path) -> Path:
+    network = StarganNet(StarganConfig(size=32, width=4, blocks=1))
+    return saved(tmp_path / "stargan.safetensors", network, "stargan", ORDER)
+
+
+@pytest.fixture
+def tiny_pix2pix(tmp_path: Path) -> Path:
+    network = Pix2PixNet(
+        Pix2PixConfig(size=32, width=4, levels=3, code=8, refine_side=32, refine_width=4)
+    )
+    return saved(tmp_path / "pix2pix.safetensors", network, "pix2pix", ORDER)
+
+
+@pytest.fixture
+def tiny_cartoon(tmp_path: Path) -> Path:
+    network = CartoonNet(CartoonConfig(size=32, width=4, blocks=1, combiner=(4, 8, 8)))
+    return saved(tmp_path / "cartoon.safetensors", network, "cartoon", POSE_ORDER)
+
+
+NEW = {
+    "tiny_stargan": [""],
+    "tiny_pix2pix": ["face", "mouth", "left-eye", "right-eye"],
+    "tiny_cartoon": ["morpher", "rotator", "combiner"],
+}
+
+
+@pytest.mark.parametrize("which", ["tiny_ganimation", "tiny_anatomical", "tiny_fader", *NEW])
 def test_onnx_says_what_torch_says(
     which: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    runtime = pytest.importorskip("onnxruntime")
+    runtime, onnx = pytest.importorskip("onnxruntime"), pytest.importorskip("onnx")
     pytest.importorskip("onnxscript")
     file = request.getfixturevalue(which)
     (tmp_path / "out").mkdir()
@@ -71,6 +114,63 @@ def test_onnx_says_what_torch_says(
             found = session.run(None, {name: t.numpy() for name, t in given.items()})
             for said, true in zip(found, wanted, strict=True):
                 assert np.abs(said - true.numpy()).max() < TOLERANCE
+        halves = in_precision(onnx.load(path), "fp16", ())
+        session = runtime.InferenceSession(halves.SerializeToString())
+        found = session.run(None, {name: t.numpy() for name, t in given.items()})
+        for said, true in zip(found, wanted, strict=True):
+            assert np.abs(said - true.numpy()).max() < HALF_TOLERANCE
+
+
+@pytest.mark.parametrize(("which", "parts"), NEW.items(), ids=list(NEW))
+def test_networks_are_watched_at_work(
+    which: str, parts: list[str], request: pytest.FixtureRequest
+) -> None:
+    """What goes in is found for each network, and the network exported makes the same of it."""
+    file = request.getfixturevalue(which)
+    networks = networks_of(file)
+    assert [one.part for one in networks] == parts
+    found = real_inputs(file, [read_photo(SAMPLE).resized(120, 150)])
+    assert list(found) == parts
+    for one in networks:
+        rows = found[one.part]
+        assert len(rows) >= 7 and all(list(row) == list(one.inputs) for row in rows)
+        given = [torch.from_numpy(np.concatenate(several)) for several in zip(*(
+            row.values() for row in rows
+        ), strict=True)]  # fmt: skip
+        assert [g.shape[1:] for g in given] == [
+            example.shape[1:] for example in one.inputs.values()
+        ]
+        assert all(g.std(0).max() > 0 for g in given[-1:])  # expressions differ
+        with torch.inference_mode():
+            made = one.network.eval()(*given)
+        assert one.picture is not None
+        picture = one.picture(dict(zip(one.inputs, given, strict=True)), made)
+        assert picture.shape[1:] == given[0].shape[1:] and len(picture) % len(rows) == 0
+        assert torch.isfinite(picture).all() and -1 < picture.mean() < 2
+
+
+def test_windows_of_paired_translation_are_told_apart(tiny_pix2pix: Path) -> None:
+    """Each exported network says what the network it is made of said of the same part."""
+    generator = generator_named(str(tiny_pix2pix))
+    said: dict[int, list[torch.Tensor]] = {0: [], 1: [], 2: []}
+    parts, seen = networks_of(tiny_pix2pix)[1:], list[list[tuple[torch.Tensor, ...]]]()
+    network = generator.network
+    network.local.register_forward_hook(lambda _, given, out: said[given[3]].append(out))
+    for one in parts:
+        seen.append([])
+        assert one.watch is not None
+        one.watch(network, seen[-1].append)
+    places = {
+        window.name: torch.tensor([[[16.0, 0, 32], [0, 16, 32]]]) for window in (FACE, *REFINED)
+    }
+    units = torch.rand(1, 2 * len(aus.CHANNELS))
+    with torch.inference_mode():
+        translate(network, torch.rand(1, 3, 32, 32), torch.rand(1, 3, 64, 64), places, units)
+        for part, one in enumerate(parts):
+            ((now, moved, told),) = seen[part]
+            assert torch.equal(told, units)
+            (change,) = one.network.eval()(now, moved, told)
+            assert torch.allclose(change, said[part][0], atol=1e-5) and change.abs().max() > 0.01
 
 
 def test_safetensors_in_full_precision_are_the_same_weights(

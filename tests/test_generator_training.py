@@ -23,11 +23,12 @@ from memegen.training.adversaries import Hinge
 from memegen.training.crops import Crops, load_crops
 from memegen.training.discriminator import PatchDiscriminator, feature_distance
 from memegen.training.generation import generate, samples_of
-from memegen.training.generator_loss import View, discriminated
+from memegen.training.generator_loss import Discriminators, View, discriminated
 from memegen.training.pairs import PairConfig, PairDataset, Pool, PoolConfig
 from memegen.training.run import Run
 
 SOURCES = dict(PairConfig().sources)
+WIDER = replace(TINY, mouth=replace(TINY.mouth, side=32))
 
 
 @pytest.fixture
@@ -103,6 +104,18 @@ def test_the_pool_goes_on_where_it_stopped(crops: Crops) -> None:
     assert torch.equal(resumed.batch(4)["x"], target["x"])
 
 
+def test_a_process_makes_the_draws_that_this_one_would(crops: Crops) -> None:
+    config = PoolConfig(size=4, first=2, fresh=1, workers=1)
+    pool = Pool(maker_of(crops), config, CPU)
+    try:
+        newest = pool.batch(1)
+    finally:
+        pool.close()
+    draw = maker_of(crops)[2]
+    assert pool.made == 3 and newest.keys() == draw.keys()
+    assert all(torch.equal(newest[name][0], draw[name]) for name in draw)
+
+
 def test_samples_are_pairs_and_unpaired(crops: Crops) -> None:
     maker = maker_of(crops)
     draws = [maker[i] for i in range(3)]
@@ -167,6 +180,30 @@ def test_critics_tell_real_from_painted() -> None:
     features = discriminator(real)[1]
     assert feature_distance(features, features) == 0
     assert feature_distance(features, discriminator(fake)[1]) > 0
+
+
+def test_critics_of_several_scales_play(crops: Crops) -> None:
+    assert list(generator.GeneratorTraining().network.sides.values()) == [
+        128
+    ]  # 32 px at the third scale
+    task = generator.GeneratorTask(
+        replace(SETTINGS, scales=2, discriminator_from=0, network=WIDER), CPU, crops, crops
+    )
+    task.begin({})
+    task.set_learning_rates(0)
+    batch = next(task.batches(0))
+    before = {name: t.clone() for name, t in task.discriminators.named_parameters()}
+    found = task.train_step(0, batch)
+    assert {"adversarial", "features", "discriminators"} <= found.keys()
+    assert all(torch.isfinite(figure) for figure in found.values())
+    changed = {
+        name for name, t in task.discriminators.named_parameters() if (t != before[name]).any()
+    }
+    assert {name.split(".")[2] for name in changed} == {"0", "1"}  # mouth.scales.N
+    assert task.fixed()["scales"] == 2
+    assert Discriminators().state_dict().keys() == {
+        f"mouth.{name}" for name in PatchDiscriminator(2).state_dict()
+    }  # those of checkpoints that are there
 
 
 def test_critics_see_pairs_and_open_mouths_only() -> None:

@@ -15,17 +15,19 @@ from torch import Tensor
 from memegen import aus, weights
 from memegen.errors import MemegenError
 from memegen.generators import generator_named
-from memegen.generators.compose import compose_change, compose_low, output_of
-from memegen.generators.network import WindowOutput
+from memegen.generators.compose import compose_change, compose_low, output_of, put
+from memegen.generators.network import WAKING, WindowOutput, awake
 from memegen.generators.pix2pix import REFINED, Pix2PixConfig, Pix2PixNet, translate
 from memegen.generators.windows import FACE, MOUTH
 from memegen.geometry.anatomy import Anatomy
+from memegen.geometry.box import Box
 from memegen.training import pix2pix
 from memegen.training.augment import AugmentConfig
 from memegen.training.crops import Crops, load_crops
-from memegen.training.draws import Draw, Draws, DrawsConfig
+from memegen.training.draws import Draws, DrawsConfig
 from memegen.training.pairs import PairConfig
 from memegen.training.pix2pix import Pix2PixTraining
+from memegen.training.ring_buffer import Example
 from memegen.training.run import Run
 from memegen.training.translation_pairs import (
     TranslationConfig,
@@ -113,6 +115,23 @@ def test_a_change_is_composed_as_without_flow() -> None:
     box, part = compose_change(image, affine, change)
     same, expected = compose_low(image, affine, seen, rendered)
     assert box == same and torch.allclose(part, expected, atol=1e-5)
+
+
+def test_a_part_is_put_into_a_copy_or_in_place() -> None:
+    picture, box = torch.zeros(2, 3, 6, 8), Box(left=2, top=1, right=8, bottom=4)
+    part = torch.ones(2, 3, 3, 6)
+    changed = put(picture, box, part)
+    assert picture.sum() == 0 and changed.sum() == part.sum()
+    assert torch.equal(changed[:, :, 1:4, 2:8], part)
+    assert put(picture, box, part, in_place=True) is picture and torch.equal(picture, changed)
+    beside = Box(left=8, top=1, right=8, bottom=4)
+    assert put(picture, beside, part[..., :0]) is picture
+
+
+def test_what_is_shown_already_wakes_no_network() -> None:
+    own, target = torch.full((1, 4), 0.5), torch.full((3, 4), 0.5)
+    target[1, 2], target[2, 0] = 0.5 - WAKING / 2, 0.9
+    assert awake(own, target).flatten().tolist() == pytest.approx([0, 0.5, 1], abs=1e-5)
 
 
 def test_attention_is_what_a_change_implies() -> None:
@@ -235,7 +254,7 @@ def test_training_writes_weights_that_animate(
 class Failing:
     """A maker of draws that cannot."""
 
-    def draw(self, index: int) -> Draw:
+    def draw(self, index: int) -> Example:
         if index % 2:
             raise ValueError("no such crop")
         return {"number": np.array([index])}

@@ -222,15 +222,6 @@ def test_long_names_are_shortened_to_what_file_systems_take() -> None:
         assert len(name.encode()) > 120
 
 
-def test_workers_start_where_there_is_no_nice(monkeypatch: pytest.MonkeyPatch) -> None:
-    from memegen.training import pairs
-
-    monkeypatch.delattr(os, "nice", raising=False)
-    before = torch.get_num_threads()
-    pairs._one_thread(0)
-    torch.set_num_threads(before)
-
-
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
 @pytest.mark.slow
 def test_a_slice_of_the_fuzz_run() -> None:

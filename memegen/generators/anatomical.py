@@ -13,11 +13,12 @@ from memegen import weights
 from memegen.arrays import Array
 from memegen.devices import has_halves
 from memegen.generators.base import Scene
-from memegen.generators.compose import compose_low, enlarge
+from memegen.generators.compose import compose_low, enlarge, put
 from memegen.generators.mesh import MeshGenerator, MeshRenderer, Moved
 from memegen.generators.network import (
     GeneratorNet,
     WindowOutput,
+    awake,
     condition_of,
     smoothed,
 )
@@ -34,7 +35,6 @@ from memegen.generators.windows import (
 from memegen.tracks import Detail
 
 PEAK = 255.0  # level of white in pictures
-WAKING = 0.06  # change of an action unit (of 1) below which the networks' change fades out
 
 
 class AnatomicalGenerator:
@@ -118,7 +118,7 @@ class AnatomicalRenderer:
         images = torch.from_numpy(moved.images).to(self._device)[..., :3]
         picture = images.permute(0, 3, 1, 2)
         reached = torch.from_numpy(moved.reached).to(self._device)
-        awake = ((reached - self._own).abs().amax(1) / WAKING).clamp(0, 1)[:, None, None, None]
+        share = awake(self._own, reached)
         crop_points = self._scene.units(moved.landmarks)
         passes = []
         for window in WINDOWS:
@@ -134,7 +134,7 @@ class AnatomicalRenderer:
                 frame = torch.cat([seen, masks, flow], 1)
                 rendered = network(frame, units, self._photo[window.name])
             rendered = WindowOutput(
-                1 - (1 - rendered.attention) * awake, rendered.colour, rendered.residual * awake
+                1 - (1 - rendered.attention) * share, rendered.colour, rendered.residual * share
             )
             passes.append(WindowPass(window, where, smoothed(seen), rendered))
         return picture, passes
@@ -169,9 +169,7 @@ def composite(
         box, part = compose_low(
             picture, window_pass.affine, window_pass.seen, window_pass.output, peak
         )
-        if min(box.shape) > 0:
-            picture = picture if in_place else picture.clone()
-            picture[:, :, box.top : box.bottom, box.left : box.right] = part
+        picture = put(picture, box, part, in_place)
     return picture
 
 

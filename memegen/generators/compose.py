@@ -72,6 +72,19 @@ def compose_change(image: Tensor, affine: Tensor, change: Tensor) -> tuple[Box, 
     return box, part + enlarge(change, affine, box)
 
 
+def put(picture: Tensor, box: Box, part: Tensor, in_place: bool = False) -> Tensor:
+    """Pictures (T, 3, H, W) with a part (T, 3, h, w) of theirs changed, as `compose` returns it.
+
+    A box beside the picture changes nothing. in_place: saves a copy, where no gradient is needed.
+    """
+    if min(box.shape) < 1:
+        return picture
+    picture = picture if in_place else picture.clone()
+    rows, columns = box.slices
+    picture[:, :, rows, columns] = part
+    return picture
+
+
 def output_of(seen: Tensor, generated: Tensor, full: float = 0.12) -> WindowOutput:
     """What `compose` takes of a network that makes a whole picture and knows no attention.
 

@@ -7,7 +7,7 @@ own resolution, and pixels that they leave alone are the drawing's to the bit.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -51,6 +51,11 @@ class DrawingGenerator:
 
             networks = CartoonNetworks(device, file)
         self._networks = networks
+
+    @property
+    def network(self) -> Any:
+        """The network of the weights; None where others move the drawing."""
+        return getattr(self._networks, "network", None)
 
     def prepare(self, scene: Scene) -> DrawingRenderer:
         """Cut the scene's crop out."""

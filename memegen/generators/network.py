@@ -20,6 +20,7 @@ from memegen.generators.windows import fade
 
 RESIDUAL_REACH = 0.06  # half widths of a window that the residual flow moves a pixel at most
 COARSE = 4  # pixels of the window in one of the output
+WAKING = 0.06  # change of an action unit (of 1) below which a network's change fades out
 FLOW = 2  # channels of the mesh flow, in window units
 
 
@@ -163,3 +164,11 @@ class GeneratorNet(nn.Module):
 def condition_of(source: Tensor, target: Tensor) -> Tensor:
     """(T, K) expression of the photo and of the frame to (T, 2 K) for a window."""
     return torch.cat([target - source, target], 1)
+
+
+def awake(source: Tensor, target: Tensor) -> Tensor:
+    """Share 0..1 of a change that is made, (T, 1, 1, 1), of expressions of photo and frames (T, K).
+
+    A photo that is asked for what it shows already stays as it is.
+    """
+    return ((target - source).abs().amax(1) / WAKING).clamp(0, 1)[:, None, None, None]

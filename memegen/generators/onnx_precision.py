@@ -19,6 +19,7 @@ from memegen.arrays import Array
 from memegen.errors import UsageError
 
 PRECISIONS = ("fp32", "fp16", "int8")
+NO_HALVES = ("IsInf",)  # operators that know no half in the operator set that is exported
 Inputs = Mapping[str, Array]  # by name, the first axis is the batch
 
 
@@ -37,14 +38,28 @@ def in_precision(model: Any, precision: str, calibration: Sequence[Inputs]) -> A
             f"{precision} needs onnxruntime: pip install 'memegen-faces[onnx]'"
         ) from None
     if precision == "fp16":
-        from onnxruntime.transformers.float16 import convert_float_to_float16
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of weights too small for a half, which become 0
-            return convert_float_to_float16(model, keep_io_types=True)
+        return _in_halves(model)
     if not calibration:
         raise UsageError("int8 needs real inputs to find its scales: photos of faces")
     return _in_integers(model, calibration)
+
+
+def _in_halves(model: Any) -> Any:
+    from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of weights too small for a half, which become 0
+        halves = convert_float_to_float16(
+            model, keep_io_types=True, op_block_list=[*DEFAULT_OP_BLOCK_LIST, *NO_HALVES]
+        )
+    # It casts what several nodes take as float32 (the scale of all Resize) once for each of them,
+    # under one name, which no runtime loads.
+    made = set[str]()
+    for node in list(halves.graph.node):
+        if made.issuperset(node.output):
+            halves.graph.node.remove(node)
+        made.update(node.output)
+    return halves
 
 
 def _in_integers(model: Any, calibration: Sequence[Inputs]) -> Any:

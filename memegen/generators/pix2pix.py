@@ -23,11 +23,11 @@ from torch import Tensor, nn
 from memegen import aus, weights
 from memegen.arrays import Array
 from memegen.devices import has_halves
-from memegen.generators.anatomical import PEAK, WAKING
+from memegen.generators.anatomical import PEAK
 from memegen.generators.base import Scene
-from memegen.generators.compose import compose_change
+from memegen.generators.compose import compose_change, put
 from memegen.generators.mesh import MeshGenerator, MeshRenderer
-from memegen.generators.network import Block, condition_of
+from memegen.generators.network import Block, awake, condition_of
 from memegen.generators.windows import FACE, MOUTH, Window, fade, place, sample_window, to_pixels
 from memegen.geometry.topology import EYE_LEFT, EYE_RIGHT
 from memegen.tracks import Detail
@@ -183,24 +183,15 @@ def translate(
     seen = sample_window(picture, places[FACE.name], c.size) / peak
     change = network(photo.expand(len(seen), -1, -1, -1), seen, code).float()
     change = change * told * fade(c.size, seen.device)
-    picture = _changed(picture, places[FACE.name], change * peak)
+    picture = put(picture, *compose_change(picture, places[FACE.name], change * peak))
     for part, window in enumerate(c.refined):
         assert network.local is not None
         side, affine = c.side_of(window), places[window.name]
         now = sample_window(picture, affine, side) / peak
         moved = sample_window(before, affine, side) / peak
         local = network.local(now, moved, code, part).float() * told * fade(side, seen.device)
-        picture = _changed(picture, affine, local * peak)
+        picture = put(picture, *compose_change(picture, affine, local * peak))
     return Translation(seen, seen + change, picture)
-
-
-def _changed(picture: Tensor, affine: Tensor, change: Tensor) -> Tensor:
-    box, part = compose_change(picture, affine, change)
-    if min(box.shape) < 1:
-        return picture
-    picture = picture.clone()
-    picture[:, :, box.top : box.bottom, box.left : box.right] = part
-    return picture
 
 
 class Pix2PixGenerator:
@@ -246,7 +237,6 @@ class Pix2PixRenderer:
         moved = self.mesh.move(targets, detail)
         picture = torch.from_numpy(moved.images[..., :3]).to(self._device).permute(0, 3, 1, 2)
         reached = torch.from_numpy(moved.reached).to(self._device)
-        awake = ((reached - self._own).abs().amax(1) / WAKING).clamp(0, 1)[:, None, None, None]
         points = self._scene.units(moved.landmarks)
         windows = (FACE, *self._network.config.refined)
         with torch.autocast(self._device.type, torch.bfloat16, enabled=has_halves(self._device)):
@@ -257,7 +247,7 @@ class Pix2PixRenderer:
                 {window.name: self._affine(window, points) for window in windows},
                 condition_of(self._own.expand_as(reached), reached),
                 PEAK,
-                awake,
+                awake(self._own, reached),
             )
         moved.images[..., :3] = made.picture.permute(0, 2, 3, 1).float().cpu().numpy()
         return moved.images

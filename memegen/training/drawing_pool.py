@@ -9,7 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from memegen.training.drawings import Drawers, Triple
+from memegen.training.drawings import Triple
+from memegen.training.ring_buffer import Example, RingBuffer
+from memegen.training.workers import Workers
 
 
 @dataclass(frozen=True)
@@ -54,17 +56,24 @@ class DrawnBatch:
 
 def tensors_of(triples: list[Triple]) -> tuple[Tensor, Tensor]:
     """Triples as uint8 (N, 3, 3, S, S) and float32 (N, 2, P)."""
-    pictures = np.stack([np.stack([t.source, t.morphed, t.turned]) for t in triples])
-    poses = np.stack([np.stack([t.own, t.pose]) for t in triples])
-    return torch.from_numpy(pictures).permute(0, 1, 4, 2, 3).contiguous(), torch.from_numpy(poses)
+    examples = [example_of(triple) for triple in triples]
+    pictures, poses = (np.stack([e[name] for e in examples]) for name in ("pictures", "poses"))
+    return torch.from_numpy(pictures), torch.from_numpy(poses)
+
+
+def example_of(triple: Triple) -> Example:
+    """A triple as a buffer holds it: pictures (3, 3, S, S) uint8, poses (2, P) float32."""
+    pictures = np.stack([triple.source, triple.morphed, triple.turned]).transpose(0, 3, 1, 2)
+    poses = np.stack([triple.own, triple.pose])
+    return {"pictures": np.ascontiguousarray(pictures), "poses": poses}
 
 
 class DrawingPool:
-    """The latest triples. Number i lies in row i modulo the pool's size."""
+    """The latest triples."""
 
     def __init__(
         self,
-        source: Drawers[Triple],
+        source: Workers[Triple],
         config: DrawingPoolConfig,
         device: torch.device,
         first: int,
@@ -74,61 +83,51 @@ class DrawingPool:
 
         source: begins at `begin_at(config, made)`.
         """
-        self.config, self._device, self._source = config, device, source
-        self.made = begin_at(config, made)
+        self.config, self._source = config, source
+        self._buffer = RingBuffer(config.size, device, begin_at(config, made))
         self.asked = 0  # pictures that were learnt from, in this process
-        self._pictures: Tensor | None = None
-        self._poses: Tensor | None = None
-        self._begun = self.made
         for _ in range(max(made - self.made, min(first, config.size))):
-            self._put([source.take()])
+            self._take()
 
     def batch(self, size: int) -> DrawnBatch:
         """`size` triples: the newest, and others at random."""
-        triples = self._fresh(size)
-        if triples:
-            self._put(triples)
-        newest = torch.arange(self.made - len(triples), self.made)[-size:]
-        oldest = max(self._begun, self.made - self.config.size)
-        older = torch.randint(oldest, self.made, (size - len(newest),))
-        rows = (torch.cat([newest, older]) % self.config.size).to(self._device)
+        fresh = self._fresh(size)
         self.asked += size
-        assert self._pictures is not None and self._poses is not None
-        return DrawnBatch.of(self._pictures[rows], self._poses[rows])
+        batch = self._buffer.batch(size, fresh)
+        return DrawnBatch.of(batch["pictures"], batch["poses"])
+
+    @property
+    def made(self) -> int:
+        """Number of the triple that comes next."""
+        return self._buffer.next
+
+    @property
+    def drawn(self) -> int:
+        """How many triples this process has drawn."""
+        return self._buffer.added
 
     @property
     def uses(self) -> float:
         """How often a triple that this process drew is learnt from, in the mean."""
         return self.asked / max(self.drawn, 1)
 
-    @property
-    def drawn(self) -> int:
-        """How many triples this process has drawn."""
-        return self.made - self._begun
-
     def close(self) -> None:
-        """Let the processes that draw end."""
+        """End the processes that draw."""
         self._source.close()
 
-    def _fresh(self, size: int) -> list[Triple]:
-        if self.config.fresh:
-            return [self._source.take() for _ in range(self.config.fresh)]
-        triples = self._source.ready()
-        owed = (self.asked + size) / self.config.most_uses - (self.drawn + len(triples))
-        return triples + [self._source.take() for _ in range(max(0, int(owed)))]
+    def _fresh(self, size: int) -> int:
+        """Hold new triples for a batch of `size`; returns how many."""
+        before = self.drawn
+        if not self.config.fresh:
+            for triple in self._source.ready():
+                self._buffer.add(example_of(triple))
+        owed = int((self.asked + size) / self.config.most_uses - self.drawn)
+        for _ in range(self.config.fresh or max(0, owed)):
+            self._take()
+        return self.drawn - before
 
-    def _put(self, triples: list[Triple]) -> None:
-        pictures, poses = tensors_of(triples[-self.config.size :])
-        if self._pictures is None or self._poses is None:
-            size = self.config.size
-            self._pictures = torch.empty(
-                (size, *pictures.shape[1:]), dtype=torch.uint8, device=self._device
-            )
-            self._poses = torch.empty((size, *poses.shape[1:]), device=self._device)
-        self.made += len(triples)
-        rows = torch.arange(self.made - len(pictures), self.made, device=self._device)
-        self._pictures[rows % self.config.size] = pictures.to(self._device)
-        self._poses[rows % self.config.size] = poses.to(self._device)
+    def _take(self) -> None:
+        self._buffer.add(example_of(self._source.take()))
 
 
 def begin_at(config: DrawingPoolConfig, made: int) -> int:

@@ -5,36 +5,18 @@ Free of torch, so that processes that only draw start at once and stay small.
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import threading
-import time
-from collections import deque
-from collections.abc import Callable
-from concurrent import futures
-from concurrent.futures import (
-    BrokenExecutor,
-    CancelledError,
-    Future,
-    ProcessPoolExecutor,
-)
 from dataclasses import dataclass
 from functools import partial
-from typing import Generic, TypeVar
 
-import cv2
 import numpy as np
 
 from memegen.arrays import Array, Picture
 from memegen.cartoon.pose import HIGH, LOW, MORPH, POSE, ROTATE, sample_pose
 from memegen.cartoon.renderer import render
 from memegen.cartoon.style import sample_style
+from memegen.training.workers import Workers
 
-T = TypeVar("T")
 TRAINED, HELD_OUT = 0, 1  # whose characters: they never share a seed
-_AHEAD = 4  # drawings that every process has been asked for
-_PATIENCE_SECONDS = 60.0  # for a drawing, which takes a tenth of one
 
 
 @dataclass(frozen=True)
@@ -96,83 +78,8 @@ def without_turn(pose: Array) -> Array:
     return still
 
 
-class Drawers(Generic[T]):
-    """`make(i)` for i = first, first + 1, ... by processes that work ahead, results in order.
-
-    Where one of the processes dies, this process makes all that is still asked for.
-    """
-
-    def __init__(self, make: Callable[[int], T], first: int = 0, workers: int = 0) -> None:
-        """No workers: this process makes each when it is asked for."""
-        self._make, self._next = make, first
-        self._waiting = deque[tuple[int, Future[T]]]()
-        self._depth = workers * _AHEAD
-        self._pool = None
-        if workers:
-            # Not forked: this process may hold a GPU and threads.
-            context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(workers, context, _alone, (os.getpid(),))
-
-    def take(self) -> T:
-        """The next one, waited for."""
-        self._ask()
-        if not self._waiting:
-            self._next += 1
-            return self._make(self._next - 1)
-        index, future = self._waiting.popleft()
-        try:
-            return future.result(_PATIENCE_SECONDS)
-        except (BrokenExecutor, CancelledError, futures.TimeoutError):
-            self._depth = 0
-            return self._make(index)
-
-    def ready(self) -> list[T]:
-        """All that need no waiting: none without workers."""
-        self._ask()
-        found = []
-        while self._waiting and self._waiting[0][1].done():
-            found.append(self.take())
-        return found
-
-    def close(self) -> None:
-        """Let the processes end."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=self._depth > 0, cancel_futures=True)
-
-    def _ask(self) -> None:
-        while self._pool is not None and len(self._waiting) < self._depth:
-            try:
-                future = self._pool.submit(self._make, self._next)
-            except BrokenExecutor:
-                self._depth = 0
-                return
-            self._waiting.append((self._next, future))
-            self._next += 1
-
-
 def drawers(
     seed: int, config: DrawingConfig, first: int = 0, workers: int = 0, split: int = TRAINED
-) -> Drawers[Triple]:
+) -> Workers[Triple]:
     """Those that draw triples from number `first` on."""
-    make = partial(draw, seed=seed, split=split, config=config)
-    return Drawers(make, first, workers)
-
-
-def _alone(parent: int) -> None:
-    """One core for each, the network's process goes first, and none outlives it.
-
-    A signal that ends the run goes to all its processes. One that ended here in the middle of a
-    result would have the run wait for the rest of it for ever.
-    """
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    cv2.setNumThreads(1)
-    if hasattr(os, "nice"):  # not on Windows
-        os.nice(5)
-
-
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(0)
+    return Workers(partial(draw, seed=seed, split=split, config=config), first, workers)

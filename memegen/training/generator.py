@@ -76,6 +76,7 @@ class GeneratorTraining(LoopSettings):
         4e-4, "learning rate of the discriminators, on that schedule", above=0.0
     )
     discriminator_from: int = setting(500, "step at which the discriminators join", least=0)
+    scales: int = setting(1, "discriminators, each of a picture half as large", least=1, most=3)
     half: bool = setting(True, "bfloat16 where it is safe and fast")
     ema: float = setting(0.998, "decay of the averaged weights that are shipped", least=0.0)
     frozen_norms: bool = setting(False, "batch statistics stay as many people taught them")
@@ -174,7 +175,8 @@ class GeneratorTask(Task[dict[str, Tensor]]):
                 if isinstance(module, nn.BatchNorm2d):
                     module.eval()
         self.generator.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.discriminators = Discriminators().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.discriminators = Discriminators(settings.scales)
+        self.discriminators.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = ema_of(self.generator, settings.ema)
         self.teacher = None
         if settings.teacher:
@@ -204,6 +206,10 @@ class GeneratorTask(Task[dict[str, Tensor]]):
         """How many draws the pool has made."""
         return {"made": self._pool.made}
 
+    def fixed(self) -> dict[str, Any]:
+        """See Task.fixed."""
+        return super().fixed() | {"scales": self.settings.scales}
+
     def begin(self, state: Mapping[str, Any]) -> None:
         """Fill the pool with the draws that it held, and draw what is shown and checked."""
         made = int(state.get("made", 0))
@@ -217,8 +223,11 @@ class GeneratorTask(Task[dict[str, Tensor]]):
 
     def batches(self, start: int) -> Generator[dict[str, Tensor], None, None]:
         """See Task.batches."""
-        while True:
-            yield self._pool.batch(self.settings.batch)
+        try:
+            while True:
+                yield self._pool.batch(self.settings.batch)
+        finally:
+            self._pool.close()
 
     def set_learning_rates(self, step: int) -> None:
         """Linear warm-up, then a cosine to zero; the discriminators begin later, without one."""

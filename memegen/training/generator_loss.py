@@ -14,7 +14,11 @@ from memegen.generators.windows import Window, sample_window
 from memegen.perception.network import PerceptionNet
 from memegen.training import losses
 from memegen.training.adversaries import Hinge
-from memegen.training.discriminator import PatchDiscriminator, feature_distance
+from memegen.training.discriminator import (
+    MultiScaleDiscriminator,
+    PatchDiscriminator,
+    feature_distance,
+)
 from memegen.training.generation import Samples, pixels
 
 OPEN = 0.012  # share of a mouth's window inside the lips from which it counts as open
@@ -41,13 +45,14 @@ class LossWeights:
 
 
 class Discriminators(nn.Module):
-    """One discriminator for each kind of window."""
+    """One discriminator for each kind of window; of several scales where that is asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, scales: int = 1) -> None:
         super().__init__()
-        self.mouth = PatchDiscriminator(2)
+        # One scale is the plain network, named in checkpoints as it always was.
+        self.mouth = MultiScaleDiscriminator(2, scales) if scales > 1 else PatchDiscriminator(2)
 
-    def of(self, window: Window) -> PatchDiscriminator:
+    def of(self, window: Window) -> PatchDiscriminator | MultiScaleDiscriminator:
         """The discriminator of a window."""
         return {"mouth": self.mouth}[window.name]
 

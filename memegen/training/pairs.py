@@ -10,7 +10,6 @@ perception say.
 from __future__ import annotations
 
 import io
-import os
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,7 +17,6 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from memegen import aus
 from memegen.arrays import Array, Picture
@@ -28,7 +26,10 @@ from memegen.generators.windows import WINDOWS, draw_masks, place, to_pixels
 from memegen.geometry.anatomy import Anatomy, load_anatomy
 from memegen.geometry.motion import FaceMotion
 from memegen.training.crops import OPENING, Crops
+from memegen.training.ring_buffer import Example, RingBuffer
+from memegen.training.workers import Workers
 
+AHEAD = 16  # draws that every process has been asked for: a step takes several at once
 FLOW_SIDE = 64  # samples of the mesh flow kept across a canvas
 
 WIDE = 0.3  # AU26 of a mouth open enough to be opened further
@@ -71,7 +72,7 @@ class PoolConfig:
     workers: int = 2  # processes that make draws
 
 
-class PairDataset(Dataset[dict[str, Tensor]]):
+class PairDataset:
     """Draw number i is always the same draw: a run can go on exactly where it stopped."""
 
     def __init__(
@@ -100,6 +101,10 @@ class PairDataset(Dataset[dict[str, Tensor]]):
             wide = source.copy()
             wide[OPENING] = np.maximum(source[OPENING], rng.uniform(0.3, 1.0, len(OPENING)))
         return self.make(picture, landmarks, source, other, wide)
+
+    def arrays(self, index: int) -> Example:
+        """One draw, as it is sent from one process to another."""
+        return {name: value.numpy() for name, value in self[index].items()}
 
     def sample(self, rng: np.random.Generator) -> tuple[Picture, Array, Array, Array]:
         """Crop X (S, S, 3), its landmarks (478, 3) and expression y (K,), and y' (K,)."""
@@ -227,51 +232,34 @@ def _coarse(flow: Tensor, side: int) -> Tensor:
 class Pool:
     """The latest draws, from which batches are made: a draw costs more than a step's share of it.
 
-    Workers make draws in order while the network trains. Draw i lies in row i modulo the pool's
-    size, so that a pool filled up to a given draw is always the same one.
+    Workers make draws in order while the network trains; a step waits for its new ones. So a pool
+    filled up to a given draw is always the same one.
     """
 
     def __init__(
         self, maker: PairDataset, config: PoolConfig, device: torch.device, made: int = 0
     ) -> None:
         """Begin with the draws just before number `made` (at least `config.first` of them)."""
-        self._config, self._device = config, device
-        self.made = max(0, made - config.size)
-        self._rows: dict[str, Tensor] = {}
-        self._loader = iter(
-            DataLoader(
-                maker,
-                batch_size=None,
-                sampler=range(self.made, 2**31),
-                num_workers=config.workers,
-                worker_init_fn=_one_thread,
-                prefetch_factor=16 if config.workers else None,
-            )
-        )
-        self._fill(max(made, config.first) - self.made)
+        self._fresh = config.fresh
+        begin = max(0, made - config.size)
+        self._buffer = RingBuffer(config.size, device, begin)
+        self._workers = Workers(maker.arrays, begin, config.workers, ahead=AHEAD)
+        self._fill(max(made, config.first) - begin)
+
+    @property
+    def made(self) -> int:
+        """Number of the draw that comes next."""
+        return self._buffer.next
 
     def batch(self, size: int) -> dict[str, Tensor]:
         """`size` rows on the device: the newest, and others at random."""
-        self._fill(self._config.fresh)
-        held = min(self.made, self._config.size)
-        newest = torch.arange(self.made - self._config.fresh, self.made) % self._config.size
-        older = torch.randint(held, (max(0, size - len(newest)),))
-        rows = torch.cat([newest, older])[:size].to(self._device)
-        return {name: values[rows] for name, values in self._rows.items()}
+        self._fill(self._fresh)
+        return self._buffer.batch(size, self._fresh)
+
+    def close(self) -> None:
+        """End the processes that make draws."""
+        self._workers.close()
 
     def _fill(self, count: int) -> None:
         for _ in range(count):
-            draw = next(self._loader)
-            row = self.made % self._config.size
-            for name, value in draw.items():
-                if name not in self._rows:
-                    shape = (self._config.size, *value.shape)
-                    self._rows[name] = torch.empty(shape, dtype=value.dtype, device=self._device)
-                self._rows[name][row] = value
-            self.made += 1
-
-
-def _one_thread(worker: int) -> None:
-    torch.set_num_threads(1)
-    if hasattr(os, "nice"):  # not on Windows
-        os.nice(5)  # the network goes first
+            self._buffer.add(self._workers.take())

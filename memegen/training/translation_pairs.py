@@ -25,8 +25,8 @@ from memegen.geometry.box import Box
 from memegen.geometry.outline import fill
 from memegen.geometry.topology import FACE_OVAL
 from memegen.training.crops import Crops
-from memegen.training.draws import Draw
 from memegen.training.pairs import PairConfig, PairDataset
+from memegen.training.ring_buffer import Example
 
 APART = 0.8  # sum of the changes of all action units (each 0..1) from which two crops differ
 TURNED = 9.0  # degrees that heads of a real pair may differ by, about each axis
@@ -64,7 +64,7 @@ class TranslationPairs:
         self._mesh = MeshGenerator(eyes=False)
         self.people = people_of(crops)
 
-    def draw(self, index: int) -> Draw:
+    def draw(self, index: int) -> Example:
         """photo, moved and target: crops (3, S, S) uint8; weight (1, S, S) uint8: where the target
         is real; real: whether it is a real pair; source and reached (K,); affines (W, 2, 3) from
         units of each window to pixels: the whole face first.
@@ -76,7 +76,7 @@ class TranslationPairs:
                 return found
         return self._warped(rng)
 
-    def _warped(self, rng: np.random.Generator) -> Draw:
+    def _warped(self, rng: np.random.Generator) -> Example:
         picture, landmarks, source, other = self._pairs.sample(rng)
         scene = self._pairs.scene(picture, landmarks, source)
         away = self._pairs.moved(scene, other)
@@ -86,7 +86,7 @@ class TranslationPairs:
         whole: Picture = np.full(picture.shape[:2], 255, np.uint8)
         return self._drawn(there, moved, (photo, picture, whole), (other, source))
 
-    def _real(self, rng: np.random.Generator) -> Draw | None:
+    def _real(self, rng: np.random.Generator) -> Example | None:
         """A pair of one person, None if they were photographed too differently."""
         crops, (one, two) = self._pairs.crops, self.people[rng.integers(len(self.people))]
         photo, target = self._decoded(one), self._decoded(two)
@@ -123,7 +123,7 @@ class TranslationPairs:
         shown: tuple[Picture, Picture, Picture],
         units: tuple[Array, Array],
         real: bool = False,
-    ) -> Draw:
+    ) -> Example:
         photo, target, weight = shown
         points, scale = scene.units(moved.landmarks), float(scene.motion.pose.scale)
         placed = [to_pixels(place(w, points, scale), scene.to_pixels)[0] for w in self._windows]
