@@ -10,7 +10,7 @@ from memegen.geometry.box import Box
 from memegen.geometry.flow import DenseFlow, ring_points, warp
 from memegen.geometry.motion import FaceMotion, within_reach
 from memegen.geometry.outline import fill, smooth_ring
-from memegen.geometry.raster import rasterize, source_positions
+from memegen.geometry.raster import rasterize, trace
 from memegen.geometry.shape import angles_of, fit_pose, mirror_order, rotation_of
 from memegen.geometry.topology import (
     EYE_LEFT,
@@ -186,18 +186,18 @@ def test_nearer_triangle_wins_and_flat_ones_draw_nothing() -> None:
     assert int(index[7, 7]) == -1
 
 
-def test_source_positions_invert_an_affine_motion() -> None:
+def test_traced_positions_invert_an_affine_motion() -> None:
     source = torch.tensor([[2.0, 2], [30, 3], [4, 28], [29, 29]])
     matrix = torch.tensor([[0.9, 0.1], [-0.05, 0.8]])
     points = source @ matrix.T + torch.tensor([1.0, 2.0])
     triangles = torch.tensor([[0, 1, 2], [1, 3, 2]])
-    index = rasterize(points[None], torch.zeros(1, 4), triangles, 32, 32)
-    where = source_positions(index, points[None], source[None], triangles)[0]
+    index, where = trace(points[None], torch.zeros(1, 4), source[None], triangles, 32, 32)
+    assert torch.equal(index, rasterize(points[None], torch.zeros(1, 4), triangles, 32, 32))
     held = index[0] >= 0
     ys, xs = torch.nonzero(held, as_tuple=True)
     pixel = torch.stack([xs, ys], 1) + 0.5
     expected = (pixel - torch.tensor([1.0, 2.0])) @ torch.linalg.inv(matrix).T
-    assert torch.allclose(where.permute(1, 2, 0)[held], expected, atol=1e-3)
+    assert torch.allclose(where[0].permute(1, 2, 0)[held], expected, atol=1e-3)
     assert held.sum() > 200
 
 

@@ -25,7 +25,7 @@ from memegen.geometry.appearance import FLOOR, AppearanceBasis
 from memegen.geometry.box import Box
 from memegen.geometry.flow import ring_points, ring_triangles
 from memegen.geometry.motion import FaceMotion
-from memegen.geometry.raster import barycentric_planes, rasterize, source_positions
+from memegen.geometry.raster import barycentric_planes, trace
 from memegen.geometry.sampling import magnify, pixel_centres, sample_images
 from memegen.geometry.shape import MESH_POINTS
 from memegen.geometry.shape import iod as iod_of
@@ -121,8 +121,8 @@ class CreaseLayer:
         depth = np.full(len(at), -1e6, np.float32)
         depth[:MESH_POINTS] = -points[:MESH_POINTS, 2]
         triangles = torch.from_numpy(np.concatenate([anatomy.triangles, ring_triangles()]))
-        index = rasterize(places, torch.from_numpy(depth)[None], triangles, rows, columns)
-        where = source_positions(index, places, source, triangles)
+        nearness = torch.from_numpy(depth)[None]
+        index, where = trace(places, nearness, source, triangles, rows, columns)
         # Beyond the rings: far out on the same side, so that no interpolation crosses the face.
         middle, size = torch.from_numpy(at[:MESH_POINTS].mean(0)), torch.tensor([WIDTH, HEIGHT])
         away = pixel_centres(rows, columns) - middle[:, None, None]

@@ -42,6 +42,9 @@ class EyeLayer:
 
     def __init__(self, picture: Array, ring: Array, iris: Array, lid: Array, iod: float) -> None:
         self._ring, self._iod, self._iris = ring, iod, iris[0]
+        self._open = opening(ring)
+        # A shut eye cannot close.
+        self._awake = float(smoothstep(0.02, 0.06, np.array(self._open / iod)))
         height, width = picture.shape[:2]
         self._box = Box.around(ring, 0.16 * iod, height, width)
         self.radius = float(
@@ -83,9 +86,8 @@ class EyeLayer:
 
     def closing(self, ring: Array) -> float:
         """0 where the moved ring (16, 2) is as open as in the photo, 1 where the lids meet."""
-        source = opening(self._ring)
-        awake = smoothstep(0.02, 0.06, np.array(source / self._iod))  # a shut eye cannot close
-        return float(np.clip(1 - opening(ring) / max(source, 1e-3), 0, 1) * awake)
+        shut = 1 - opening(ring) / max(self._open, 1e-3)
+        return min(max(shut, 0.0), 1.0) * self._awake
 
     def _whole_white(self, patch: Array, known: Mask, seen: Array, ball: Array) -> Array:
         """The patch as if it were all white of the eye: what the photo shows, continued.

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-
-import numpy as np
 
 from memegen.arrays import Array
 
@@ -32,7 +31,14 @@ class Box:
     def around(cls, points: Array, margin: float, height: int, width: int) -> Box:
         """The smallest box around (..., 2) points plus a margin in pixels, inside a picture."""
         flat = points.reshape(-1, 2)
-        low, high = np.floor(flat.min(0) - margin), np.ceil(flat.max(0) + margin)
-        left, right = np.clip([low[0], high[0]], 0, width).astype(int)
-        top, bottom = np.clip([low[1], high[1]], 0, height).astype(int)
-        return cls(int(left), int(top), int(right), int(bottom))
+        (left, top), (right, bottom) = flat.min(0).tolist(), flat.max(0).tolist()
+
+        def inside(at: float, most: int) -> int:
+            return int(min(max(at, 0), most))
+
+        return cls(
+            inside(math.floor(left - margin), width),
+            inside(math.floor(top - margin), height),
+            inside(math.ceil(right + margin), width),
+            inside(math.ceil(bottom + margin), height),
+        )

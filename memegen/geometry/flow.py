@@ -16,7 +16,7 @@ from torch import Tensor
 
 from memegen.arrays import Array, Integers
 from memegen.geometry.box import Box
-from memegen.geometry.raster import rasterize, source_positions
+from memegen.geometry.raster import trace
 from memegen.geometry.sampling import magnify, pixel_centres, sample_displaced
 from memegen.geometry.shape import MESH_POINTS
 from memegen.geometry.topology import EYE_LEFT, EYE_RIGHT, FACE_OVAL, LIPS_INNER, LIPS_OUTER
@@ -108,8 +108,8 @@ class DenseFlow:
 
     def _coarse(self, points: Tensor, depth: Tensor, source: Tensor) -> Tensor:
         rows, columns = -(-self.height // self.cell), -(-self.width // self.cell)
-        index = rasterize(points / self.cell, depth, self._triangles, rows, columns)
-        where = source_positions(index, points / self.cell, source, self._triangles)
+        moved = points / self.cell
+        index, where = trace(moved, depth, source, self._triangles, rows, columns)
         pixel = pixel_centres(rows, columns, self.device) * self.cell
         flow = torch.where(index[:, None] < 0, 0.0, where - pixel)
         flow = _without_stairs(flow, self.cell)
@@ -125,8 +125,7 @@ class DenseFlow:
         if rows < 1 or columns < 1:
             return
         corner = torch.tensor([box.left, box.top], dtype=torch.float32, device=self.device)
-        index = rasterize(points - corner, depth, triangles, rows, columns)
-        where = source_positions(index, points - corner, source, triangles)
+        index, where = trace(points - corner, depth, source, triangles, rows, columns)
         sharp = where - (pixel_centres(rows, columns, self.device) + corner[:, None, None])
         view = flow[:, :, box.top : box.bottom, box.left : box.right]
         view.copy_(torch.where(index[:, None] < 0, view, sharp))

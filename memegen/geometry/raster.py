@@ -13,23 +13,43 @@ def rasterize(points: Tensor, depth: Tensor, triangles: Tensor, height: int, wid
 
     points (T, V, 2) in pixels (pixel i, j has its centre at (j + 0.5, i + 0.5)), depth (T, V)
     larger nearer, triangles (F, 3). Returns (T, height, width) triangle numbers, -1 where none.
+    """
+    corner = points[:, triangles]
+    return _nearest(corner, barycentric_planes(corner), depth[:, triangles], (height, width))
+
+
+def trace(
+    points: Tensor, depth: Tensor, source: Tensor, triangles: Tensor, height: int, width: int
+) -> tuple[Tensor, Tensor]:
+    """The same, and where every pixel came from: (T, 2, height, width) x and y.
+
+    source (T, V, 2): the same vertices before they moved, in whose units that is. Pixels under no
+    triangle get their own position.
+    """
+    corner = points[:, triangles]
+    planes = barycentric_planes(corner)
+    index = _nearest(corner, planes, depth[:, triangles], (height, width))
+    return index, _sources(index, planes, source[:, triangles])
+
+
+def _nearest(corner: Tensor, planes: Tensor, depth: Tensor, size: tuple[int, int]) -> Tensor:
+    """What `rasterize` returns, of corners (T, F, 3, 2), their planes and depth (T, F, 3).
 
     Every triangle is cut into its rows' spans of pixels, all in one flat list; of the triangles
     that hold a pixel, the nearest wins (the painter's algorithm: far triangles first).
     """
-    frames, faces = len(points), len(triangles)
-    corner = points[:, triangles]  # (T, F, 3, 2)
-    order = depth[:, triangles].mean(-1).argsort(1)  # (T, F) far first
+    (frames, faces), (height, width) = corner.shape[:2], size
+    order = depth.mean(-1).argsort(1)  # (T, F) far first
     rank = torch.empty_like(order)
-    rank.scatter_(1, order, torch.arange(faces, device=points.device).expand(frames, -1))
+    rank.scatter_(1, order, torch.arange(faces, device=corner.device).expand(frames, -1))
     top = (corner[..., 1].amin(2) - 0.5).ceil().clamp(min=0).long().view(-1)
     bottom = (corner[..., 1].amax(2) - 0.5).floor().clamp(max=height - 1).long().view(-1)
     owner, step = _spread((bottom - top + 1).clamp(min=0))
     row = top.index_select(0, owner) + step
-    start, count = _spans(_bounds(corner), owner, row, width)
+    start, count = _spans(_bounds(planes), owner, row, width)
     span, step = _spread(count)
     first = (owner // faces * height + row) * width + start
-    best = torch.full((frames * height * width,), -1, dtype=torch.long, device=points.device)
+    best = torch.full((frames * height * width,), -1, dtype=torch.long, device=corner.device)
     nearness = rank.view(-1).index_select(0, owner).index_select(0, span)
     best.scatter_reduce_(0, first.index_select(0, span) + step, nearness, "amax")
     best = best.view(frames, -1)
@@ -44,9 +64,9 @@ def _spread(count: Tensor) -> tuple[Tensor, Tensor]:
     return owner, torch.arange(len(owner), device=count.device) - first.index_select(0, owner)
 
 
-def _bounds(corner: Tensor) -> Tensor:
-    """(T, F, 3, 2) corners to (3, 3, T * F): a, b and c of each barycentric coordinate."""
-    planes = barycentric_planes(corner).view(-1, 2, 3).permute(2, 1, 0)
+def _bounds(planes: Tensor) -> Tensor:
+    """(T, F, 2, 3) planes to (3, 3, T * F): a, b and c of each barycentric coordinate."""
+    planes = planes.view(-1, 2, 3).permute(2, 1, 0)
     third = -(planes[:, :1] + planes[:, 1:])
     third[2] += 1
     return torch.cat([planes, third], 1)
@@ -98,19 +118,14 @@ def barycentric_planes(corner: Tensor) -> Tensor:
     return torch.stack([plane(b, c), plane(c, a)], -2)
 
 
-def source_positions(index: Tensor, points: Tensor, source: Tensor, triangles: Tensor) -> Tensor:
-    """Where every pixel of a raster came from: (T, 2, H, W) x and y in the units of `source`.
-
-    index (T, H, W) of `rasterize` for points (T, V, 2); source (T, V, 2) the same vertices
-    before they moved. Pixels under no triangle get their own position.
-    """
+def _sources(index: Tensor, planes: Tensor, source: Tensor) -> Tensor:
+    """What `trace` returns beside the raster (T, H, W), of its planes and sources (T, F, 3, 2)."""
     frames, height, width = index.shape
-    planes = barycentric_planes(points[:, triangles])  # (T, F, 2, 3)
-    s0, s1, s2 = source[:, triangles].unbind(2)  # (T, F, 2)
+    s0, s1, s2 = source.unbind(2)  # (T, F, 2)
     affine = planes[:, :, 0, None, :] * (s0 - s2)[..., None]
     affine = affine + planes[:, :, 1, None, :] * (s1 - s2)[..., None]
     affine[..., 2] += s2
-    faces = len(triangles)
+    faces = source.shape[1]
     first = (torch.arange(frames, device=index.device) * faces).view(-1, 1, 1)
     rows = (index.clamp(min=0) + first).view(-1)
     # Plane by plane: what lies side by side in memory is many times as fast to reckon with.
