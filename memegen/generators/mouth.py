@@ -375,6 +375,7 @@ def _lips(x: Array, y: Array, ring: Array, frame: MouthFrame) -> tuple[Array, Ar
     grid = np.linspace(edge[:, 0].min(), edge[:, 0].max(), 48).astype(np.float32)
     top = np.interp(grid, edge[:11, 0], -edge[:11, 1])
     bottom = np.interp(grid, edge[lower, 0], -edge[lower, 1])
-    below, above = v - np.interp(u, grid, top), np.interp(u, grid, bottom) - v
+    below = v - np.interp(u, grid, top).astype(np.float32)
+    above = np.interp(u, grid, bottom).astype(np.float32) - v
     aside = np.minimum(u - grid[0], grid[-1] - u)
     return below, above, aside, float(np.maximum(bottom - top, 0).max() / size)

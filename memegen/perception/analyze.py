@@ -17,7 +17,7 @@ from memegen.arrays import Array, Integers, Mask, Picture
 from memegen.faces.align import Alignment, align, five_points
 from memegen.geometry.sampling import sample
 from memegen.geometry.shape import MESH_POINTS, angles_of, iod, mirror_order, rotation_of
-from memegen.perception.network import PerceptionNet
+from memegen.perception.network import PerceptionNet, folded
 
 REALIGNMENTS = 2  # times the crop is laid anew on the landmarks found in it
 OVERSAMPLE = 2  # pixels read per pixel of the network's crop and side
@@ -47,7 +47,7 @@ class FaceAnalyzer:
     """The perception network with its weights, ready to analyze photos."""
 
     def __init__(self, name: str = "perception", device: str = "cpu") -> None:
-        self.network: PerceptionNet = weights.load_network(name, "perception")[0]
+        self.network: PerceptionNet = folded(weights.load_network(name, "perception")[0])
         self.network.to(device)
         self._device = device
         self.on_cpu = torch.device(device).type == "cpu"  # whether it runs on the cores
