@@ -11,7 +11,7 @@ from memegen.faces.align import Alignment, align
 from memegen.geometry.anatomy import load_anatomy
 from memegen.geometry.shape import mirror_order
 from memegen.perception.analyze import FaceAnalyzer, read_crop
-from memegen.perception.network import PerceptionConfig, PerceptionNet, folded
+from memegen.perception.network import PerceptionConfig, PerceptionNet
 from memegen.photo import read_photo
 
 TINY = PerceptionConfig(size=32, widths=(4, 8), blocks=(0, 1), squeeze=2, hidden=16, components=5)
@@ -24,22 +24,6 @@ def test_shapes_at_batch_one_and_three() -> None:
         assert said.landmarks.shape == (batch, 478, 3)
         assert said.action_units.shape == (batch, len(aus.CHANNELS))
         assert said.angles.shape == (batch, 3)
-
-
-def test_norms_folded_into_convolutions_change_nothing() -> None:
-    net = PerceptionNet(TINY).eval()
-    norms = [module for module in net.modules() if isinstance(module, torch.nn.BatchNorm2d)]
-    for norm in norms:
-        for values in (norm.weight.data, norm.bias.data, norm.running_mean, norm.running_var):
-            assert values is not None
-            values.copy_(torch.rand_like(values) + 0.5)
-    torch.nn.init.normal_(net.components)
-    crops = torch.rand(3, 3, 32, 32)
-    quick = folded(net)
-    assert len(norms) == 4 and not any(isinstance(m, torch.nn.BatchNorm2d) for m in quick.modules())
-    with torch.inference_mode():
-        for wanted, found in zip(net(crops), quick(crops), strict=True):
-            torch.testing.assert_close(found, wanted, atol=1e-4, rtol=1e-4)
 
 
 def test_decoder_is_mean_plus_code_times_components() -> None:

@@ -15,9 +15,10 @@ from torch import Tensor
 from memegen import aus, weights
 from memegen.arrays import Array, Integers, Mask, Picture
 from memegen.faces.align import Alignment, align, five_points
+from memegen.folding import folded
 from memegen.geometry.sampling import sample
 from memegen.geometry.shape import MESH_POINTS, angles_of, iod, mirror_order, rotation_of
-from memegen.perception.network import PerceptionNet, folded
+from memegen.perception.network import PerceptionNet
 
 REALIGNMENTS = 2  # times the crop is laid anew on the landmarks found in it
 OVERSAMPLE = 2  # pixels read per pixel of the network's crop and side
