@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 
 from memegen.arrays import Array, Mask, Picture
@@ -46,9 +47,8 @@ def paste_back(
     later must not undo the earlier one's change.
     """
     view = frame[face.box.slices]
-    np.clip(picture, 0, 255, out=picture)
-    picture += 0.5
-    new = picture.astype(np.uint8)
+    np.maximum(picture, 0, out=picture)
+    new = np.asarray(cv2.convertScaleAbs(picture), np.uint8)  # rounded, at most 255
     inside = face.inside
     if before is not None:
         inside = inside * (new != before[face.box.slices]).any(-1, keepdims=True)

@@ -206,6 +206,7 @@ class FaceMotion:
         moved (T, 468, 3): where the basis moves vertices.
         """
         driven, source = compose_channels(targets), compose_channels(self.source)
+        awake = self.anatomy.displacement(self._awake(targets)) - moved
         for side, ring in (("R", EYE_RIGHT), ("L", EYE_LEFT)):
             channel = aus.INDEX["AU45" + side]
             room = max(BLINK_CLOSED - float(source[channel]), 0.05)
@@ -219,7 +220,7 @@ class FaceMotion:
             line = lower + CLOSED_LINE * (upper - lower)
             line[[0, 8]] = face[[ring[0], ring[8]]]
             # Basis motion for what it is open, its own line for what it is closed.
-            target = (1 - closing) * self._open_lids(points, targets, moved, ring) + closing * line
+            target = (1 - closing) * (ring_points + awake[:, list(ring)]) + closing * line
             target = _uncross(target)
             # Lids that the photo itself shows crossed (an eye shut tight) stay as they are.
             own_crossing = _uncross(face[None, list(ring)]) - face[list(ring)]
@@ -227,16 +228,13 @@ class FaceMotion:
             correction = np.where(closing > 0, target - ring_points, parted)
             points[:, :MESH_POINTS] += np.einsum("vr,trc->tvc", self.lid_spread[side], correction)
 
-    def _open_lids(
-        self, points: Array, targets: Array, moved: Array, ring: tuple[int, ...]
-    ) -> Array:
-        """(T, 16, 3) lids as all action units but the blink move them."""
+    def _awake(self, targets: Array) -> Array:
+        """(T, K) expressions without what they blink beyond the photo's own."""
         awake = targets.copy()
         for name in ("AU45L", "AU45R", "AU46L", "AU46R"):
             column = aus.INDEX[name]
             awake[:, column] = np.minimum(awake[:, column], self.source[column])
-        shift = self.anatomy.displacement(awake) - moved
-        return points[:, list(ring)] + shift[:, list(ring)]
+        return awake
 
     def _meet_lips(self, points: Array, face: Array, targets: Array, moved: Array | None) -> None:
         """Open shut lips smoothly; scale an open mouth down with what opens it; never cross lips.
