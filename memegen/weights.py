@@ -90,12 +90,17 @@ def _stamp(path: Path) -> tuple[str, int, int] | None:
 
 
 def in_run(name: str, architectures: Iterable[str]) -> Path:
-    """A path as it is; for the folder of a run, the first such weights that it holds."""
+    """A path as it is; for the folder of a run, the first such weights that it holds.
+
+    Where it has none of these names, as when they were compressed, the only weights in it.
+    """
     path = Path(name)
     if not path.is_dir() or name in SHIPPED:
         return path
     files = [path / f"{known}.safetensors" for known in architectures]
-    return next((file for file in files if file.is_file()), files[0])
+    others = sorted(path.glob("*.safetensors"))
+    other = others[0] if len(others) == 1 else files[0]
+    return next((file for file in files if file.is_file()), other)
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from memegen.evaluation.network_cost import recorded
 from memegen.evaluation.real import DrivenPair, Face
 from memegen.evaluation.real_pairs import RealPair
 from memegen.generators.ganimation import GanimationConfig, GanimationNet
+from memegen.generators.registry import generating_model, weights_named
 from memegen.geometry.anatomy import Anatomy
 from memegen.photo import read_photo
 from memegen.pipeline import Animator
@@ -122,8 +123,21 @@ def test_weights_that_are_not_there_are_a_row_of_dashes(
     data = make_shards(tmp_path / "data", anatomy, face)
     row = compare(Question(data, 1, 1), ["stargan"], str).rows[1]
     assert row.figures == {} and "weights not found" in row.missing["lips"]
+    (tmp_path / "empty").mkdir()
+    for name in (str(tmp_path / "empty"), "stargna"):
+        with pytest.raises(MemegenError, match=r"not found|unknown|no such"):
+            compare(Question(tmp_path / "no data", 1, 1), ["mesh", name], pytest.fail)
     with pytest.raises(MemegenError, match="none of these models"):
         comparison.movers(["stargan"], {}, str)
+
+
+def test_the_folder_of_a_run_may_hold_its_weights_compressed_only(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    file = tiny_ganimation(run / "ganimation-int8.safetensors")
+    assert generating_model(str(run)).name == "ganimation" and weights_named(str(run)) == file
+    named = tiny_ganimation(run / "ganimation.safetensors")
+    assert weights_named(str(run)) == named
 
 
 def some() -> Comparison:

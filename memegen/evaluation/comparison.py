@@ -28,7 +28,7 @@ from memegen.evaluation.network_cost import cost_of, milliseconds
 from memegen.evaluation.pair_figures import REGION_FIGURES, PairScale
 from memegen.evaluation.real import STILL, looking
 from memegen.evaluation.subjects import track_of_targets
-from memegen.generators.registry import weights_named
+from memegen.generators.registry import generating_model, weights_named
 from memegen.perception.analyze import FaceAnalyzer
 from memegen.photo import Photo
 from memegen.pipeline import Animator
@@ -118,8 +118,12 @@ def compare(
     """The figures of every model, in this order, after the row `still`: the photo as it is.
 
     names: of generators, weights files or folders of runs. `say` is told what goes on. Raises
-    MemegenError where the data serve for nothing.
+    MemegenError where the data serve for nothing, and before anything is measured where a file or
+    folder holds no generator.
     """
+    for name in names:
+        if name not in models.MODELS and name not in question.given:
+            generating_model(name)
     analyzer = FaceAnalyzer()
     with looking(question.landmarker, analyzer) as look:
         scale = PairScale.of(question.data, question.pairs, look, analyzer)
