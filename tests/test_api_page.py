@@ -1,11 +1,10 @@
 import pkgutil
 import re
-from pathlib import Path
 
 import pytest
+from support.paths import ROOT
 
-PAGE = Path(__file__).parent.parent / "docs" / "api.md"
-NAMES = re.findall(r"^::: (\S+)$", PAGE.read_text("utf-8"), re.MULTILINE)
+NAMES = re.findall(r"^::: (\S+)$", (ROOT / "docs" / "api.md").read_text("utf-8"), re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", NAMES)
