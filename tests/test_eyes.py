@@ -4,13 +4,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-from support.faces import vector
+from support.faces import STILL, vector
 
 from memegen.generators.eyes import EyeLayer
 from memegen.generators.inpaint import blur_of, pixel_grid, soften
 from memegen.generators.lashes import draw_lashes
 from memegen.generators.lids import LUMA, LidLayer
-from memegen.geometry.affine import STILL
 from memegen.geometry.box import Box
 from memegen.geometry.lids import EyeAxes, LidCurves
 from memegen.geometry.motion import BROW_ROOM, CLOSED_LINE, WHITE_SHOWN, FaceMotion

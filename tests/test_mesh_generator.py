@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from support.faces import vector
+from support.faces import STILL, vector
 
 from memegen import aus
 from memegen.curves import smoothstep
@@ -12,7 +12,6 @@ from memegen.facedata.labels import gaze_of_scores
 from memegen.generators import Scene, generator_named
 from memegen.generators.eyes import EyeLayer
 from memegen.generators.inpaint import fill_unknown, pixel_grid, soften
-from memegen.geometry.affine import STILL
 from memegen.geometry.anatomy import Anatomy, compose_channels
 from memegen.geometry.motion import FaceMotion
 from memegen.geometry.sampling import sample

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.command import RunCli
-from support.faces import vector
+from support.faces import STILL, vector
 from support.shards import make_shards
 
 from memegen import weights
@@ -34,7 +34,6 @@ from memegen.generators.mouth_model import (
     individual,
     load_mouth,
 )
-from memegen.geometry.affine import STILL
 from memegen.geometry.anatomy import Anatomy
 from memegen.geometry.box import Box
 from memegen.geometry.motion import FaceMotion

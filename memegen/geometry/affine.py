@@ -34,6 +34,3 @@ class PlaneAffine:
         y = np.arange(box.top, box.bottom, dtype=np.float32)[:, None] + (0.5 - self.offset[1])
         (xx, xy), (yx, yy) = self.inverse
         return xx * x + xy * y, yx * x + yy * y
-
-
-STILL = PlaneAffine.each(np.eye(2)[None], np.zeros((1, 2)))[0]

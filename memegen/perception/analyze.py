@@ -146,8 +146,10 @@ class FaceAnalyzer:
     def _both(self, crops: Tensor, mirrored: bool) -> tuple[Array, Array, Array]:
         """Landmarks (1 or 2, B, 478, 3) as seen and mirrored; means of the rest."""
         count = len(crops)
-        turned = np.arange(2 * count) >= count
-        found = self.predict_crops(*((torch.cat([crops, crops]), turned) if mirrored else (crops,)))
+        if mirrored:
+            found = self.predict_crops(torch.cat([crops, crops]), np.arange(2 * count) >= count)
+        else:
+            found = self.predict_crops(crops)
         points, units, angles = (part.reshape(-1, count, *part.shape[1:]) for part in found)
         return points, units.mean(0), angles.mean(0)
 

@@ -9,6 +9,7 @@ from PIL import Image
 
 from memegen import aus
 from memegen.generators import Scene
+from memegen.geometry.affine import PlaneAffine
 from memegen.geometry.anatomy import Anatomy
 from memegen.geometry.motion import FaceMotion
 from memegen.geometry.shape import Pose
@@ -60,3 +61,6 @@ def sample_face() -> Image.Image:
     """The sample photo, cut to 280 x 280 pixels about its face."""
     with Image.open(SAMPLE) as image:
         return image.convert("RGB").crop((110, 0, 390, 280))
+
+
+STILL = PlaneAffine.each(np.eye(2)[None], np.zeros((1, 2)))[0]  # a head that does not turn
