@@ -9,6 +9,8 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from memegen import winograd
+
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -30,4 +32,22 @@ def folded(network: Network) -> Network:
             assert isinstance(convolution, nn.Conv2d)
             setattr(module, before, fuse_conv_bn_eval(convolution, norm))
             setattr(module, name, nn.Identity())
+        for layer in layers.values():
+            if isinstance(layer, nn.SiLU):
+                layer.inplace = True  # of what a convolution or a sum has just made
     return found.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def quickened(network: Network) -> Network:
+    """A folded network that shares its weights with the one given and takes less time for each run.
+
+    It takes more memory, for what is worked out of the weights when it runs first: for who runs it
+    often.
+    """
+    shared = {id(values): values for values in (*network.parameters(), *network.buffers())}
+    found = copy.deepcopy(network, shared)
+    for module in list(found.modules()) if winograd.pays() else ():
+        for name, layer in list(module.named_children()):
+            if isinstance(layer, nn.Conv2d) and winograd.fits(layer):
+                setattr(module, name, winograd.WinogradConv2d(layer))
+    return found

@@ -44,7 +44,7 @@ from memegen.performance.clip import Clip, open_clip, read_clip
 from memegen.performance.table import read_csv
 from memegen.performance.track import FaceTracker, Performance, performance_from
 from memegen.photo import Photo, read_photo
-from memegen.process import flush_denormals
+from memegen.process import flush_denormals, give_back_memory
 from memegen.tracks import Track
 
 _LARGEST = Choice()
@@ -92,6 +92,11 @@ class Animator:
     def analyzer(self) -> FaceAnalyzer:
         """The perception network, loaded on first use."""
         return FaceAnalyzer(device=self._device)
+
+    def release_analyzer(self) -> None:
+        """Give the memory of the perception network back, for who has seen all faces."""
+        self.__dict__.pop("analyzer", None)
+        give_back_memory()
 
     def analyze(
         self, photo: Photo | str | Path, face: str | Choice = _LARGEST

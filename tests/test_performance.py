@@ -37,7 +37,7 @@ from memegen.performance.track import (
     Performance,
     heads_of,
     performance_from,
-    with_mirrored,
+    with_lacks,
 )
 
 MP4 = """Input #0, mov,mp4,m4a,3gp,3g2,mj2, from 'a.mp4':
@@ -404,9 +404,10 @@ def test_mirrored_looks_at_the_ends_of_a_batch_serve_all_of_it() -> None:
     straight, (bias, drift) = rng.normal(size=(5, 4)), rng.normal(size=(2, 4))
     away = bias + np.arange(5)[:, None] * drift
     ends = [0, 4]
-    found = with_mirrored(straight, straight[ends] + 2 * away[ends], ends)
-    np.testing.assert_allclose(found, straight + away)
-    np.testing.assert_allclose(with_mirrored(straight[:1], straight[:1] + 2, [0]), straight[:1] + 1)
+    np.testing.assert_allclose(with_lacks(straight, away[ends], ends), straight + away)
+    np.testing.assert_allclose(with_lacks(straight[:1], np.ones((1, 4)), [0]), straight[:1] + 1)
+    later = with_lacks(straight[1:], away[ends], [-1, 3])  # the first is of the frame before
+    np.testing.assert_allclose(later, straight[1:] + away[1:])
 
 
 def test_faces_that_leave_and_return_are_bridged(

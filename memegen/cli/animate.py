@@ -155,7 +155,7 @@ class _Job:
         for photo, path, moves in zip(photos, paths, moving, strict=True):
             try:
                 source = first or self._read(photo, path, moves)
-                self._one(animator, source, path, track, size)
+                self._one(animator, source, path, track, size, last=path == paths[-1])
             except Exception as error:  # whatever one photo does, the others get their turn
                 if len(photos) == 1:
                     raise
@@ -166,7 +166,13 @@ class _Job:
         return failed
 
     def _one(
-        self, animator: Animator, source: Photo | ClipJob, path: str, track: Track, size: int | None
+        self,
+        animator: Animator,
+        source: Photo | ClipJob,
+        path: str,
+        track: Track,
+        size: int | None,
+        last: bool,
     ) -> None:
         if self.dry:
             self._tell(animator, source, path, track, size)
@@ -176,6 +182,8 @@ class _Job:
             return
         shown = self.output.crop, self.output.cutout
         ready = animator.prepare_photo(source, self.face, size, *shown)
+        if last:
+            animator.release_analyzer()
         frames = ready.play(track, self.intensity)
         about = source.path.name if source.path else "photo"
         self.output.write(frames, path, about)

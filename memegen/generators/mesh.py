@@ -37,7 +37,7 @@ from memegen.prefetch import on_all_cores
 from memegen.tracks import Detail
 
 T = TypeVar("T")
-_CHUNK = 4  # frames moved and rasterised together, where their pixels are few
+_CHUNK = 8  # frames moved and rasterised together, where their pixels are few
 _CHUNK_PIXELS = 2_000_000
 _JAW = [aus.INDEX[c] for c in ("AU26", "AU30L", "AU30R")]
 _LOWER_LIP = slice(14, 15)

@@ -49,26 +49,25 @@ def warp_head(picture: Picture, middle: Array, iod: float, place: HeadTransform)
     if moves < 0.02:  # pixels
         return None
     height, width = picture.shape[:2]
-    box = Box.around((middle + shift)[None], arm + 1, height, width)
+    reach = iod * np.array([[-GONE, -GONE / UPWARD], [GONE, GONE]], np.float32)
+    box = Box.around(middle + shift + reach, STEP, height, width)
     rows, columns = box.shape
     if rows < 2 or columns < 2:
         return None
-    y, x = (np.arange(-(-n // STEP) + 1, dtype=np.float32) * STEP for n in (rows, columns))
-    at = np.stack(np.meshgrid(x + box.left, y + box.top), -1) + np.float32(0.5)
+    # In the middles of cells, and of those around the box: between them there is only smooth.
+    y, x = ((np.arange(-(-n // STEP) + 2, dtype=np.float32) - 0.5) * STEP for n in (rows, columns))
+    at = np.stack(np.meshgrid(x + box.left, y + box.top), -1)
     away = at - middle - shift
     angle = np.radians(place.roll)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]], np.float32)
     source = away @ turn * np.float32(np.exp(-place.scale)) + middle  # rows: times its inverse
     weight = _share(away / iod, _inset(at, (height, width)) / iod)
-    field = ((source - at) * weight[..., None]).astype(np.float32)
-    scale = (field.shape[1] * STEP, field.shape[0] * STEP)
-    # Corners of cells to pixels: resize takes samples for centres of cells.
-    dense = cv2.warpAffine(
-        field, np.array([[STEP, 0, 0], [0, STEP, 0]], np.float64), scale, flags=cv2.INTER_LINEAR
-    )[:rows, :columns]
-    own_y, own_x = np.mgrid[:rows, :columns].astype(np.float32) + np.float32(0.5)
-    own = np.stack([own_x + box.left, own_y + box.top], -1)
-    picture[box.slices] = sample_picture(picture, (own + dense).astype(np.float32))
+    position = at + (source - at) * weight[..., None]
+    planes = [np.ascontiguousarray(position[..., k], np.float32) for k in range(2)]
+    whole = (at.shape[1] * STEP, at.shape[0] * STEP)
+    inside = slice(STEP, STEP + rows), slice(STEP, STEP + columns)
+    x, y = (np.asarray(cv2.resize(plane, whole), np.float32)[inside] for plane in planes)
+    picture[box.slices] = sample_picture(picture, x, y)
     return box
 
 

@@ -49,16 +49,12 @@ def channel_groups(patch: Array) -> tuple[Array, ...]:
     return tuple(np.ascontiguousarray(part, np.float32) for part in parts)
 
 
-def sample_picture(picture: Picture, position: Array) -> Picture:
-    """(H, W, C) bytes at pixels position (h, w, 2), x first: (h, w, C), bicubic, borders held."""
-    found = cv2.remap(
-        picture,
-        position - np.float32(0.5),
-        _NO_MAP,
-        cv2.INTER_CUBIC,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    return np.asarray(found, np.uint8).reshape(*position.shape[:2], picture.shape[2])
+def sample_picture(picture: Picture, x: Array, y: Array) -> Picture:
+    """(H, W, C) bytes at pixels x, y (h, w), which are lost: (h, w, C), bicubic, borders held."""
+    half = np.float32(0.5)
+    maps = np.subtract(x, half, out=x), np.subtract(y, half, out=y)
+    found = cv2.remap(picture, *maps, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(found, np.uint8).reshape(*x.shape, picture.shape[2])
 
 
 def sample_images(

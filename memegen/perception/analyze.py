@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import cv2
@@ -15,7 +17,7 @@ from torch import Tensor
 from memegen import aus, weights
 from memegen.arrays import Array, Integers, Mask, Picture
 from memegen.faces.align import Alignment, align, five_points
-from memegen.folding import folded
+from memegen.folding import folded, quickened
 from memegen.geometry.sampling import sample
 from memegen.geometry.shape import MESH_POINTS, angles_of, iod, mirror_order, rotation_of
 from memegen.perception.network import PerceptionNet
@@ -54,6 +56,13 @@ class FaceAnalyzer:
         self.on_cpu = torch.device(device).type == "cpu"  # whether it runs on the cores
         mean = self.network.mean[:MESH_POINTS].cpu().numpy()
         self._mirrored = mirror_order(mean - mean.mean(0) * np.array([1, 0, 0], np.float32))
+
+    @cached_property
+    def for_frames(self) -> FaceAnalyzer:
+        """The same for who looks at many frames: a sixth faster, for some 40 MB more."""
+        found = copy.copy(self)
+        found.network = quickened(self.network)
+        return found
 
     def analyze(self, rgb: Picture, points: Array) -> FaceAnalysis:
         """Understand one face of (H, W, 3) `rgb`, given MTCNN's five points (5, 2) in pixels."""

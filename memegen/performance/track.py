@@ -26,7 +26,7 @@ from memegen.perception.analyze import FaceAnalyzer, read_crop
 from memegen.perception.find import FaceFinder
 from memegen.prefetch import on_all_cores
 
-TOGETHER = 8  # frames that are read with one crop and looked at as one batch
+TOGETHER = 7  # frames that are read with one crop; with the mirrored look, 8 for two cores or four
 SEEK_EVERY = 5  # frames between searches while there is no face
 CONFIDENT = 0.5  # what the detector's last network must say of a tracked face
 DRIFT_SHIFT, DRIFT_SCALE, DRIFT_TURN = 0.02, 0.04, 2.5  # crops, share, degrees: lay the crop anew
@@ -97,10 +97,12 @@ class FaceTracker:
     """
 
     def __init__(self, detector: Detector, analyzer: FaceAnalyzer, which: int = 1) -> None:
-        self._detector, self._perceiver, self._which = detector, analyzer, which
+        self._detector, self._perceiver, self._which = detector, analyzer.for_frames, which
         self._finder = FaceFinder(detector, analyzer)
         self._turns: int | None = None  # not known before a face was found
         self._at: Alignment | None = None
+        # What the last frame's straight look lacks of the mean with the mirrored one, each value.
+        self._lacks: list[Array] = []
         self._size = analyzer.network.config.size
 
     def track(self, frames: Iterable[Picture]) -> Iterator[TrackedFace | None]:
@@ -125,6 +127,7 @@ class FaceTracker:
     def _some(self, frames: list[Picture]) -> list[TrackedFace | None]:
         """As many frames as one crop serves, at least one."""
         if self._at is None:
+            self._lacks = []
             self._at = self._search(frames[0])
             if self._at is None:
                 return [None] * min(SEEK_EVERY, len(frames))
@@ -136,6 +139,8 @@ class FaceTracker:
             if seen.confidence < CONFIDENT or _moved(seen.alignment, self._at, _LOST):
                 break
             kept.append(seen)
+        if len(kept) < len(frames):
+            self._lacks = []  # were told by a frame that is not this face's
         if not kept:
             self._at = None
             return [None]
@@ -176,29 +181,38 @@ class FaceTracker:
         Landmarks (T, 478, 3), channels (T, K), angles (T, 3), how sure a face is there (T,).
 
         What the network says of a face and of its mirror image, turned back, differs by little,
-        and by nearly the same from frame to frame: looking at the first and the last frame
-        mirrored makes all of them as steady and as true as looking at each does.
+        and by nearly the same from frame to frame: a mirrored look at the last frame of each
+        batch, and at the very first, makes all of them as steady and as true as one at each does.
         """
         count = len(frames)
-        ends = sorted({0, count - 1})
+        ends = sorted({count - 1} if self._lacks else {0, count - 1})
         looks = np.array([*range(count), *ends])
 
         def some(rows: Integers) -> tuple[Array, ...]:
             crops = torch.cat([read_crop(frames[k], at, self._size) for k in looks[rows]])
-            found = self._perceiver.predict_crops(crops, rows >= count)
-            return *found, self._detector.judge(crops)[0]
+            straight = rows < count
+            found = self._perceiver.predict_crops(crops, ~straight)
+            sure = self._detector.judge(crops[straight])[0] if straight.any() else np.empty(0)
+            return *found, sure
 
         parts = torch.get_num_threads() if self._perceiver.on_cpu else 1
         made = on_all_cores(some, np.array_split(np.arange(len(looks)), min(parts, len(looks))))
         *said, sure = (np.concatenate(each) for each in zip(*made, strict=True))
-        return *(with_mirrored(each[:count], each[count:], ends) for each in said), sure[:count]
+        lacks = [(each[count:] - each[ends]) / 2 for each in said]
+        if self._lacks:
+            ends = [-1, count - 1]
+            lacks = [np.stack([a, b[-1]]) for a, b in zip(self._lacks, lacks, strict=True)]
+        self._lacks = [lack[-1] for lack in lacks]
+        straight = (each[:count] for each in said)
+        pairs = zip(straight, lacks, strict=True)
+        return *(with_lacks(each, lack, ends) for each, lack in pairs), sure
 
 
-def with_mirrored(straight: Array, mirrored: Array, at: list[int]) -> Array:
-    """Values (T, ...) halfway to those of mirror images, which are known at some frames only."""
-    lack = (mirrored - straight[at]) / 2
-    share = np.linspace(0, 1, len(straight)).reshape(-1, *[1] * (straight.ndim - 1))
-    return np.asarray(straight + lack[0] + share * (lack[-1] - lack[0]), straight.dtype)
+def with_lacks(values: Array, lacks: Array, at: list[int]) -> Array:
+    """Values (T, ...) and what they lack, which is known at one or two frames only, `at` them."""
+    steps = np.arange(len(values)).reshape(-1, *[1] * (values.ndim - 1)) - at[0]
+    share = steps / max(1, at[-1] - at[0])
+    return np.asarray(values + lacks[0] + share * (lacks[-1] - lacks[0]), values.dtype)
 
 
 _DRIFT = (DRIFT_SHIFT, DRIFT_SCALE, DRIFT_TURN)
