@@ -58,7 +58,7 @@ def plain_alone(frames: int) -> float:
 def stages(renderer: AnatomicalRenderer, targets: Array) -> dict[str, float]:
     """Seconds of the mesh, the networks and the composition of all targets."""
     clock, spent = time.perf_counter, {"mesh": 0.0, "networks": 0.0, "composition": 0.0}
-    step = renderer.mesh.frames_together
+    step = renderer.mesh.frames_together(len(targets))
     with torch.inference_mode():
         for start in range(0, len(targets), step):
             t0 = clock()

@@ -39,8 +39,9 @@ def stages(renderer: MeshRenderer, targets: Array) -> dict[str, float]:
     """Seconds of each stage of rendering `targets`, run one after the other."""
     clock = time.perf_counter
     spent = dict.fromkeys(("move landmarks", "rasterise flow", "warp photo", "eyes and mouth"), 0.0)
-    for start in range(0, len(targets), renderer.frames_together):
-        chunk = targets[start : start + renderer.frames_together]
+    together = renderer.frames_together(len(targets))
+    for start in range(0, len(targets), together):
+        chunk = targets[start : start + together]
         t0 = clock()
         moved = renderer.move_landmarks(chunk)
         t1 = clock()

@@ -37,8 +37,11 @@ from memegen.prefetch import on_all_cores
 from memegen.tracks import Detail
 
 T = TypeVar("T")
-_CHUNK = 8  # frames moved and rasterised together, where their pixels are few
+# Frames moved and rasterised together: the more, the less Python stands in the way of other cores;
+# fewer where they are large, or where every core should get some of them.
+_CHUNK = (4, 16)
 _CHUNK_PIXELS = 2_000_000
+_SHARES = 3  # chunks of every core
 _JAW = [aus.INDEX[c] for c in ("AU26", "AU30L", "AU30R")]
 _LOWER_LIP = slice(14, 15)
 _EYES = (
@@ -107,11 +110,11 @@ class MeshRenderer:
         lids = motion.pose.to_face(motion.landmarks[list(EYE_LEFT + EYE_RIGHT)])
         self._depth = {"mouth": float(lips[:, 2].mean()) - 0.05, "eyes": float(lids[:, 2].mean())}
 
-    @property
-    def frames_together(self) -> int:
-        """How many frames are rasterised at once: fewer where they are large."""
+    def frames_together(self, count: int) -> int:
+        """How many of `count` frames are moved and rasterised at once."""
         height, width = self._scene.picture.shape[:2]
-        return int(np.clip(_CHUNK_PIXELS // (height * width), 1, _CHUNK))
+        most = np.clip(count // (_SHARES * torch.get_num_threads()), *_CHUNK)
+        return int(np.clip(_CHUNK_PIXELS // (height * width), 1, most))
 
     def outline(self) -> Array:
         """See Renderer.outline."""
@@ -126,10 +129,9 @@ class MeshRenderer:
         self, function: Callable[[Array, Detail | None], T], targets: Array, detail: Detail | None
     ) -> Iterator[T]:
         """What a function makes of a few frames' targets and detail at a time, on all cores."""
-        rows = [
-            slice(start, start + self.frames_together)
-            for start in range(0, len(targets), self.frames_together)
-        ]
+        together = self.frames_together(len(targets))
+        starts = range(0, len(targets), together)
+        rows = [slice(start, start + together) for start in starts]
 
         def made(chunk: slice) -> T:
             with torch.inference_mode():
