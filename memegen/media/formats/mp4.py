@@ -46,7 +46,7 @@ class Mp4(AnimatedFormat[Mp4Quality]):
     ) -> tuple[FilterStream, Options]:
         """H.264 in yuv420p wants even sides."""
         options: Options = {
-            "c:v": "libx264", "preset": "medium", "crf": quality.crf, "colorspace": "bt709",
+            "c:v": "libx264", "preset": "fast", "crf": quality.crf, "colorspace": "bt709",
             "color_primaries": "bt709", "color_trc": "iec61966-2-1",
             "movflags": "+faststart", "format": "mp4",
         }  # fmt: skip
