@@ -21,8 +21,8 @@ TAPS = 3
 # Where a tile's polynomials are read, by the side of what it yields; the last place is infinity.
 # Larger tiles save more and lose digits: with 4, a few 1e-6 of numbers about 1.
 PLACES = {2: (0.0, 1.0, -1.0), 3: (0.0, 1.0, -1.0, 2.0), 4: (0.0, 1.0, -1.0, 0.5, -2.0)}
-WORTH = 0.55  # share of a plain convolution's multiplications from which its speed is made up
-AT_ONCE = 1 << 18  # numbers of transformed input: more fall out of a core's cache
+WORTH = 0.5  # share of a plain convolution's multiplications from which its speed is made up
+AT_ONCE = 1 << 19  # numbers of transformed input: more fall out of a core's cache
 
 
 @dataclass(frozen=True)

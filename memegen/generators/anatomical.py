@@ -12,7 +12,7 @@ from torch import Tensor
 from memegen import weights
 from memegen.arrays import Array
 from memegen.devices import has_halves
-from memegen.folding import folded, quickened
+from memegen.folding import folded
 from memegen.generators.base import Scene
 from memegen.generators.compose import compose_low, enlarge, put
 from memegen.generators.mesh import MeshGenerator, MeshRenderer, Moved
@@ -48,7 +48,7 @@ class AnatomicalGenerator:
     def __init__(self, device: str = "cpu", file: str = "anatomical") -> None:
         self._device = torch.device(device)
         self._mesh = MeshGenerator(device)
-        self.network: GeneratorNet = quickened(folded(weights.load_network(file, self.name)[0]))
+        self.network: GeneratorNet = folded(weights.load_network(file, self.name)[0])
         self.network.to(self._device)
 
     def prepare(self, scene: Scene) -> AnatomicalRenderer:

@@ -111,10 +111,13 @@ class MeshRenderer:
         self._depth = {"mouth": float(lips[:, 2].mean()) - 0.05, "eyes": float(lids[:, 2].mean())}
 
     def frames_together(self, count: int) -> int:
-        """How many of `count` frames are moved and rasterised at once."""
+        """How many of `count` frames are moved and rasterised at once: as many on every core."""
         height, width = self._scene.picture.shape[:2]
-        most = np.clip(count // (_SHARES * torch.get_num_threads()), *_CHUNK)
-        return int(np.clip(_CHUNK_PIXELS // (height * width), 1, most))
+        cores = torch.get_num_threads()
+        most = int(np.clip(count // (_SHARES * cores), *_CHUNK))
+        most = min(most, max(1, _CHUNK_PIXELS // (height * width)))
+        rounds = -(-count // (cores * most))
+        return -(-count // (cores * rounds)) if count else 1
 
     def outline(self) -> Array:
         """See Renderer.outline."""

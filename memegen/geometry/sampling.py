@@ -89,18 +89,19 @@ def sample_displaced(images: Iterable[Tensor], flow: Tensor, border: Border = "b
         position = (pixel_centres(height, width, flow.device) + flow).permute(0, 2, 3, 1)
         pairs = zip(images, position, strict=False)
         return torch.cat([sample_images(one[None], at[None], border) for one, at in pairs])
-    column = np.arange(width, dtype=np.float32)
-    row = np.arange(height, dtype=np.float32)[:, None]
     found: Array | None = None
     for frame, (image, (x, y)) in enumerate(zip(images, flow.numpy(), strict=False)):
-        planes, maps = image.numpy(), (x + column, y + row)
+        planes = list(image.numpy())
+        # Four channels side by side are read as fast as one, three are not: the last comes twice.
+        wide = cv2.merge(planes + planes[-1:] * (_AT_ONCE - len(planes)))
+        how = cv2.INTER_LINEAR | cv2.WARP_RELATIVE_MAP
+        read = cv2.remap(wide, x, y, how, None, _BORDERS[border])
         if found is None:
             found = np.empty((len(flow), height, width, len(planes)), np.float32)
-        # Plane by plane: OpenCV has no vector code for three channels side by side.
-        read = [
-            _remap(plane[..., None], maps, border, cv2.INTER_LINEAR)[..., 0] for plane in planes
-        ]
-        cv2.merge(read, found[frame])
+        if len(planes) == 3:  # as the next line, in a tenth of the time
+            cv2.cvtColor(read, cv2.COLOR_RGBA2RGB, found[frame])
+        else:
+            found[frame] = read[..., : len(planes)]
     assert found is not None
     return torch.from_numpy(found).permute(0, 3, 1, 2)
 
