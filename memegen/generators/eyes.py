@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from memegen.arrays import Array, Mask
+from memegen.arrays import Array, Mask, per_colour
 from memegen.curves import smoothstep
 from memegen.generators.inpaint import fill_unknown, pixel_grid, soften
 from memegen.generators.lids import LUMA, LidLayer
@@ -184,7 +184,7 @@ class EyeLayer:
             rim = 1 - smoothstep(0, RIM * self._iod, depth)
             mask = mask * (1 - np.float32(max(0.0, 1 - 2 * closing)) * rim)
             view = image[box.slices]
-            view += (colour - view) * mask[..., None]
+            view += (colour - view) * per_colour(mask)
         self._lid.draw(image, ring, lid, head)
 
     def _eyeball(
@@ -208,9 +208,9 @@ class EyeLayer:
         if turned > 0:
             white = sample(self._white, x, y)
             iris_moved = sample(self._round, x - turn[0], y - turn[1])
-            looking = white + (iris_moved[..., :3] - white) * iris_moved[..., 3:]
+            looking = white + (iris_moved[..., :3] - white) * per_colour(iris_moved[..., 3])
             bare = bare + (looking - bare) * turned
-        return kept + (bare * shadow[..., None] - kept) * fresh[..., None], depth
+        return kept + (bare * per_colour(shadow) - kept) * per_colour(fresh), depth
 
     def _fresh(self, u: Array, v: Array, ring: Array, lid: Array) -> tuple[Array, Array, Array]:
         """Where lids that moved leave nothing of the photo's eyeball, and the shadow they cast.

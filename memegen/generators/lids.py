@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from memegen.arrays import Array
+from memegen.arrays import Array, per_colour
 from memegen.curves import smoothstep
 from memegen.generators.inpaint import blur_of, fill_unknown, pixel_grid, soften
 from memegen.generators.lashes import draw_lashes
@@ -307,7 +307,7 @@ class LidLayer:
         # Beyond the outer corner there is no edge, only skin that loses its lashes.
         width = 1 + BEYOND * iod * np.clip(-along / 0.1, 0, 1)
         edge = np.clip((above - upper + lap) / width + 0.5, 0, 1)
-        skin = (found[..., 3] * edge * strength)[..., None]
+        skin = per_colour(found[..., 3] * edge * strength)
         view += (found[..., :3] - view) * skin
-        lash = (found[..., 4] * strength)[..., None]
+        lash = per_colour(found[..., 4] * strength)
         view += (np.minimum(lash_colour, view) - view) * lash

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from memegen.arrays import Array
+from memegen.arrays import Array, per_colour
 from memegen.curves import smoothstep
 from memegen.generators.inpaint import (
     fill_unknown,
@@ -242,9 +242,9 @@ class MouthLayer:
         if self._more_blur > LEAST_BLUR and bool((drawn > 0).any()):
             soft = gaussian(np.concatenate([colour, drawn[..., None]], -1), self._more_blur)
             # Where the photo's own pixels show, they are as soft as they are.
-            colour += (soft[..., :3] - colour) * drawn[..., None]
+            colour += (soft[..., :3] - colour) * per_colour(drawn)
             mask = np.clip(mask - drawn + soft[..., 3], 0, 1)
-        view += (colour - view) * mask[..., None]
+        view += (colour - view) * per_colour(mask)
 
     def _drawn(self, x: Array, y: Array, jaw: Array, ring: Array) -> Array:
         """(h, w, 3) teeth, gums, tongue and throat at pixels x, y from the origin.
@@ -270,18 +270,18 @@ class MouthLayer:
         under = np.maximum(_down(x, y, self._frame) - self._edge + lift, 0)
         lost, far = TEETH_SHADOW
         dark = 1 - lost * np.exp(-under / (far + UNDER_DEEP * deep[1]))
-        colour = wall * (1 - lost * np.exp(-under / (far + UNDER_DEEP)))[..., None]
-        part = lower[..., :3] * (light_at(deep[1], reach) * dark / cover[1])[..., None]
-        part *= 1 - DEEP_RED * self._light.colour * np.minimum(deep[1], 1)[..., None]
-        colour += (part - colour) * lower[..., 3:4]
+        colour = wall * per_colour(1 - lost * np.exp(-under / (far + UNDER_DEEP)))
+        part = lower[..., :3] * per_colour(light_at(deep[1], reach) * dark / cover[1])
+        part *= 1 - DEEP_RED * self._light.colour * per_colour(np.minimum(deep[1], 1))
+        colour += (part - colour) * per_colour(lower[..., 3])
         # Where both are drawn, the nearer one hides the other.
         near = smoothstep(-FRONT_MOST, FRONT_MOST, deep[0] - deep[1]) * lower[..., 3]
-        shown = (upper[..., 3] * (1 - near))[..., None]
+        shown = per_colour(upper[..., 3] * (1 - near))
         colour += (
-            upper[..., :3] * (light_at(deep[0], reach) / cover[0])[..., None] - colour
+            upper[..., :3] * per_colour(light_at(deep[0], reach) / cover[0]) - colour
         ) * shown
         shadow = shadow_at(below / iod, UPPER_SHADOW) * shadow_at(above / iod, LOWER_SHADOW)
-        return np.asarray(colour * (shadow * shadow_at(aside / iod, CORNER_SHADOW))[..., None])
+        return colour * per_colour(shadow * shadow_at(aside / iod, CORNER_SHADOW))
 
     def _to_arch(self, x: Array, y: Array, ring: Array) -> tuple[Array, Array]:
         """Pixels x, y from the origin to those where the drawn teeth show what lies there.
