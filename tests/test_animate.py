@@ -1,5 +1,7 @@
 """The whole path on the sample photo, with the shipped weights."""
 
+import gc
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,16 @@ def test_perception_of_the_sample(animator: memegen.Animator, photo: Photo) -> N
     assert np.allclose(eyes, [[205, 101], [243, 101]], atol=6)
     assert align(five_points(seen.analysis.landmarks)).width == pytest.approx(1, abs=0.05)
     assert np.abs(seen.analysis.angles).max() < 15
+
+
+def test_networks_that_were_let_go_come_back_when_they_are_needed(photo: Photo) -> None:
+    own = memegen.Animator("mesh", "cpu")
+    before, kept = own.analyze(photo)[0].analysis, weakref.ref(own.analyzer)
+    own.release_analyzer()
+    gc.collect()
+    assert kept() is None
+    own.release_analyzer()  # nothing to let go
+    assert np.array_equal(own.analyze(photo)[0].analysis.landmarks, before.landmarks)
 
 
 def test_nothing_asked_is_the_photo_itself(animator: memegen.Animator, photo: Photo) -> None:

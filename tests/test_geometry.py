@@ -11,6 +11,7 @@ from memegen.geometry.flow import DenseFlow, ring_points, warp
 from memegen.geometry.motion import FaceMotion, within_reach
 from memegen.geometry.outline import fill, smooth_ring
 from memegen.geometry.raster import rasterize, trace
+from memegen.geometry.sampling import Border, pixel_centres, sample_displaced, sample_images
 from memegen.geometry.shape import angles_of, fit_pose, mirror_order, rotation_of
 from memegen.geometry.topology import (
     EYE_LEFT,
@@ -242,6 +243,21 @@ def test_warp_shifts_by_whole_pixels() -> None:
     flow = torch.zeros(1, 2, 20, 20)
     flow[:, 0] = 3
     assert torch.allclose(warp(image, flow)[..., :16], image[..., 3:19], atol=1e-4)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_a_warp_reads_as_torch_does(channels: int) -> None:
+    rng = np.random.default_rng(channels)
+    images = [torch.from_numpy(rng.random((channels, 33, 47), np.float32)) for _ in range(2)]
+    flow = torch.from_numpy(rng.normal(size=(2, 2, 33, 47)).astype(np.float32)) * 9
+    at = (pixel_centres(33, 47) + flow).permute(0, 2, 3, 1).requires_grad_()
+    borders: tuple[Border, ...] = ("border", "zeros", "reflection")
+    for border in borders:
+        pairs = zip(images, at, strict=True)
+        wanted = torch.cat([sample_images(one[None], p[None], border) for one, p in pairs])
+        torch.testing.assert_close(
+            sample_displaced(images, flow, border), wanted.detach(), atol=1e-4, rtol=0
+        )
 
 
 def test_rings_lie_outside_the_oval(face: np.ndarray) -> None:

@@ -7,11 +7,13 @@ import torch
 from support.faces import STILL, vector
 
 from memegen import aus
+from memegen.arrays import per_colour
 from memegen.curves import smoothstep
 from memegen.facedata.labels import gaze_of_scores
-from memegen.generators import Scene, generator_named
+from memegen.generators import Scene, generator_named, mesh
 from memegen.generators.eyes import EyeLayer
 from memegen.generators.inpaint import fill_unknown, pixel_grid, soften
+from memegen.generators.mesh import MeshRenderer
 from memegen.geometry.anatomy import Anatomy, compose_channels
 from memegen.geometry.motion import FaceMotion
 from memegen.geometry.sampling import sample
@@ -169,6 +171,33 @@ def test_painting_is_the_photo_where_nothing_is_asked(motion: FaceMotion) -> Non
     renderer = generator_named("mesh").prepare(scene)
     (rendered,) = renderer.render(motion.source[None])
     assert np.abs(rendered - picture).max() < 0.51
+
+
+def test_masks_are_laid_out_as_colours_are() -> None:
+    mask = np.random.default_rng(0).random((7, 9))
+    found = per_colour(mask[::2])
+    assert found.dtype == np.float32 and found.flags.c_contiguous
+    np.testing.assert_array_equal(found, np.float32(mask[::2])[..., None] * np.ones(3, np.float32))
+    assert per_colour(mask[:0]).shape == (0, 9, 3)
+
+
+def test_every_core_gets_as_many_frames(
+    motion: FaceMotion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = np.zeros((SIDE, SIDE, 3), np.uint8)
+    scene = Scene(picture, np.array([[SIDE, 0, 0], [0, SIDE, 0]], np.float32), motion)
+    renderer = generator_named("mesh").prepare(scene)
+    assert isinstance(renderer, MeshRenderer)
+    for cores in (1, 2, 3, 8, 64):
+        monkeypatch.setattr(torch, "get_num_threads", lambda cores=cores: cores)
+        for count in (1, 2, 7, 40, 300, 9001):
+            together = renderer.frames_together(count)
+            rounds = -(-count // (together * cores))
+            assert 1 <= together <= 16 and (rounds > 1 or count <= 4 * cores)
+            assert together * rounds < count / cores + rounds  # of the core that has most
+    monkeypatch.setattr(mesh, "_CHUNK_PIXELS", 2 * SIDE * SIDE)
+    assert renderer.frames_together(300) == 2
+    assert renderer.frames_together(0) == 1
 
 
 def test_compression_rounds_the_cosine_coefficients_of_blocks() -> None:
