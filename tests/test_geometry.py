@@ -258,6 +258,8 @@ def test_a_warp_reads_as_torch_does(channels: int) -> None:
         torch.testing.assert_close(
             sample_displaced(images, flow, border), wanted.detach(), atol=1e-4, rtol=0
         )
+    nothing = [image[:, :0] for image in images]
+    assert sample_displaced(nothing, flow[:, :, :0]).shape == (2, channels, 0, 47)
 
 
 def test_rings_lie_outside_the_oval(face: np.ndarray) -> None:

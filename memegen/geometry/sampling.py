@@ -81,7 +81,7 @@ def sample_images(
 def sample_displaced(images: Iterable[Tensor], flow: Tensor, border: Border = "border") -> Tensor:
     """Images (C, H, W), one for each frame, at own positions plus flow (T, 2, H, W): (T, C, H, W).
 
-    An image is read before the next is asked for, so that they may share their memory. On the CPU
+    C is at most 4. An image is read before the next is asked for, so that they may share their memory. On the CPU
     the result lies in memory as pixels of channels (channels_last).
     """
     height, width = flow.shape[2:]
@@ -89,6 +89,8 @@ def sample_displaced(images: Iterable[Tensor], flow: Tensor, border: Border = "b
         position = (pixel_centres(height, width, flow.device) + flow).permute(0, 2, 3, 1)
         pairs = zip(images, position, strict=False)
         return torch.cat([sample_images(one[None], at[None], border) for one, at in pairs])
+    if 0 in flow.shape:
+        return torch.cat([image[None] for image, _ in zip(images, flow, strict=False)])
     found: Array | None = None
     for frame, (image, (x, y)) in enumerate(zip(images, flow.numpy(), strict=False)):
         planes = list(image.numpy())
