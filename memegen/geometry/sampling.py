@@ -81,8 +81,8 @@ def sample_images(
 def sample_displaced(images: Iterable[Tensor], flow: Tensor, border: Border = "border") -> Tensor:
     """Images (C, H, W), one for each frame, at own positions plus flow (T, 2, H, W): (T, C, H, W).
 
-    C is at most 4. An image is read before the next is asked for, so that they may share their memory. On the CPU
-    the result lies in memory as pixels of channels (channels_last).
+    C is at most 4. An image is read before the next is asked for, so that they may share their
+    memory. On the CPU the result lies in memory as pixels of channels (channels_last).
     """
     height, width = flow.shape[2:]
     if not _by_opencv(flow) or max(height, width) >= _LONGEST:
