@@ -67,7 +67,7 @@ def smooth(values: Array, fps: float, strength: float = 1.0, floor: float = 0.0)
 
 def _smooth(values: Array, fps: float, strength: float, floor: float) -> Array:
     noise = np.clip(estimate_noise(values), floor, MOST_NOISE * floor if floor > 0 else None)
-    spread = noise * TOLERANCE * max(strength, 1e-6)
+    sharp = 1 / np.maximum(noise * TOLERANCE * max(strength, 1e-6), 1e-9)
     reach = REACH * strength * fps
     offsets = np.arange(-int(np.ceil(2.5 * reach)), int(np.ceil(2.5 * reach)) + 1)
     at, last = np.arange(len(values)), len(values) - 1
@@ -79,7 +79,7 @@ def _smooth(values: Array, fps: float, strength: float, floor: float) -> Array:
         for offset in offsets:
             rows = np.clip(at + offset, 0, last)
             along = slope * (rows - at)[:, None]
-            apart = (guide[rows] - guide - along) / np.maximum(spread, 1e-9)
+            apart = (guide[rows] - guide - along) * sharp
             fraction = np.exp(-0.5 * (offset / max(reach, 1e-6)) ** 2 - 0.5 * apart**2)
             total += fraction * (values[rows] - along)
             weight += fraction
