@@ -17,6 +17,9 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import threads  # first
+
+# isort: split
 import numpy as np
 import torch
 from speed import SAMPLE, placed
@@ -39,7 +42,8 @@ UNCHANGED = (0.1, 0.02)  # change of skin that counts as none
 def plain_milliseconds(frames: int) -> float:
     """A frame of the published network, in a process of its own as whoever runs it has it."""
     command = [sys.executable, __file__, "--plain", "--frames", str(frames)]
-    said = subprocess.run(command, check=True, capture_output=True, text=True)
+    own = threads.BEFORE
+    said = subprocess.run(command, check=True, capture_output=True, text=True, env=own)
     return float(said.stdout)
 
 

@@ -16,6 +16,9 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import threads  # noqa: F401 - first
+
+# isort: split
 import numpy as np
 
 import memegen

@@ -23,6 +23,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import threads  # noqa: F401 - before what reads them
+
 ROUNDS = 5
 SAMPLE = Path(__file__).resolve().parent.parent / "examples" / "astronaut.png"
 

@@ -26,6 +26,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import threads  # noqa: F401 - first
+
+# isort: split
 import numpy as np
 from generators import measured
 from PIL import Image

@@ -12,6 +12,7 @@ from PIL import Image
 from support.paths import ROOT
 
 SCRIPTS = sorted([*(ROOT / "benchmarks").glob("*.py"), *(ROOT / "docs").glob("*.py")])
+SCRIPTS.remove(ROOT / "benchmarks" / "threads.py")  # not run but imported by the others
 
 
 def loaded(path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
