@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -14,14 +13,3 @@ Integers = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # lightness of (red, green, blue), ITU-R BT.601
-
-
-def per_colour(values: Array) -> Array:
-    """(h, w) to (h, w, 3), the same for every colour: what `values[..., None]` would broadcast to.
-
-    Numbers that lie as those do that they are multiplied with are so many times as fast.
-    """
-    if 0 in values.shape:
-        return np.zeros((*values.shape, 3), np.float32)
-    plane = np.asarray(values, np.float32)
-    return np.asarray(cv2.merge((plane, plane, plane)), np.float32)

@@ -7,12 +7,11 @@ import torch
 from support.faces import STILL, vector
 
 from memegen import aus
-from memegen.arrays import per_colour
 from memegen.curves import smoothstep
 from memegen.facedata.labels import gaze_of_scores
 from memegen.generators import Scene, generator_named, mesh
 from memegen.generators.eyes import EyeLayer
-from memegen.generators.inpaint import fill_unknown, pixel_grid, soften
+from memegen.generators.inpaint import fill_unknown, per_colour, pixel_grid, soften
 from memegen.generators.mesh import MeshRenderer
 from memegen.geometry.anatomy import Anatomy, compose_channels
 from memegen.geometry.motion import FaceMotion

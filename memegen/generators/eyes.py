@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from memegen.arrays import Array, Mask, per_colour
+from memegen.arrays import Array, Mask
 from memegen.curves import smoothstep
-from memegen.generators.inpaint import fill_unknown, pixel_grid, soften
+from memegen.generators.inpaint import fill_unknown, per_colour, pixel_grid, soften
 from memegen.generators.lids import LUMA, LidLayer
 from memegen.geometry.affine import PlaneAffine
 from memegen.geometry.box import Box

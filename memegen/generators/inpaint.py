@@ -1,4 +1,4 @@
-"""Fill unknown pixels of small patches smoothly; soften patches."""
+"""Small patches: unknown pixels are filled smoothly, masks are softened and laid out as colours."""
 
 from __future__ import annotations
 
@@ -72,3 +72,14 @@ def pixel_grid(left: int, top: int, height: int, width: int) -> tuple[Array, Arr
     x[:] = np.arange(left, left + width, dtype=np.float32) + 0.5
     y[:] = np.arange(top, top + height, dtype=np.float32)[:, None] + 0.5
     return x, y
+
+
+def per_colour(values: Array) -> Array:
+    """(h, w) to (h, w, 3), the same for every colour: what `values[..., None]` would broadcast to.
+
+    Numbers that lie as those do that they are multiplied with are so many times as fast.
+    """
+    if 0 in values.shape:
+        return np.zeros((*values.shape, 3), np.float32)
+    plane = np.asarray(values, np.float32)
+    return np.asarray(cv2.merge((plane, plane, plane)), np.float32)

@@ -12,9 +12,9 @@ from functools import cached_property
 
 import numpy as np
 
-from memegen.arrays import Array, per_colour
+from memegen.arrays import Array
 from memegen.curves import smoothstep
-from memegen.generators.inpaint import blur_of, fill_unknown, pixel_grid, soften
+from memegen.generators.inpaint import blur_of, fill_unknown, per_colour, pixel_grid, soften
 from memegen.generators.lashes import draw_lashes
 from memegen.geometry.affine import PlaneAffine
 from memegen.geometry.box import Box

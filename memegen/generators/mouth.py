@@ -8,11 +8,12 @@ from functools import cached_property
 
 import numpy as np
 
-from memegen.arrays import Array, per_colour
+from memegen.arrays import Array
 from memegen.curves import smoothstep
 from memegen.generators.inpaint import (
     fill_unknown,
     gaussian,
+    per_colour,
     pixel_grid,
     soften,
 )
