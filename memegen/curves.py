@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, overload
+
 import numpy as np
 
 from memegen.arrays import Array
 
+if TYPE_CHECKING:
+    from torch import Tensor
 
-def smoothstep(low: float, high: float, value: Array | np.float32) -> Array:
+
+@overload
+def smoothstep(low: float, high: float, value: Array | np.float32) -> Array: ...
+@overload
+def smoothstep(low: float, high: float, value: Tensor) -> Tensor: ...
+def smoothstep(low: float, high: float, value: Any) -> Any:
     """0 below `low`, 1 above `high`, smooth between."""
-    t = np.minimum(np.maximum((value - low) / (high - low), 0), 1)  # np.clip costs more calls
-    return np.asarray(t * t * (3 - 2 * t), np.float32)
+    t = ((value - low) / (high - low)).clip(0, 1)
+    found = t * t * (3 - 2 * t)
+    return np.asarray(found, np.float32) if isinstance(t, np.ndarray | np.generic) else found
 
 
 def soft_limit(value: Array, exact: Array | float, most: Array | float) -> Array:

@@ -4,9 +4,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+import torch
 from support.faces import STILL, vector
 
-from memegen.generators.eyes import EyeLayer
+from memegen.generators.eyes import EyeLayer, MovedEyes
 from memegen.generators.inpaint import blur_of, pixel_grid, soften
 from memegen.generators.lashes import draw_lashes
 from memegen.generators.lids import LUMA, LidLayer
@@ -31,6 +32,13 @@ class DrawnEye:
 
     def layer(self) -> EyeLayer:
         return EyeLayer(self.picture, self.ring, self.iris, self.lid, self.iod)
+
+    def draw(
+        self, image: np.ndarray, ring: np.ndarray, iris: np.ndarray, layer: EyeLayer | None = None
+    ) -> None:
+        """Into an image, in place, with other lids and another iris."""
+        eyes = MovedEyes(ring[None], iris[None], self.lid[None])
+        (layer or self.layer()).draw([torch.from_numpy(image)], eyes, STILL)
 
     def shut(self) -> np.ndarray:
         """Its ring with both lids on the line where they meet."""
@@ -58,7 +66,7 @@ def drawn_eye(face: np.ndarray, side: int) -> DrawnEye:
 def test_a_shut_eye_shows_neither_white_nor_iris(face: np.ndarray, side: int) -> None:
     eye = drawn_eye(face, side)
     image = eye.picture.copy()  # as if the warp had left the whole eye between the lids
-    eye.layer().draw(image, eye.shut(), eye.iris, eye.lid, STILL)
+    eye.draw(image, eye.shut(), eye.iris)
     inside = fill(smooth_ring(eye.ring, EYE_CORNERS), Box(0, 0, side, side)) > 0.5
     luma, skin = image @ LUMA, float(SKIN @ LUMA)
     assert luma[inside].max() < 1.12 * skin
@@ -76,7 +84,7 @@ def test_a_shut_eye_shows_neither_white_nor_iris(face: np.ndarray, side: int) ->
 def test_an_eye_at_rest_is_left_alone(face: np.ndarray) -> None:
     eye = drawn_eye(face, 300)
     image = eye.picture.copy()
-    eye.layer().draw(image, eye.ring, eye.iris, eye.lid, STILL)
+    eye.draw(image, eye.ring, eye.iris)
     assert np.abs(image - eye.picture).max() < 0.01
 
 
@@ -86,7 +94,7 @@ def test_a_held_expression_gives_equal_frames(face: np.ndarray) -> None:
     half = (eye.shut() + eye.ring) / 2
     for _ in range(2):
         image = eye.picture.copy()
-        layer.draw(image, half, eye.iris + 3, eye.lid, STILL)
+        eye.draw(image, half, eye.iris + 3, layer)
         frames.append(image)
     assert (frames[0] == frames[1]).all()
 
@@ -94,14 +102,14 @@ def test_a_held_expression_gives_equal_frames(face: np.ndarray) -> None:
 def test_lowered_counts_the_upper_lid_only(face: np.ndarray) -> None:
     eye = drawn_eye(face, 300)
     layer = LidLayer(eye.picture, eye.ring, eye.lid, eye.iod)
-    assert layer.lowered(eye.ring) == 0
-    assert layer.lowered(eye.shut()) == pytest.approx(1, abs=0.02)
+    assert layer.lowered(np.stack([eye.ring, eye.shut()])) == pytest.approx([0, 1], abs=0.02)
+    assert layer.lowered(eye.ring[None]) == 0
     squint = eye.ring.copy()
     squint[9:, 1] -= 8  # the lower lid goes up
-    assert layer.lowered(squint) < 0.02
-    assert layer.lowered(eye.ring + 5) == pytest.approx(0, abs=0.01)  # the whole eye moved
+    assert layer.lowered(squint[None]) < 0.02
+    assert layer.lowered(eye.ring[None] + 5) == pytest.approx(0, abs=0.01)  # the whole eye moved
     sleeping = LidLayer(eye.picture, eye.shut(), eye.lid, eye.iod)
-    assert sleeping.lowered(eye.shut() + np.array([0, 3])) == 0  # the photo's own eye is shut
+    assert sleeping.lowered(eye.shut()[None] + np.array([0, 3])) == 0  # the photo's own eye is shut
 
 
 def test_half_shut_lies_between(face: np.ndarray) -> None:
@@ -109,7 +117,7 @@ def test_half_shut_lies_between(face: np.ndarray) -> None:
     eye = drawn_eye(face, 300)
     half = (eye.shut() + eye.ring) / 2
     image = eye.picture.copy()
-    eye.layer().draw(image, half, eye.iris, eye.lid, STILL)
+    eye.draw(image, half, eye.iris)
     x = round(float(eye.iris[0, 0]))
     edge = float(half[4, 1])
     assert image[round(edge - 4), x] == pytest.approx(SKIN, abs=25)
@@ -125,7 +133,7 @@ def test_a_frame_of_glasses_is_not_painted_over(face: np.ndarray) -> None:
     for picture in (framed, eye.picture):
         image = framed.copy()
         layer = replace(eye, picture=picture).layer()
-        layer.draw(image, eye.shut(), eye.iris, eye.lid, STILL)
+        eye.draw(image, eye.shut(), eye.iris, layer)
         shown.append(image[y - 2 : y + 1, x - 20 : x + 20] @ LUMA)
     assert shown[0].max() < 45
     assert shown[1].mean() > 2 * shown[0].mean()  # a lid that knows of no frame is painted over it
@@ -137,7 +145,7 @@ def test_lashes_have_the_photos_colour_and_hang_outward(face: np.ndarray) -> Non
     dark = (brown @ LUMA > 55) & (brown @ LUMA < 65)
     brown[dark] = (90, 50, 30)
     image = brown.copy()
-    replace(eye, picture=brown).layer().draw(image, eye.shut(), eye.iris, eye.lid, STILL)
+    replace(eye, picture=brown).draw(image, eye.shut(), eye.iris)
     curves = LidCurves.of(eye.ring, eye.lid)
     box = Box(0, 0, 700, 700)
     along, above = curves.axes.place(*pixel_grid(0, 0, 700, 700))
@@ -157,7 +165,7 @@ def test_gaze_uncovers_white_even_where_the_photo_shows_none(face: np.ndarray) -
     dim[dim.min(-1) > 200] = (120, 85, 70)
     image = dim.copy()
     layer = replace(eye, picture=dim).layer()
-    layer.draw(image, eye.ring, eye.iris + np.array([8, 0], np.float32), eye.lid, STILL)
+    eye.draw(image, eye.ring, eye.iris + np.array([8, 0], np.float32), layer)
     at = image[round(float(eye.iris[0, 1]) + 1), round(float(eye.iris[0, 0]) - 6)]
     assert at @ LUMA > 0.75 * float(SKIN @ LUMA)
     assert np.ptp(at) < 0.6 * np.ptp(SKIN)

@@ -10,8 +10,8 @@ from memegen import aus
 from memegen.curves import smoothstep
 from memegen.facedata.labels import gaze_of_scores
 from memegen.generators import Scene, generator_named, mesh
-from memegen.generators.eyes import EyeLayer
-from memegen.generators.inpaint import fill_unknown, per_colour, pixel_grid, soften
+from memegen.generators.eyes import EyeLayer, MovedEyes
+from memegen.generators.inpaint import fill_unknown, pixel_grid, soften
 from memegen.generators.mesh import MeshRenderer
 from memegen.geometry.anatomy import Anatomy, compose_channels
 from memegen.geometry.motion import FaceMotion
@@ -71,21 +71,29 @@ def eye(face: np.ndarray) -> tuple[EyeLayer, np.ndarray, np.ndarray, np.ndarray]
     return EyeLayer(picture, ring, iris, lid, 0.27 * SIDE), picture, ring, iris
 
 
+def draw(
+    layer: EyeLayer, image: np.ndarray, ring: np.ndarray, iris: np.ndarray, face: np.ndarray
+) -> None:
+    lid = face[list(LID_SKIN_RIGHT), :2] * SIDE
+    eyes = MovedEyes(ring[None], iris[None], lid[None])
+    layer.draw([torch.from_numpy(image)], eyes, STILL)
+
+
 def test_an_eye_at_rest_is_the_photos(
     eye: tuple[EyeLayer, np.ndarray, np.ndarray, np.ndarray], face: np.ndarray
 ) -> None:
     layer, picture, ring, iris = eye
     image = picture.copy()
-    layer.draw(image, ring, iris, face[list(LID_SKIN_RIGHT), :2] * SIDE, STILL)
+    draw(layer, image, ring, iris, face)
     assert np.abs(image - picture).max() < 0.01
-    assert layer.closing(ring) == 0
+    assert layer.closing(ring[None]) == 0
 
 
 def test_a_shut_ring_is_closed(eye: tuple[EyeLayer, np.ndarray, np.ndarray, np.ndarray]) -> None:
     layer, _, ring, _ = eye
     shut = ring.copy()
     shut[1:8] = shut[:8:-1]
-    assert layer.closing(shut) == pytest.approx(1)
+    assert layer.closing(shut[None]) == pytest.approx(1)
 
 
 def test_gaze_moves_the_iris_and_leaves_white_behind(
@@ -94,7 +102,7 @@ def test_gaze_moves_the_iris_and_leaves_white_behind(
     layer, picture, ring, iris = eye
     image = picture.copy()
     shift = np.array([8, 0], np.float32)
-    layer.draw(image, ring, iris + shift, face[list(LID_SKIN_RIGHT), :2] * SIDE, STILL)
+    draw(layer, image, ring, iris + shift, face)
     row = round(float(iris[0, 1]))
     assert image[row, round(float(iris[0, 0]) + 8), 0] < 60
     assert image[row, round(float(iris[0, 0]) - 5), 0] > 150
@@ -107,7 +115,7 @@ def test_an_iris_under_the_lid_is_completed_by_its_symmetry(
     wide = ring.copy()
     wide[1:8, 1] -= 10
     image = picture.copy()
-    layer.draw(image, wide, iris, face[list(LID_SKIN_RIGHT), :2] * SIDE, STILL)
+    draw(layer, image, wide, iris, face)
     above = image[round(float(ring[4, 1]) - 1), round(float(iris[0, 0])), 0]
     assert above < 120  # iris, where the photo has skin
 
@@ -170,14 +178,6 @@ def test_painting_is_the_photo_where_nothing_is_asked(motion: FaceMotion) -> Non
     renderer = generator_named("mesh").prepare(scene)
     (rendered,) = renderer.render(motion.source[None])
     assert np.abs(rendered - picture).max() < 0.51
-
-
-def test_masks_are_laid_out_as_colours_are() -> None:
-    mask = np.random.default_rng(0).random((7, 9))
-    found = per_colour(mask[::2])
-    assert found.dtype == np.float32 and found.flags.c_contiguous
-    np.testing.assert_array_equal(found, np.float32(mask[::2])[..., None] * np.ones(3, np.float32))
-    assert per_colour(mask[:0]).shape == (0, 9, 3)
 
 
 def test_every_core_gets_as_many_frames(

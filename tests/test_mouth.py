@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from support.command import RunCli
 from support.faces import STILL, vector
 from support.shards import make_shards
@@ -16,7 +17,7 @@ from memegen import weights
 from memegen.errors import UsageError, WeightsError
 from memegen.generators import Scene, generator_named, mouth_poses
 from memegen.generators.inpaint import pixel_grid
-from memegen.generators.mouth import MouthFrame, MouthLayer, shadow_at
+from memegen.generators.mouth import MouthFrame, MouthLayer, MovedMouths, shadow_at
 from memegen.generators.mouth_layers import DARKEST, FALLOFF, jaw_shift, light_at, render
 from memegen.generators.mouth_light import (
     LUMA,
@@ -50,8 +51,16 @@ LIGHT = MouthLight(
 )
 
 
+SHUT = np.zeros(2, np.float32)  # a jaw
+
+
 def layer_of(picture: np.ndarray, ring: np.ndarray, light: MouthLight = LIGHT) -> MouthLayer:
     return MouthLayer(picture, ring, MouthFrame(ring.mean(0), FRONTAL, IOD), light)
+
+
+def draw(layer: MouthLayer, image: np.ndarray, ring: np.ndarray, jaw: np.ndarray = SHUT) -> None:
+    """Into an image, in place."""
+    layer.draw([torch.from_numpy(image)], MovedMouths(ring[None], jaw[None]), STILL)
 
 
 def opened(ring: np.ndarray, up: float, down: float) -> np.ndarray:
@@ -102,23 +111,23 @@ def test_a_file_that_is_no_mouth_is_refused(tmp_path: Path) -> None:
 
 
 def test_light_falls_off_with_depth() -> None:
-    assert float(light_at(0.0, 0.5)) == pytest.approx(1)
-    assert float(light_at(0.5**FALLOFF, 0.5)) == pytest.approx(DARKEST + (1 - DARKEST) / np.e)
+    bright, dim = light_at(torch.tensor([0, 0.5**FALLOFF]), 0.5)
+    assert bright == pytest.approx(1) and dim == pytest.approx(DARKEST + (1 - DARKEST) / np.e)
     fit = load_mouth().fit
     assert fit.reach_at(0.05) < fit.reach_at(0.2) <= fit.reach_at(0.9) < 2
-    near, far = shadow_at(np.array([0.0, 0.3], np.float32), (0.4, 0.03))
+    near, far = shadow_at(torch.tensor([0.0, 0.3]), (0.4, 0.03))
     assert near == pytest.approx(0.6) and far > 0.99
 
 
 def test_layers_hold_teeth_where_teeth_are() -> None:
     model = load_mouth()
-    upper, lower = (render(model, FRONTAL, LIGHT, up) for up in (True, False))
+    upper, lower = (render(model, FRONTAL, LIGHT, jaw) for jaw in (None, 0.0))
     edge = model.fit.upper_edge * IOD
-    x, y = np.array([[4.0, 4.0]], np.float32), np.array([[edge - 5, edge + 5]], np.float32)
-    above, below = upper.sample(x, y)[0]
+    x, y = torch.tensor([[[4.0, 4.0]]]), torch.tensor([[[edge - 5, edge + 5]]])
+    above, below = upper.sample(x, y)[0, :, 0].T.numpy()
     assert above[3] == pytest.approx(1, abs=0.01) and below[3] == 0
     assert above[:3] == pytest.approx(LIGHT.tooth, rel=0.25)
-    assert lower.sample(x, y + 10)[0, 1, 3] > 0.9
+    assert lower.sample(x, y + 10)[0, 3, 0, 1] > 0.9
     assert not upper.sample(x + 500, y).any()
 
 
@@ -129,7 +138,7 @@ def test_upper_teeth_hang_from_the_skull_and_lower_ones_follow_the_jaw(
     rendered = []
     for down in (0.4, 0.52):
         image = picture.copy()
-        layer.draw(image, ring, STILL, np.array([0, down], np.float32))
+        draw(layer, image, ring, np.array([0, down], np.float32))
         rendered.append(image)
     column, middle = round(float(shut[:, 0].mean())) + 5, float(shut[:, 1].mean())
     row = round(middle + load_mouth().fit.upper_edge * IOD) - 3
@@ -146,9 +155,9 @@ def test_equal_frames_are_equal_whatever_came_between(
     layer, ring = layer_of(picture, shut), opened(shut, 6, 30)
     first, again = picture.copy(), picture.copy()
     jaw = np.array([0.02, 0.3], np.float32)
-    layer.draw(first, ring, STILL, jaw)
-    layer.draw(picture.copy(), opened(shut, 2, 60), STILL, jaw * 2)
-    layer.draw(again, ring, STILL, jaw)
+    draw(layer, first, ring, jaw)
+    draw(layer, picture.copy(), opened(shut, 2, 60), jaw * 2)
+    draw(layer, again, ring, jaw)
     assert np.array_equal(first, again)
 
 
@@ -159,20 +168,19 @@ def test_nothing_jumps_where_the_jaw_passes_from_drawing_to_drawing(
     frames = []
     for down in (0.3198, 0.3199, 0.3201, 0.3202):
         image = picture.copy()
-        layer.draw(image, ring, STILL, np.array([0, down], np.float32))
+        draw(layer, image, ring, np.array([0, down], np.float32))
         frames.append(image)
     assert max(np.abs(a - b).max() for a, b in itertools.pairwise(frames)) < 3
 
 
 def test_lips_drawn_too_far_take_the_teeth_along(picture: np.ndarray, shut: np.ndarray) -> None:
     layer, fit = layer_of(picture, shut), load_mouth().fit
-    still = np.zeros(2, np.float32)
     origin = shut.mean(0)
-    near = layer._limits(opened(shut, 0.05 * IOD, 0.05 * IOD) - origin, still)
-    assert near == pytest.approx((0, 0), abs=1e-6)
-    lift, drop = layer._limits(opened(shut, 0.4 * IOD, 0.4 * IOD) - origin, still)
-    assert lift == pytest.approx(0.4 + fit.upper_edge - fit.most_upper, abs=0.03)
-    assert drop == pytest.approx(0.4 + fit.lower_edge - fit.most_lower, abs=0.03)
+    rings = np.stack([opened(shut, gap * IOD, gap * IOD) - origin for gap in (0.05, 0.4)])
+    lift, drop = layer._limits(MovedMouths(rings, np.stack([SHUT, SHUT])))
+    assert (lift[0], drop[0]) == pytest.approx((0, 0), abs=1e-6)
+    assert lift[1] == pytest.approx(0.4 + fit.upper_edge - fit.most_upper, abs=0.03)
+    assert drop[1] == pytest.approx(0.4 + fit.lower_edge - fit.most_lower, abs=0.03)
 
 
 def test_an_open_mouth_that_stays_is_the_photos_and_its_teeth_are_kept(
@@ -186,9 +194,9 @@ def test_an_open_mouth_that_stays_is_the_photos_and_its_teeth_are_kept(
     picture[inside] = (200, 230, 190)  # teeth of a tint that nothing draws
     layer = layer_of(picture, ring)
     image = picture.copy()
-    layer.draw(image, ring, STILL, np.zeros(2, np.float32))
+    draw(layer, image, ring)
     assert np.abs(image - picture).max() < 0.51
-    layer.draw(image, opened(ring, 6, 4), STILL, np.zeros(2, np.float32))
+    draw(layer, image, opened(ring, 6, 4))
     column, row = np.rint(ring.mean(0)).astype(int)
     assert image[row, column] == pytest.approx((200, 230, 190), abs=2)
     added = image[round(float(ring[5, 1])) - 3, column + 5]  # between old and new upper lip
@@ -199,7 +207,7 @@ def test_mouths_too_small_to_draw_do_not_fail(picture: np.ndarray, shut: np.ndar
     tiny = (shut - shut.mean(0)) * 0.02 + 20
     layer = MouthLayer(picture, tiny, MouthFrame(tiny.mean(0), FRONTAL / 50, IOD / 50), LIGHT)
     image = picture.copy()
-    layer.draw(image, opened(tiny, 1, 2), STILL, np.array([0, 0.3], np.float32))
+    draw(layer, image, opened(tiny, 1, 2), np.array([0, 0.3], np.float32))
     assert np.isfinite(image).all()
 
 
@@ -231,7 +239,7 @@ def test_teeth_fill_the_far_side_of_a_turned_mouth(
     smiling = opened((shut - shut.mean(0)) @ width + shut.mean(0), 4, 14)
     shown = picture.copy()
     layer = MouthLayer(picture, shut, MouthFrame(shut.mean(0), axes, IOD), LIGHT)
-    layer.draw(shown, smiling, STILL, np.array([0, 0.05], np.float32))
+    draw(layer, shown, smiling, np.array([0, 0.05], np.float32))
     inside = fill(smooth_ring(smiling, LIP_CORNERS), Box(0, 0, SIDE, SIDE)) > 0.9
     lit = np.flatnonzero(((shown @ LUMA > 70) & inside).any(0))
     gaps = (lit.min() - smiling[:, 0].min()) / IOD, (smiling[:, 0].max() - lit.max()) / IOD
@@ -384,19 +392,20 @@ def test_a_mouth_drawn_once_serves_poses_nearby(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(mouth_poses, "render", counted)
     poses = mouth_poses.MouthPoses(model, LIGHT)
-    at = pixel_grid(-60, -30, 90, 120)
+    x, y = (torch.from_numpy(axis)[None] for axis in pixel_grid(-60, -30, 90, 120))
+    at = x, y
     for yaw, pitch, roll, iod in ((8, -4, 0, 128), (8.7, -4.6, 12, 135)):
         projection = projection_of(yaw, pitch, roll, iod)
         for jaw in (None, 0.16):
             found = poses.sample(projection, LIGHT, jaw, at)
-            source = render(model, projection, LIGHT, jaw is None, jaw or 0.0).sample(*at)
-            off = np.abs(found - source)[..., :3].mean() / source[..., :3].mean()
+            source = render(model, projection, LIGHT, jaw).sample(*at)
+            off = float((found - source)[:, :3].abs().mean() / source[:, :3].mean())
             assert off < (0.001 if roll == 0 else 0.08)  # a pixel's shift of every edge is 0.1
     assert len(drawn) == 2  # one upper and one lower layer
     half = replace(LIGHT, tooth=LIGHT.tooth / 2)
     dark = poses.sample(projection, half, 0.16, at)
-    np.testing.assert_allclose(dark[..., :3], found[..., :3] / 2, atol=1e-3)
-    np.testing.assert_array_equal(dark[..., 3:], found[..., 3:])
+    np.testing.assert_allclose(dark[:, :3], found[:, :3] / 2, atol=1e-3)
+    np.testing.assert_array_equal(dark[:, 3:], found[:, 3:])
     for yaw in range(-40, 40, 2):
         poses.sample(projection_of(yaw, 0, 0, 24), LIGHT, None, at)
     assert len(poses._drawn) == mouth_poses.MOST_LAYERS
@@ -413,8 +422,8 @@ def test_a_strip_of_shadow_does_not_stay_in_a_wide_mouth() -> None:
     wide = ring.copy()
     wide[:, 1] = 100 + 5 * (ring[:, 1] - 100)
     rest, widened = picture.copy(), picture.copy()
-    mouth.draw(rest, ring, STILL, np.zeros(2, np.float32))
-    mouth.draw(widened, wide, STILL, np.array([0, 0.2], np.float32))
+    draw(mouth, rest, ring)
+    draw(mouth, widened, wide, np.array([0, 0.2], np.float32))
     np.testing.assert_allclose(rest, picture, atol=1)  # nothing asked, nothing changed
     strip = widened[98:102, 90:110]
     assert strip.mean() > 30  # teeth, not the photo's 5

@@ -43,10 +43,13 @@ def creases(unwrapped: Array) -> Array:
     Blurs count skin alone, so that teeth, lids and background do not shine into it.
     """
     fraction = skin()
-    both = np.stack([np.log(unwrapped @ LUMA + LOG_OFFSET) * fraction, fraction], -1)
+    both = np.stack([np.log(unwrapped @ LUMA + LOG_OFFSET) * fraction, fraction])
+    planes = torch.from_numpy(both.astype(np.float32))[None]
     fine, broad = (
-        blurred[..., 0] / np.maximum(blurred[..., 1], 1e-3)
-        for blurred in (gaussian(both, blur * SCALE) for blur in (FINEST_BLUR, CREASE_BLUR))
+        level / np.maximum(share, 1e-3)
+        for level, share in (
+            gaussian(planes, blur * SCALE)[0].numpy() for blur in (FINEST_BLUR, CREASE_BLUR)
+        )
     )
     return np.asarray(np.clip(fine - broad, -MOST_CREASE, MOST_CREASE) * fraction)
 

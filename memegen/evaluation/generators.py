@@ -94,7 +94,7 @@ def pairs(data: Path, count: int, seed: int = 7) -> Iterator[Pair]:
         rng = np.random.default_rng([seed, index])
         picture, landmarks, source, other = maker.sample(rng)
         moved = maker.moved(maker.scene(picture, landmarks, source), other)
-        there = np.clip(moved.images[0] + 0.5, 0, 255).astype(np.uint8)
+        there = moved.picture
         at = moved.landmarks[0] / picture.shape[0]
         scene = maker.scene(there, at, other)
         kinds = _kinds(landmarks, at, source, other)
@@ -103,7 +103,7 @@ def pairs(data: Path, count: int, seed: int = 7) -> Iterator[Pair]:
 
 def _kinds(landmarks: Array, moved: Array, source: Array, other: Array) -> dict[str, bool]:
     gap, before = (
-        opening(face[list(LIPS_INNER), :2]) / float(iod(face[None])[0])
+        float(opening(face[list(LIPS_INNER), :2]) / iod(face[None])[0])
         for face in (landmarks, moved)
     )
     blinks = [aus.INDEX["AU45L"], aus.INDEX["AU45R"]]

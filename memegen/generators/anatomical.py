@@ -106,9 +106,9 @@ class AnatomicalRenderer:
     def render(self, targets: Array, detail: Detail | None = None) -> Iterator[Array]:
         """See Renderer.render."""
         for images in self.mesh.in_chunks(self._images, targets, detail):
-            yield from images
+            yield from images.numpy()
 
-    def _images(self, targets: Array, detail: Detail | None) -> Array:
+    def _images(self, targets: Array, detail: Detail | None) -> Tensor:
         moved = self.mesh.move(targets, detail)
         self._finish(moved)
         return moved.images
@@ -118,8 +118,7 @@ class AnatomicalRenderer:
 
         The pictures share their memory with `moved`.
         """
-        images = torch.from_numpy(moved.images).to(self._device)[..., :3]
-        picture = images.permute(0, 3, 1, 2)
+        picture = moved.images[..., :3].permute(0, 3, 1, 2)
         reached = torch.from_numpy(moved.reached).to(self._device)
         share = awake(self._own, reached)
         crop_points = self._scene.units(moved.landmarks)
@@ -155,8 +154,6 @@ class AnatomicalRenderer:
         """Put the networks' changes into the moved images, in place."""
         picture, passes = self.run_networks(moved)
         composite(picture, passes, PEAK, in_place=True)
-        if picture.device.type != "cpu":
-            moved.images[..., :3] = picture.permute(0, 2, 3, 1).cpu().numpy()
 
     def _precision(self) -> torch.autocast:
         """Half precision where the processor is made for it: three times as fast."""

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
+import torch
+from torch import Tensor
 
 from memegen.arrays import Array, Mask
 from memegen.curves import smoothstep
-from memegen.generators.inpaint import fill_unknown, per_colour, pixel_grid, soften
+from memegen.generators.inpaint import fill_unknown, pixel_grid, soften
 from memegen.generators.lids import LUMA, LidLayer
-from memegen.geometry.affine import PlaneAffine
+from memegen.geometry.affine import PlaneAffines
 from memegen.geometry.box import Box
-from memegen.geometry.lids import LidCurves
+from memegen.geometry.lids import LidCurves, LidTables
 from memegen.geometry.outline import fill, opening, smooth_ring
-from memegen.geometry.sampling import sample
+from memegen.geometry.patches import Patches, as_image, blended, per_picture
+from memegen.geometry.sampling import sample, sample_planes
 from memegen.geometry.topology import EYE_CORNERS, UPPER_LID
 
 IRIS_RADIUS = (0.078, 0.105)  # IOD: an iris is 11.7 mm wide on nearly everyone, eyes 63 mm apart
@@ -29,20 +35,57 @@ SHADOW, RIM_SHADOW = (0.55, 0.03), (0.12, 0.012)
 CORNER_SHADE = 0.32  # how much darker the white is at the corners than in the middle
 WHITE_LEAST = 1.0  # luma of the white beside the skin's: an eye in the shade of lashes shows less
 WHITE_CHROMA = 0.45  # saturation of the white beside the skin's, at most
+SHUT = 0.97  # closing from which nothing of the eyeball is seen
 FEATHER = 0.015  # IOD over which what the photo shows and what is completed blend
 WHITE_SHADE = 0.72  # luma beside the white's own below which a pixel is corner, vein or shadow
+
+
+@dataclass(frozen=True)
+class MovedEyes:
+    """Where one eye is in each of T frames, in pixels."""
+
+    ring: Array  # (T, 16, 2) the lids' edge
+    iris: Array  # (T, 5, 2)
+    lid: Array  # (T, 7, 2) the skin above the upper lid
+
+
+@dataclass(frozen=True)
+class _StillEyes:
+    """The same as if heads had not turned."""
+
+    ring: Array  # (T, 16, 2)
+    iris: Array  # (T, 2) its centre
+    lids: LidTables
+
+    @classmethod
+    def of(cls, eyes: MovedEyes, heads: PlaneAffines, device: torch.device) -> _StillEyes:
+        ring, iris, lid = (heads.undone(points) for points in (eyes.ring, eyes.iris, eyes.lid))
+        lids = [LidCurves.of(*points) for points in zip(ring, lid, strict=True)]
+        return cls(ring, iris[:, 0], LidTables.of(lids, device))
+
+    def rows(self, rows: list[int]) -> _StillEyes:
+        return _StillEyes(self.ring[rows], self.iris[rows], self.lids.rows(rows))
 
 
 class EyeLayer:
     """One eye of one photo: white and iris completed behind the lids.
 
     picture (H, W, 3) 0..255; ring (16, 2) lid points, iris (5, 2) and lid (7, 2), the skin above
-    the upper lid, in pixels; `iod` in pixels.
+    the upper lid, in pixels; `iod` in pixels. Frames are drawn on `device`.
     """
 
-    def __init__(self, picture: Array, ring: Array, iris: Array, lid: Array, iod: float) -> None:
+    def __init__(
+        self,
+        picture: Array,
+        ring: Array,
+        iris: Array,
+        lid: Array,
+        iod: float,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self._device = torch.device(device)
         self._ring, self._iod, self._iris = ring, iod, iris[0]
-        self._open = opening(ring)
+        self._open = float(opening(ring))
         # A shut eye cannot close.
         self._awake = float(smoothstep(0.02, 0.06, np.array(self._open / iod)))
         height, width = picture.shape[:2]
@@ -53,15 +96,16 @@ class EyeLayer:
         self.visible = min(self._box.shape) > 3
         if not self.visible:
             return
-        self._lid = LidLayer(picture, ring, lid, iod)
+        self._lid = LidLayer(picture, ring, lid, iod, self._device)
         patch = picture[self._box.slices]
         x, y = pixel_grid(self._box.left, self._box.top, *self._box.shape)
         seen = fill(smooth_ring(ring, EYE_CORNERS), self._box)
         clean = self._within(LASHES) > 0.9
         distance = np.hypot(x - self._iris[0], y - self._iris[1]) / self.radius
         disc = 1 - smoothstep(1 - IRIS_EDGE, 1 + IRIS_EDGE, distance)
-        self._rest = LidCurves.of(ring, lid)
-        along = self._rest.axes.place(x, y)[0]
+        rest = LidCurves.of(ring, lid)
+        self._rest = LidTables.of([rest], self._device)
+        along = rest.axes.place(x, y)[0]
         aside = np.clip(np.abs(2 * along - 1), 0, 1)
         ball = 1 - CORNER_SHADE * aside[..., None] ** 2
         white = self._whole_white(patch, clean & (distance > 1.2), seen, ball)
@@ -70,10 +114,12 @@ class EyeLayer:
         iris_patch = self._whole_iris(patch, (clean & (distance < 1.0)).astype(np.float32), x, y)
         eyeball = white + (iris_patch - white) * disc[..., None]
         sure = _feathered(clean, FEATHER * iod) * np.maximum(disc, self._plain(patch, white))
-        self._lidless = eyeball + (patch - eyeball) * sure[..., None]  # what wide lids uncover
-        self._kept = np.where(seen[..., None] > 0, patch, eyeball)
-        self._white = np.asarray(white, np.float32)
-        self._round = np.concatenate([iris_patch, disc[..., None]], -1)
+        lidless = eyeball + (patch - eyeball) * sure[..., None]  # what wide lids uncover
+        kept = np.where(seen[..., None] > 0, patch, eyeball)
+        disc = np.concatenate([iris_patch, disc[..., None]], -1)
+        self._kept, self._lidless, self._white, self._round = (
+            as_image(part, self._device) for part in (kept, lidless, white, disc)
+        )
 
     def _within(self, margin: float) -> Array:
         """Coverage (h, w) of the eye's opening less a margin (IOD) along its edge."""
@@ -84,10 +130,9 @@ class EyeLayer:
         shrunk = (middle + spokes * kept[:, None]).astype(np.float32)
         return fill(smooth_ring(shrunk, EYE_CORNERS), self._box)
 
-    def closing(self, ring: Array) -> float:
-        """0 where the moved ring (16, 2) is as open as in the photo, 1 where the lids meet."""
-        shut = 1 - opening(ring) / max(self._open, 1e-3)
-        return min(max(shut, 0.0), 1.0) * self._awake
+    def closing(self, rings: Array) -> Array:
+        """(T,) 0 where moved rings (T, 16, 2) are as open as in the photo, 1 where lids meet."""
+        return np.clip(1 - opening(rings) / max(self._open, 1e-3), 0, 1) * self._awake
 
     def _whole_white(self, patch: Array, known: Mask, seen: Array, ball: Array) -> Array:
         """The patch as if it were all white of the eye: what the photo shows, continued.
@@ -163,84 +208,80 @@ class EyeLayer:
         found = [np.interp(distance, where, colour[:, c]) for c in range(3)]
         return np.stack(found, -1).astype(np.float32)
 
-    def draw(self, image: Array, ring: Array, iris: Array, lid: Array, head: PlaneAffine) -> None:
-        """Draw the eye into image (H, W, 3) in place.
-
-        ring (16, 2), iris (5, 2) and lid (7, 2), the skin above the lid, are the moved points;
-        `head` is the affine of the head's turn.
-        """
+    def draw(self, pictures: Sequence[Tensor], eyes: MovedEyes, heads: PlaneAffines) -> None:
+        """Draw the eye into T pictures (H, W, 3 or 4) in place; `heads` are the heads' turns."""
         if not self.visible:
             return
-        box = Box.around(ring, 2, *image.shape[:2])
-        if min(box.shape) < 1:
+        still = _StillEyes.of(eyes, heads, self._device)
+        seen = np.flatnonzero(self.closing(eyes.ring) < SHUT).tolist()
+        if seen:
+            shown = [pictures[frame] for frame in seen]
+            self._draw_ball(shown, eyes.ring[seen], still.rows(seen), heads.rows(seen))
+        self._lid.draw(pictures, still.ring, still.lids, heads)
+
+    def _draw_ball(
+        self, pictures: Sequence[Tensor], rings: Array, still: _StillEyes, heads: PlaneAffines
+    ) -> None:
+        patches = Patches.around(rings, 2, *pictures[0].shape[:2])
+        if patches.empty:
             return
-        ring_still, iris_still, lid_still = (head.undone(points) for points in (ring, iris, lid))
-        mask = fill(smooth_ring(ring, EYE_CORNERS), box)
-        closing = self.closing(ring)
-        if mask.max() > 0 and closing < 0.97:
-            u, v = head.undone_pixels(box)
-            colour, depth = self._eyeball(u, v, (ring_still, iris_still[0], lid_still))
-            # It blends into the lids' own rims, unless hardly anything is open.
-            rim = 1 - smoothstep(0, RIM * self._iod, depth)
-            mask = mask * (1 - np.float32(max(0.0, 1 - 2 * closing)) * rim)
-            view = image[box.slices]
-            view += (colour - view) * per_colour(mask)
-        self._lid.draw(image, ring, lid, head)
+        mask = patches.filled(smooth_ring(rings, EYE_CORNERS), self._device)
+        colour, depth = self._eyeball(*heads.undone_pixels(*patches.pixels(self._device)), still)
+        # It blends into the lids' own rims, unless hardly anything is open.
+        rim = 1 - smoothstep(0, RIM * self._iod, depth)
+        opened = np.maximum(0, 1 - 2 * self.closing(rings))
+        mask = mask * (1 - per_picture(opened, self._device) * rim)
+        patches.write(pictures, blended(patches.read(pictures), colour, mask))
 
-    def _eyeball(
-        self, u: Array, v: Array, moved: tuple[Array, Array, Array]
-    ) -> tuple[Array, Array]:
-        """Colour (h, w, 3) of the eyeball at places of the unturned photo, and how far (pixels)
-        inside the opening they lie.
-
-        `moved`: lid points (16, 2), iris centre (2,) and the skin above the lid (7, 2).
+    def _eyeball(self, u: Tensor, v: Tensor, eyes: _StillEyes) -> tuple[Tensor, Tensor]:
+        """Colours (T, 3, h, w) of the eyeball at places (T, h, w) of the unturned photo, and how
+        far (pixels) inside the opening they lie.
         """
-        ring, iris, lid = moved
-        turn = iris - self._iris
-        turned = np.float32(min(1.0, float(np.hypot(*turn)) / 1.5))
+        turn = eyes.iris - self._iris
+        turned = np.minimum(1, np.hypot(*turn.T) / 1.5)
         x, y = u - self._box.left, v - self._box.top
-        kept = sample(self._kept, x, y)
-        fresh, shadow, depth = self._fresh(u, v, ring, lid)
-        fresh = np.asarray(np.maximum(fresh, turned), np.float32)
-        if fresh.max() <= 0:
-            return kept, depth
-        bare = sample(self._lidless, x, y)
-        if turned > 0:
-            white = sample(self._white, x, y)
-            iris_moved = sample(self._round, x - turn[0], y - turn[1])
-            looking = white + (iris_moved[..., :3] - white) * per_colour(iris_moved[..., 3])
-            bare = bare + (looking - bare) * turned
-        return kept + (bare * per_colour(shadow) - kept) * per_colour(fresh), depth
+        fresh, shadow, depth = self._fresh(u, v, eyes)
+        if not turned.any():
+            kept, bare = sample_planes([self._kept, self._lidless], x, y).split(3, 1)
+        else:
+            still = sample_planes([self._kept, self._lidless, self._white], x, y)
+            kept, bare, white = still.split(3, 1)
+            across, down = (per_picture(turn[:, k], self._device) for k in (0, 1))
+            iris, disc = sample_planes(self._round, x - across, y - down).split([3, 1], 1)
+            looking = white + (iris - white) * disc
+            share = per_picture(turned, self._device)
+            bare = bare + (looking - bare) * share[:, None]
+            fresh = torch.maximum(fresh, share)
+        return kept + (bare * shadow[:, None] - kept) * fresh[:, None], depth
 
-    def _fresh(self, u: Array, v: Array, ring: Array, lid: Array) -> tuple[Array, Array, Array]:
+    def _fresh(self, u: Tensor, v: Tensor, eyes: _StillEyes) -> tuple[Tensor, Tensor, Tensor]:
         """Where lids that moved leave nothing of the photo's eyeball, and the shadow they cast.
 
-        All (h, w): a share 0..1, large along the old and the new edge of a lid that moved, the
+        All (T, h, w): a share 0..1, large along the old and the new edge of a lid that moved, the
         factor by which the lids darken what lies below them, and the distance (pixels) to them.
         """
-        now = LidCurves.of(ring, lid)
-        along, above = now.axes.place(u, v)
-        upper, lower = now.edges(along)
+        along, above = eyes.lids.axes.place(u, v)
+        upper, lower, _ = eyes.lids.heights(along)
         along, above_rest = self._rest.axes.place(u, v)
-        upper_rest, lower_rest = self._rest.edges(along)
-        height = (above_rest - lower_rest) / np.maximum(upper_rest - lower_rest, 1e-3)
-        fresh = np.zeros(u.shape, np.float32)
-        corner = np.minimum(along, 1 - along)
+        upper_rest, lower_rest, _ = self._rest.heights(along)
+        height = (above_rest - lower_rest) / (upper_rest - lower_rest).clip(min=1e-3)
+        fresh = torch.zeros_like(u)
+        corner = torch.minimum(along, 1 - along)
+        down, up = upper - above, above - lower  # below the upper edge, above the lower one
         lids = (
-            (UPPER_LID, upper - above, smoothstep(0.3, 0.65, height), CORNERS_STAY[0]),
-            (slice(9, 16), above - lower, smoothstep(0.5, 0.2, height), CORNERS_STAY[1]),
+            (UPPER_LID, down, smoothstep(0.3, 0.65, height), CORNERS_STAY[0]),
+            (slice(9, 16), up, smoothstep(0.5, 0.2, height), CORNERS_STAY[1]),
         )
         for points, depth, near, stay in lids:
-            way = np.abs(ring[points] - self._ring[points]).max() / self._iod
-            weight = np.float32(min(1.0, float(way) / WIDENING))
+            way = np.abs(eyes.ring[:, points] - self._ring[points]).max((1, 2)) / self._iod
+            weight = per_picture(np.minimum(1, way / WIDENING), self._device)
             close = smoothstep(0.07 * self._iod, 0.02 * self._iod, depth)
             inner = smoothstep(0.0, stay, corner)
-            fresh = np.maximum(fresh, weight * np.maximum(near, close) * inner)
-        over = np.maximum(upper - above, 0) / (SHADOW[1] * self._iod)
-        under = np.maximum(above - lower, 0) / (RIM_SHADOW[1] * self._iod)
-        shadow = (1 - SHADOW[0] * np.exp(-over)) * (1 - RIM_SHADOW[0] * np.exp(-under))
-        depth = np.asarray(np.minimum(upper - above, above - lower), np.float32)
-        return fresh, np.asarray(shadow, np.float32), depth
+            fresh = torch.maximum(fresh, weight * torch.maximum(near, close) * inner)
+        over = down.clip(min=0) * (-1 / (SHADOW[1] * self._iod))
+        under = up.clip(min=0) * (-1 / (RIM_SHADOW[1] * self._iod))
+        shadow = (1 - SHADOW[0] * over.exp()) * (1 - RIM_SHADOW[0] * under.exp())
+        return fresh, shadow, torch.minimum(down, up)
 
 
 def _feathered(mask: Mask, radius: float) -> Array:

@@ -1,4 +1,4 @@
-"""Small patches: unknown pixels are filled smoothly, masks are softened and laid out as colours."""
+"""Small patches: unknown pixels are filled smoothly, masks softened, colours blurred."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 
 from memegen.arrays import Array
+
+GAUSSIAN_REACH = 2.5  # standard deviations beyond which `gaussian` counts nothing
 
 
 def fill_unknown(patch: Array, known: Array) -> Array:
@@ -58,12 +60,31 @@ def blur_of(luma: Array) -> float:
     return float(np.clip((high - low) / steepest / np.sqrt(2 * np.pi), 0.8, 8)) / 2
 
 
-def gaussian(patch: Array, sigma: float) -> Array:
-    """(H, W, C) patch blurred with a standard deviation of `sigma` pixels, edges held."""
-    size = 2 * max(1, int(np.ceil(2.5 * sigma))) + 1
-    source = np.ascontiguousarray(patch, np.float32)
-    blurred = cv2.GaussianBlur(source, (size, size), sigma, borderType=cv2.BORDER_REPLICATE)
-    return np.asarray(blurred, np.float32).reshape(patch.shape)
+def gaussian(planes: torch.Tensor, sigma: float) -> torch.Tensor:
+    """(T, C, h, w) planes blurred with a standard deviation of `sigma` pixels, edges held."""
+    if planes.device.type != "cpu":
+        return convolved(planes, sigma)
+    size = (2 * _reach(sigma) + 1,) * 2
+    blurred = [
+        cv2.GaussianBlur(plane, size, sigma, borderType=cv2.BORDER_REPLICATE)
+        for plane in planes.flatten(0, 1).numpy()
+    ]
+    return torch.from_numpy(np.stack(blurred)).view(planes.shape)
+
+
+def convolved(planes: torch.Tensor, sigma: float) -> torch.Tensor:
+    """What `gaussian` returns, on any device."""
+    reach = _reach(sigma)
+    at = torch.arange(-reach, reach + 1, device=planes.device)
+    weight = (-0.5 * (at / sigma).square()).exp()
+    weight = weight / weight.sum()
+    single = F.pad(planes.flatten(0, 1)[:, None], (reach,) * 4, mode="replicate")
+    wide = F.conv2d(single, weight.view(1, 1, 1, -1))
+    return F.conv2d(wide, weight.view(1, 1, -1, 1)).view(planes.shape)
+
+
+def _reach(sigma: float) -> int:
+    return max(1, int(np.ceil(GAUSSIAN_REACH * sigma)))
 
 
 def pixel_grid(left: int, top: int, height: int, width: int) -> tuple[Array, Array]:
@@ -72,14 +93,3 @@ def pixel_grid(left: int, top: int, height: int, width: int) -> tuple[Array, Arr
     x[:] = np.arange(left, left + width, dtype=np.float32) + 0.5
     y[:] = np.arange(top, top + height, dtype=np.float32)[:, None] + 0.5
     return x, y
-
-
-def per_colour(values: Array) -> Array:
-    """(h, w) to (h, w, 3), the same for every colour: what `values[..., None]` would broadcast to.
-
-    Blending with numbers that lie as the colours do takes half the time.
-    """
-    if 0 in values.shape:
-        return np.zeros((*values.shape, 3), np.float32)
-    plane = np.asarray(values, np.float32)
-    return np.asarray(cv2.merge((plane, plane, plane)), np.float32)

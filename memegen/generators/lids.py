@@ -8,20 +8,24 @@ of the photo's own. Frames only place it: it slides out of the fold with the lid
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from memegen.arrays import Array
 from memegen.curves import smoothstep
-from memegen.generators.inpaint import blur_of, fill_unknown, per_colour, pixel_grid, soften
+from memegen.generators.inpaint import blur_of, fill_unknown, pixel_grid, soften
 from memegen.generators.lashes import draw_lashes
-from memegen.geometry.affine import PlaneAffine
+from memegen.geometry.affine import PlaneAffines
 from memegen.geometry.box import Box
-from memegen.geometry.lids import LidCurves
+from memegen.geometry.lids import LidCurves, LidTables
 from memegen.geometry.motion import CLOSED_LINE
 from memegen.geometry.outline import fill, smooth_ring
-from memegen.geometry.sampling import channel_groups, sample
+from memegen.geometry.patches import Patches, as_images, blended, on_device, per_picture
+from memegen.geometry.sampling import sample, sample_planes
 from memegen.geometry.topology import EYE_CORNERS, UPPER_LID
 
 # Lengths in IOD.
@@ -40,6 +44,7 @@ TOP_FADE = (0.025, 0.04)  # below and above the crease, over which lid and skin 
 BOTTOM_FADE = (0.010, 0.030)  # below the lower lid's edge
 ABOVE_CREASE = 0.08  # over which skin above the crease ceases to follow it
 BEYOND = 0.06  # over which the lid fades downward beyond the outer corner
+OUTWARD = 0.1  # lengths of the eye beyond that corner, after which it fades so softly
 MEET = 0.022  # how far a shut lid laps over the lower one
 
 FRAME_BAND = (0.045, 0.12)  # below and above the crease, where a frame of glasses is looked for
@@ -75,24 +80,33 @@ class LidLayer:
     """The upper lid of one eye of one photo.
 
     picture (H, W, 3) 0..255; ring (16, 2) the eye's opening and lid (7, 2) the skin above it, in
-    pixels at rest; `iod` in pixels.
+    pixels at rest; `iod` in pixels. Frames are drawn on `device`.
     """
 
-    def __init__(self, picture: Array, ring: Array, lid: Array, iod: float) -> None:
-        self._iod, self._ring = iod, ring
+    def __init__(
+        self,
+        picture: Array,
+        ring: Array,
+        lid: Array,
+        iod: float,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self._iod, self._ring, self._device = iod, ring, torch.device(device)
         self._box = Box.around(
             np.concatenate([ring, lid]), REACH * iod, picture.shape[0], picture.shape[1]
         )
         self._rest = LidCurves.of(ring, lid)
+        self._rest_table = LidTables.of([self._rest], self._device)
         self._room = self._fall(ring)
         self.visible = min(self._box.shape) > 3
         self._patch = picture[self._box.slices]
 
     @cached_property
-    def _shut(self) -> tuple[tuple[Array, ...], Array]:
+    def _shut(self) -> tuple[tuple[Tensor, ...], Tensor]:
         """The lid as it lies when shut, drawn when a frame first lowers it.
 
-        Colour, opacity of the skin and of the lashes (h, w, 5), and the lashes' colour (3,).
+        Images of colour, opacity of the skin and of the lashes (5 channels), and the lashes'
+        colour (3, 1, 1).
         """
         patch, ring, iod = self._patch, self._ring, self._iod
         x, y = pixel_grid(self._box.left, self._box.top, *self._box.shape)
@@ -108,7 +122,7 @@ class LidLayer:
         lashes, colour = self._lashes(patch, skin, along, above)
         lashes *= 1 - frame
         drawn = np.concatenate([skin, cover[..., None], lashes[..., None]], -1)
-        return channel_groups(drawn), colour
+        return as_images(drawn, self._device), on_device(colour, self._device).view(3, 1, 1)
 
     @staticmethod
     def _fall(ring: Array) -> float:
@@ -116,14 +130,14 @@ class LidLayer:
         gap = np.linalg.norm(ring[UPPER_LID] - ring[:8:-1], axis=1)
         return float(gap.mean()) * (1 - CLOSED_LINE)
 
-    def lowered(self, ring: Array) -> float:
-        """How far the moved upper lid (of ring (16, 2)) came down: 0 as in the photo, 1 shut."""
-        if self._room < 0.02 * self._iod:  # the photo's own eye is shut
-            return 0.0
-        way = self._ring[UPPER_LID] - ring[UPPER_LID]
-        corners = (self._ring - ring)[list(EYE_CORNERS)].mean(0)
-        fall = float(((way - corners) @ self._rest.axes.up).mean())
-        return float(np.clip(fall / self._room, 0, 1))
+    def lowered(self, rings: Array) -> Array:
+        """(T,) how far the upper lids of moved rings (T, 16, 2) came down: 1 is shut."""
+        if not self.visible or self._room < 0.02 * self._iod:  # the photo's own eye is shut
+            return np.zeros(len(rings), np.float32)
+        way = self._ring - rings
+        corners = way[:, list(EYE_CORNERS)].mean(1, keepdims=True)
+        fall = ((way[:, UPPER_LID] - corners) @ self._rest.axes.up).mean(1)
+        return np.clip(fall / self._room, 0, 1)
 
     def _skin(self, patch: Array, ring: Array, along: Array, above: Array) -> Array:
         """(h, w) 1 where the patch shows skin: neither eye nor lashes, fold or wet rim."""
@@ -258,56 +272,63 @@ class LidLayer:
         drawn = draw_lashes(self._rest, self._box, iod, fullness, blur)
         return drawn, colour.astype(np.float32)
 
-    def draw(self, image: Array, ring: Array, lid: Array, head: PlaneAffine) -> None:
-        """Lay the lid over image (H, W, 3) in place.
+    def draw(
+        self, pictures: Sequence[Tensor], rings: Array, lids: LidTables, heads: PlaneAffines
+    ) -> None:
+        """Lay the lid over T pictures (H, W, 3 or 4) in place.
 
-        ring (16, 2) and lid (7, 2) are the moved points in pixels; `head` is the affine of the
-        head's turn, which the lid's drawn pixels follow.
+        rings (T, 16, 2), in pixels, and `lids` are as if heads had not turned; `heads` are those
+        turns, which the lid's drawn pixels follow.
         """
-        ring, lid = head.undone(ring), head.undone(lid)
-        lowered = self.lowered(ring) if self.visible else 0.0
-        strength = float(smoothstep(*APPEARS, np.array(lowered)))
-        if strength <= 0:
+        lowered = self.lowered(rings)
+        rows = np.flatnonzero(smoothstep(*APPEARS, lowered) > 0).tolist()
+        if not rows:
             return
-        moved = LidCurves.of(ring, lid)
+        lowered, heads = lowered[rows], heads.rows(rows)
         corners = np.array(
             [[self._box.left, self._box.top], [self._box.right, self._box.top],
              [self._box.right, self._box.bottom], [self._box.left, self._box.bottom]], np.float32
         )  # fmt: skip
-        corners = corners + (ring - self._ring)[list(EYE_CORNERS)].mean(0)
-        box = Box.around(corners @ head.matrix.T + head.offset, 0, *image.shape[:2])
-        if min(box.shape) < 1:
+        shift = (rings[rows] - self._ring)[:, list(EYE_CORNERS)].mean(1, keepdims=True)
+        patches = Patches.around(heads.moved(corners + shift), 0, *pictures[0].shape[:2])
+        if patches.empty:
             return
-        along, above = moved.axes.place(*head.undone_pixels(box))
-        self._composite(image[box.slices], moved, along, above, (strength, lowered))
+        moved = lids.rows(rows)
+        places = moved.axes.place(*heads.undone_pixels(*patches.pixels(self._device)))
+        self._composite(patches, [pictures[k] for k in rows], moved, places, lowered)
 
     def _composite(
-        self, view: Array, moved: LidCurves, along: Array, above: Array, by: tuple[float, float]
+        self,
+        patches: Patches,
+        pictures: Sequence[Tensor],
+        moved: LidTables,
+        places: tuple[Tensor, Tensor],
+        lowered: Array,
     ) -> None:
-        strength, lowered = by
-        iod = self._iod
+        """Lay it over the pixels of patches, which lie at `places` (along, above) of moved eyes."""
+        iod, (along, above) = self._iod, places
         upper, _, crease = moved.heights(along)
-        line, reach_shut, _ = self._rest.shut(along, above)
-        reach = np.maximum(crease - upper, 0.03 * iod)
-        height = (above - upper) / reach
-        reach_of_lash = 0.4 + 0.6 * lowered  # lashes of a half-closed eye point at the camera
+        line, reach_shut, _ = self._rest_table.shut(along, above)
+        reach = (crease - upper).clip(min=0.03 * iod)
+        over_edge = above - upper
+        height = over_edge / reach
+        # Lashes of a half-closed eye point at the camera.
+        reach_of_lash = per_picture(0.4 + 0.6 * lowered, self._device)
         # Skin above the crease moves with it the less the higher it lies, as in the mesh.
-        over = np.maximum(above - upper - reach, 0) / (ABOVE_CREASE * iod)
-        shut = np.where(
+        over = (over_edge - reach).clip(min=0) / (ABOVE_CREASE * iod)
+        shut = torch.where(
             height > 1,
-            above + (line + reach_shut - upper - reach) * np.exp(-over),
-            np.where(
-                height < 0, line + (above - upper) / reach_of_lash, line + height * reach_shut
-            ),
+            above + (line + reach_shut - upper - reach) * (-over).exp(),
+            line + torch.where(height < 0, over_edge / reach_of_lash, height * reach_shut),
         )
-        su, sv = self._rest.axes.pixels(along, shut)
+        su, sv = self._rest_table.axes.pixels(along, shut)
         rendered, lash_colour = self._shut
-        found = sample(rendered, su - self._box.left, sv - self._box.top)
-        lap = MEET * iod * float(smoothstep(0.82, 1, np.array(lowered)))
+        found = sample_planes(rendered, su - self._box.left, sv - self._box.top)
+        lap = per_picture(MEET * iod * smoothstep(0.82, 1, lowered), self._device)
         # Beyond the outer corner there is no edge, only skin that loses its lashes.
-        width = 1 + BEYOND * iod * np.clip(-along / 0.1, 0, 1)
-        edge = np.clip((above - upper + lap) / width + 0.5, 0, 1)
-        skin = per_colour(found[..., 3] * edge * strength)
-        view += (found[..., :3] - view) * skin
-        lash = per_colour(found[..., 4] * strength)
-        view += (np.minimum(lash_colour, view) - view) * lash
+        width = 1 + BEYOND * iod * (-along / OUTWARD).clip(0, 1)
+        edge = ((over_edge + lap) / width + 0.5).clip(0, 1)
+        strength = per_picture(smoothstep(*APPEARS, lowered), self._device)
+        view = blended(patches.read(pictures), found[:, :3], found[:, 3] * edge * strength)
+        view = blended(view, torch.minimum(lash_colour, view), found[:, 4] * strength)
+        patches.write(pictures, view)

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from memegen import aus
-from memegen.arrays import Array
+from memegen.arrays import Array, Picture
 from memegen.faces.align import IOD_IN_CROP
 from memegen.generators.base import Scene
 from memegen.generators.creases import CreaseLayer
-from memegen.generators.eyes import EyeLayer
+from memegen.generators.eyes import EyeLayer, MovedEyes
 from memegen.generators.inpaint import fill_unknown
+from memegen.generators.mouth import MovedMouths
 from memegen.generators.shared_appearance import mouth_of, softness_of
-from memegen.geometry.affine import PlaneAffine
+from memegen.geometry.affine import PlaneAffines
 from memegen.geometry.anatomy import compose_channels
 from memegen.geometry.appearance import load_appearance
 from memegen.geometry.flow import COARSE, DenseFlow, warp
@@ -33,15 +33,15 @@ from memegen.geometry.topology import (
     LIPS_OUTER,
     UPPER_LID,
 )
-from memegen.prefetch import on_all_cores
+from memegen.prefetch import on_all_cores, prefetch
 from memegen.tracks import Detail
 
-T = TypeVar("T")
 # Frames moved and rasterised together: the more, the less Python stands in the way of other cores;
 # fewer where they are large, or where every core should get some of them.
 _CHUNK = (4, 16)
 _CHUNK_PIXELS = 2_000_000
 _SHARES = 3  # chunks of every core
+_AHEAD = 2  # chunks in work at once where another device draws
 _JAW = [aus.INDEX[c] for c in ("AU26", "AU30L", "AU30R")]
 _LOWER_LIP = slice(14, 15)
 _EYES = (
@@ -56,10 +56,15 @@ LID_SLIP = 0.5  # how far up a closing lid takes its pixels from, toward the nex
 class Moved:
     """A few frames as the mesh moves them."""
 
-    images: Array  # (T, H, W, 3 or 4) 0..255
+    images: Tensor  # (T, H, W, 3 or 4) 0..255, where they were drawn
     landmarks: Array  # (T, 478, 3) pixels
     flow: Tensor  # (T, 2, H, W) pixels, source minus own position
     reached: Array  # (T, K) the expressions that the landmarks show, gains included
+
+    @property
+    def picture(self) -> Picture:
+        """The first of them."""
+        return np.asarray((self.images[0] + 0.5).clip(0, 255).byte().cpu().numpy())
 
 
 class MeshGenerator:
@@ -100,12 +105,17 @@ class MeshRenderer:
         )
         self._eyes = {
             side: EyeLayer(
-                picture, points[list(ring), :2], points[iris, :2], points[list(skin), :2], iod
+                picture,
+                points[list(ring), :2],
+                points[iris, :2],
+                points[list(skin), :2],
+                iod,
+                device,
             )
             for side, ring, iris, skin in _EYES
             if eyes
         }
-        self._mouth = mouth_of(scene, picture)
+        self._mouth = mouth_of(scene, picture, device)
         lips = motion.pose.to_face(motion.landmarks[list(LIPS_INNER)])
         lids = motion.pose.to_face(motion.landmarks[list(EYE_LEFT + EYE_RIGHT)])
         self._depth = {"mouth": float(lips[:, 2].mean()) - 0.05, "eyes": float(lids[:, 2].mean())}
@@ -126,21 +136,29 @@ class MeshRenderer:
     def render(self, targets: Array, detail: Detail | None = None) -> Iterator[Array]:
         """See Renderer.render."""
         for images in self.in_chunks(lambda *chunk: self.move(*chunk).images, targets, detail):
-            yield from images
+            yield from images.numpy()
 
     def in_chunks(
-        self, function: Callable[[Array, Detail | None], T], targets: Array, detail: Detail | None
-    ) -> Iterator[T]:
-        """What a function makes of a few frames' targets and detail at a time, on all cores."""
+        self,
+        function: Callable[[Array, Detail | None], Tensor],
+        targets: Array,
+        detail: Detail | None,
+    ) -> Iterator[Tensor]:
+        """What a function makes of a few frames' targets and detail at a time, on all cores.
+
+        Of another device's work, some waits for it while the next is begun.
+        """
         together = self.frames_together(len(targets))
         starts = range(0, len(targets), together)
         rows = [slice(start, start + together) for start in starts]
 
-        def made(chunk: slice) -> T:
+        def made(chunk: slice) -> Tensor:
             with torch.inference_mode():
-                return function(targets[chunk], detail.rows(chunk) if detail else None)
+                return function(targets[chunk], detail.rows(chunk) if detail else None).cpu()
 
-        return on_all_cores(made, rows) if self._device.type == "cpu" else map(made, rows)
+        if self._device.type == "cpu":
+            return on_all_cores(made, rows)
+        return prefetch(made, rows, _AHEAD, _AHEAD)
 
     def move(self, targets: Array, detail: Detail | None = None) -> Moved:
         """A few (T, K) expressions 0..1 to moved frames, stage by stage."""
@@ -160,19 +178,22 @@ class MeshRenderer:
         with torch.inference_mode():
             return self._flow(moved, self._texture(moved))
 
-    def warp(self, targets: Array, flow: Tensor) -> Array:
+    def warp(self, targets: Array, flow: Tensor) -> Tensor:
         """The picture, creased as `targets` ask, moved by a flow: (T, H, W, 3 or 4)."""
         with torch.inference_mode():
             warped = warp(self._creases.apply(targets), flow)
-        return warped.permute(0, 2, 3, 1).cpu().contiguous().numpy()
+        return warped.permute(0, 2, 3, 1).contiguous()
 
-    def draw_interiors(self, images: Array, moved: Array, targets: Array) -> None:
-        """Draw eyes and mouth into moved pictures, in place."""
-        jaws = self._jaw(targets)
+    def draw_interiors(self, images: Tensor, moved: Array, targets: Array) -> None:
+        """Draw eyes and mouth into moved pictures (T, H, W, 3 or 4), in place."""
         heads = {part: self._heads(targets, depth) for part, depth in self._depth.items()}
-        for frame, image in enumerate(images):
-            head = {part: turns[frame] for part, turns in heads.items()}
-            self._interior(image[..., :3], moved[frame], head, jaws[frame])
+        with torch.inference_mode():
+            for side, ring, iris, skin in _EYES:
+                if side in self._eyes:
+                    lids = (moved[:, list(ring), :2], moved[:, iris, :2], moved[:, list(skin), :2])
+                    self._eyes[side].draw(list(images), MovedEyes(*lids), heads["eyes"])
+            mouths = MovedMouths(moved[:, list(LIPS_INNER), :2], self._jaw(targets))
+            self._mouth.draw(list(images), mouths, heads["mouth"])
 
     def _texture(self, moved: Array) -> Array:
         """(T, 468, 2) where each vertex takes its pixels from.
@@ -184,36 +205,25 @@ class MeshRenderer:
         for side, ring, _, skin in _EYES:
             if side not in self._eyes:
                 continue
-            eye, edge = self._eyes[side], list(ring)
+            edge = list(ring)
             up = self._rest_points[list(skin), :2] - self._rest_points[edge[UPPER_LID], :2]
-            for frame in range(len(moved)):
-                closing = eye.closing(moved[frame][edge, :2])
-                texture[frame, edge[UPPER_LID]] += up * (LID_SLIP * closing)
+            closing = self._eyes[side].closing(moved[:, edge, :2])
+            texture[:, edge[UPPER_LID]] += up * (LID_SLIP * closing)[:, None, None]
         # Likewise lips that close over teeth: the very edge of a lip is partly tooth.
         inner, outer = list(LIPS_INNER), list(LIPS_OUTER)
-        own_gap = opening(self._rest_points[inner, :2])
+        own_gap = float(opening(self._rest_points[inner, :2]))
         if own_gap > 0.02 * self._scene.unit * IOD_IN_CROP:
             outward = self._rest_points[outer, :2] - self._rest_points[inner, :2]
-            for frame in range(len(moved)):
-                closing = np.clip(1 - opening(moved[frame][inner, :2]) / own_gap, 0, 1)
-                texture[frame, inner] += outward * (LIP_SLIP * closing)
+            closing = np.clip(1 - opening(moved[:, inner, :2]) / own_gap, 0, 1)
+            texture[:, inner] += outward * (LIP_SLIP * closing)[:, None, None]
         return texture
 
-    def _interior(
-        self, image: Array, moved: Array, head: dict[str, PlaneAffine], jaw: Array
-    ) -> None:
-        for side, ring, iris, skin in _EYES:
-            if side in self._eyes:
-                lids = moved[list(ring), :2], moved[iris, :2], moved[list(skin), :2]
-                self._eyes[side].draw(image, *lids, head["eyes"])
-        self._mouth.draw(image, moved[list(LIPS_INNER), :2], head["mouth"], jaw)
-
-    def _heads(self, targets: Array, depth: float) -> list[PlaneAffine]:
-        """Head turns as affines of pixels at one depth of the face, one a frame."""
+    def _heads(self, targets: Array, depth: float) -> PlaneAffines:
+        """Head turns as affines of pixels at one depth of the face."""
         matrix, offset = self._scene.motion.head_affine(targets, depth)
         to, shift = self._scene.to_pixels[:, :2], self._scene.to_pixels[:, 2]
         linear = to @ matrix @ np.linalg.inv(to)
-        return PlaneAffine.each(linear, offset @ to.T + shift - linear @ shift)
+        return PlaneAffines.of(linear, offset @ to.T + shift - linear @ shift)
 
     def _jaw(self, targets: Array) -> Array:
         """(T, K) -> (T, 2) how far the jaw is from closed, IOD to the right and down."""

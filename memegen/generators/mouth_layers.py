@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import cv2
 import numpy as np
 import torch
+from torch import Tensor
 
 from memegen.arrays import Array, Integers, Mask
 from memegen.curves import smoothstep
@@ -25,8 +25,9 @@ from memegen.generators.mouth_model import (
     WISDOM_TEETH,
     MouthModel,
 )
+from memegen.geometry.patches import as_images
 from memegen.geometry.raster import barycentric_planes, rasterize
-from memegen.geometry.sampling import channel_groups, sample
+from memegen.geometry.sampling import sample_planes
 
 OVERSAMPLE = 2  # raster pixels across one texture pixel
 DENSITY = 1.3  # texture pixels across one pixel of the photo
@@ -61,31 +62,33 @@ class Layer:
     the power of FALLOFF.
     """
 
-    texture: Array  # (H, W, 5)
-    corner: Array  # (2,) pixels of the photo, from the mouth's origin, of the texture's corner
+    texture: tuple[Tensor, ...]  # images (1, 1..4, H, W), of five channels together
+    corner: tuple[float, float]  # pixels of the photo, from the mouth's origin, of its corner
     density: float  # texture pixels a photo pixel
 
-    @cached_property
-    def _groups(self) -> tuple[Array, ...]:
-        return channel_groups(self.texture)
-
-    def sample(self, x: Array, y: Array) -> Array:
-        """(h, w) pixels from the mouth's origin to (h, w, 5); nothing beyond the texture."""
-        across = (x - self.corner[0]) * self.density
-        return sample(self._groups, across, (y - self.corner[1]) * self.density, "zeros")
+    def sample(self, x: Tensor, y: Tensor) -> Tensor:
+        """(T, h, w) pixels from the mouth's origin to (T, 5, h, w); nothing beyond the texture."""
+        across, down = (x - self.corner[0]) * self.density, (y - self.corner[1]) * self.density
+        return sample_planes(self.texture, across, down, "zeros")
 
 
 def render(
-    model: MouthModel, projection: Array, light: MouthLight, upper: bool, jaw: float = 0.0
+    model: MouthModel,
+    projection: Array,
+    light: MouthLight,
+    jaw: float | None,
+    device: torch.device | str = "cpu",
 ) -> Layer:
-    """Draw the upper or the lower part, the lower lip `jaw` IOD down by the jaw.
+    """Draw the upper part (None) or the lower one, the lower lip `jaw` IOD down by the jaw.
 
-    projection (3, 3): face axes (IOD) to pixels right and down, and IOD to the camera.
+    projection (3, 3): face axes (IOD) to pixels right and down, and IOD to the camera. The layer
+    lies on `device`.
     """
+    upper = jaw is None
     target = model.is_upper if upper else ~model.is_upper
     target = target & ~np.isin(model.tooth, WISDOM_TEETH)
     triangles = model.triangles[target[model.triangles].all(1)]
-    face = model.at(jaw)
+    face = model.at(jaw or 0.0)
     posed = (face - ANCHOR) @ projection.T
     iod = float(np.sqrt(abs(np.linalg.norm(projection[0]) * np.linalg.norm(projection[1]))))
     density = float(np.clip(DENSITY, COARSEST / iod, max(FINEST / iod, 0.1)))
@@ -121,7 +124,10 @@ def render(
     )
     flat = (flat * cover[..., None]).astype(np.float32)
     texture = cv2.resize(flat, (columns, rows), interpolation=cv2.INTER_AREA)
-    return Layer(np.asarray(texture, np.float32), low.astype(np.float32), density)
+    left, top = low.tolist()
+    return Layer(
+        as_images(np.asarray(texture, np.float32), torch.device(device)), (left, top), density
+    )
 
 
 def _normals(posed: Array, triangles: Integers) -> Array:
@@ -229,12 +235,14 @@ def _albedo(
     return (colour * (1 + ((groove * bumps)[..., None] - 1) * tongue)).astype(np.float32)
 
 
-def jaw_shift(model: MouthModel, jaw: float) -> Array:
-    """(3,) where the lower incisors go (IOD, face axes) as the jaw takes the lip `jaw` IOD down."""
-    return np.asarray(model.incisors_drop * (jaw / FULL_JAW), np.float32)
+def jaw_shift(model: MouthModel, jaw: Array | float) -> Array:
+    """(..., 3) where the lower incisors go (IOD, face axes) as the jaw takes the lip `jaw` (...)
+    IOD down.
+    """
+    share = np.asarray(jaw, np.float32)[..., None] / np.float32(FULL_JAW)
+    return np.asarray(model.incisors_drop * share, np.float32)
 
 
-def light_at(deep: Array | float, reach: float) -> Array:
+def light_at(deep: Tensor, reach: Tensor | float) -> Tensor:
     """Share of light where depth (IOD) ** FALLOFF behind the incisors' front is `deep`."""
-    weight = np.exp(np.asarray(deep, np.float32) * np.float32(-(reach**-FALLOFF)))
-    return np.asarray(np.float32(DARKEST) + np.float32(1 - DARKEST) * weight)
+    return DARKEST + (1 - DARKEST) * (deep * -(reach**-FALLOFF)).exp()

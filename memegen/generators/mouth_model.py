@@ -52,9 +52,9 @@ class MouthFit:
     tongue: Array  # (3,) colour of a lit tongue, tooth = 1
     cavity: Array  # (3,) colour of the throat, tooth = 1
 
-    def reach_at(self, opening: float) -> float:
-        """Reach of light (IOD) in a mouth open by `opening` (IOD)."""
-        return self.reach + self.reach_open * min(opening, WIDE)
+    def reach_at(self, opening: Array | float) -> Array:
+        """Reach of light (IOD) in mouths open by `opening` (IOD)."""
+        return np.asarray(self.reach + self.reach_open * np.minimum(opening, WIDE))
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import threading
 from collections import OrderedDict
 
 import numpy as np
+from torch import Tensor
 
 from memegen.arrays import Array
 from memegen.generators.mouth_layers import Layer, render
@@ -31,31 +32,30 @@ class MouthPoses:
         self._lock = threading.Lock()
 
     def sample(
-        self, projection: Array, light: MouthLight, jaw: float | None, at: tuple[Array, Array]
-    ) -> Array:
-        """(h, w, 5) what a Layer's `sample` gives of the upper part (jaw None) or the lower one.
+        self, projection: Array, light: MouthLight, jaw: float | None, at: tuple[Tensor, Tensor]
+    ) -> Tensor:
+        """(T, 5, h, w) what a Layer's `sample` gives of the upper part (jaw None) or the lower one.
 
         projection (3, 3) is face axes (IOD) to pixels right and down, and IOD to the camera; `at`
-        are pixels (h, w) from the mouth's origin; `light` may be brighter or darker than the
+        are pixels (T, h, w) from the mouth's origin; `light` may be brighter or darker than the
         person's, not of another colour; `jaw` takes the lower lip down, IOD.
         """
-        pose, drawn_for = nearest_pose(projection)
-        key = (*pose, jaw)
+        (x, y), (pose, drawn_for) = at, nearest_pose(projection)
+        key = (*pose, jaw, x.device)
         with self._lock:
             layer = self._drawn.get(key)
             if layer is not None:
                 self._drawn.move_to_end(key)
         if layer is None:
-            layer = render(self._model, drawn_for, self._light, jaw is None, jaw or 0.0)
+            layer = render(self._model, drawn_for, self._light, jaw, x.device)
             with self._lock:
                 self._drawn[key] = layer
                 while len(self._drawn) > MOST_LAYERS:
                     self._drawn.popitem(last=False)
         # The affine of the picture that takes one pose's face axes nearest to the other's.
-        back = drawn_for[:2] @ np.linalg.pinv(projection[:2])
-        x, y = at
-        found = layer.sample(back[0, 0] * x + back[0, 1] * y, back[1, 0] * x + back[1, 1] * y)
-        found[..., :3] *= np.float32(light.tooth.mean() / self._light.tooth.mean())
+        (xx, xy), (yx, yy) = (drawn_for[:2] @ np.linalg.pinv(projection[:2])).tolist()
+        found = layer.sample(xx * x + xy * y, yx * x + yy * y)
+        found[:, :3] *= float(light.tooth.mean() / self._light.tooth.mean())
         return found
 
 

@@ -231,11 +231,11 @@ class Pix2PixRenderer:
     def render(self, targets: Array, detail: Detail | None = None) -> Iterator[Array]:
         """See Renderer.render."""
         for images in self.mesh.in_chunks(self._images, targets, detail):
-            yield from images
+            yield from images.numpy()
 
-    def _images(self, targets: Array, detail: Detail | None) -> Array:
+    def _images(self, targets: Array, detail: Detail | None) -> Tensor:
         moved = self.mesh.move(targets, detail)
-        picture = torch.from_numpy(moved.images[..., :3]).to(self._device).permute(0, 3, 1, 2)
+        picture = moved.images[..., :3].permute(0, 3, 1, 2)
         reached = torch.from_numpy(moved.reached).to(self._device)
         points = self._scene.units(moved.landmarks)
         windows = (FACE, *self._network.config.refined)
@@ -249,7 +249,7 @@ class Pix2PixRenderer:
                 PEAK,
                 awake(self._own, reached),
             )
-        moved.images[..., :3] = made.picture.permute(0, 2, 3, 1).float().cpu().numpy()
+        moved.images[..., :3] = made.picture.permute(0, 2, 3, 1)
         return moved.images
 
     def _affine(self, window: Window, points: Array) -> Tensor:

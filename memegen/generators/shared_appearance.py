@@ -69,8 +69,11 @@ class SharedAppearance:
         )
 
 
-def mouth_of(scene: Scene, picture: Array) -> MouthLayer:
-    """The inside of a scene's mouth; picture (H, W, 3) is what the scene shows, 0..255."""
+def mouth_of(scene: Scene, picture: Array, device: torch.device | str = "cpu") -> MouthLayer:
+    """The inside of a scene's mouth; picture (H, W, 3) is what the scene shows, 0..255.
+
+    It is drawn on `device`.
+    """
     shared, iod = scene.shared_appearance, _iod(scene)
     samples = _samples(scene, picture)
     if shared is None:
@@ -82,7 +85,7 @@ def mouth_of(scene: Scene, picture: Array) -> MouthLayer:
     ring = scene.pixels(scene.motion.landmarks)[list(LIPS_INNER), :2]
     return MouthLayer(
         picture, ring, _mouth_frame(scene), light, load_mouth(), blur,
-        shared.mouth if shared else None,
+        shared.mouth if shared else None, device,
     )  # fmt: skip
 
 

@@ -5,32 +5,44 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from torch import Tensor
 
 from memegen.arrays import Array
-from memegen.geometry.box import Box
+from memegen.geometry.patches import per_picture
 
 
 @dataclass(frozen=True)
-class PlaneAffine:
-    """`moved = matrix @ point + offset`, in pixels."""
+class PlaneAffines:
+    """Of T frames: `moved = matrix @ point + offset`, in pixels."""
 
-    matrix: Array  # (2, 2)
-    offset: Array  # (2,)
-    inverse: Array  # (2, 2) of the matrix
+    offset: Array  # (T, 2)
+    inverse: Array  # (T, 2, 2) of the matrix
+    matrix: Array  # (T, 2, 2)
 
     @classmethod
-    def each(cls, matrices: Array, offsets: Array) -> list[PlaneAffine]:
+    def of(cls, matrices: Array, offsets: Array) -> PlaneAffines:
         """Of (T, 2, 2) matrices and (T, 2) offsets."""
-        parts = (matrices, offsets, np.linalg.inv(matrices))
-        return [cls(*of) for of in zip(*(p.astype(np.float32) for p in parts), strict=True)]
+        parts = (offsets, np.linalg.inv(matrices), matrices)
+        return cls(*(part.astype(np.float32) for part in parts))
+
+    def rows(self, rows: list[int]) -> PlaneAffines:
+        """Those of some frames."""
+        return PlaneAffines(self.offset[rows], self.inverse[rows], self.matrix[rows])
+
+    def moved(self, points: Array) -> Array:
+        """Points (T, N, 2) to where they are moved."""
+        return np.asarray(points @ self.matrix.transpose(0, 2, 1) + self.offset[:, None])
 
     def undone(self, points: Array) -> Array:
-        """Moved points (N, 2) to where they were."""
-        return np.asarray((points - self.offset) @ self.inverse.T, np.float32)
+        """Moved points (T, N, 2) to where they were."""
+        found = (points - self.offset[:, None]) @ self.inverse.transpose(0, 2, 1)
+        return np.asarray(found, np.float32)
 
-    def undone_pixels(self, box: Box) -> tuple[Array, Array]:
-        """X and y (h, w) of where the pixel centres of a box were."""
-        x = np.arange(box.left, box.right, dtype=np.float32) + (0.5 - self.offset[0])
-        y = np.arange(box.top, box.bottom, dtype=np.float32)[:, None] + (0.5 - self.offset[1])
-        (xx, xy), (yx, yy) = self.inverse
-        return xx * x + xy * y, yx * x + yy * y
+    def undone_pixels(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """X and y (T, h, w) of where pixels were that are now at x (T, 1, w) and y (T, h, 1)."""
+        across = x - per_picture(self.offset[:, 0], x.device)
+        down = y - per_picture(self.offset[:, 1], x.device)
+        (xx, xy), (yx, yy) = (
+            [per_picture(self.inverse[:, i, k], x.device) for k in (0, 1)] for i in (0, 1)
+        )
+        return xx * across + xy * down, yx * across + yy * down

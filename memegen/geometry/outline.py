@@ -14,8 +14,11 @@ _OVERSAMPLE = 4
 
 
 def smooth_ring(points: Array, corners: tuple[int, ...] = (), steps: int = 6) -> Array:
-    """(N, 2) closed ring to (N * steps, 2): a Catmull-Rom spline, sharp at the named corners."""
-    return np.asarray(_spline(len(points), corners, steps) @ points, np.float32)
+    """(..., N, 2) closed rings to (..., N * steps, 2): Catmull-Rom splines, sharp at the corners.
+
+    `corners` are numbers of points.
+    """
+    return np.asarray(_spline(points.shape[-2], corners, steps) @ points, np.float32)
 
 
 @lru_cache(maxsize=64)
@@ -49,7 +52,12 @@ def fill(ring: Array, box: Box) -> Array:
     return np.asarray(canvas.reduce(_OVERSAMPLE), np.float32) / 255
 
 
-def opening(ring: Array) -> float:
-    """Mean gap between upper and lower points of a ring (2N, 2) that starts at a corner."""
-    half = len(ring) // 2
-    return float(np.linalg.norm(ring[1:half] - ring[:half:-1], axis=1).mean())
+def gaps(rings: Array) -> Array:
+    """(..., N - 1) between upper and lower points of rings (..., 2N, 2) that start at a corner."""
+    half = rings.shape[-2] // 2
+    return np.asarray(np.linalg.norm(rings[..., 1:half, :] - rings[..., :half:-1, :], axis=-1))
+
+
+def opening(rings: Array) -> Array:
+    """(...) mean gap between the upper and the lower points of rings (..., 2N, 2)."""
+    return np.asarray(gaps(rings).mean(-1))

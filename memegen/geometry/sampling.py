@@ -6,7 +6,7 @@ fast as torch; elsewhere, and where gradients are needed, torch does. Both round
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import cv2
@@ -76,6 +76,32 @@ def sample_images(
     mode = "bicubic" if cubic else "bilinear"
     images = images.expand(frames, -1, -1, -1)
     return F.grid_sample(images, grid, mode=mode, padding_mode=border, align_corners=False)
+
+
+def sample_planes(
+    images: Tensor | Sequence[Tensor], x: Tensor, y: Tensor, border: Border = "border"
+) -> Tensor:
+    """Images (1 or T, C, H, W) at pixels x, y (T, h, w): (T, C, h, w), bilinear.
+
+    Several images, each of at most four channels that lie side by side in memory, are one of all
+    their channels.
+    """
+    groups = [images] if isinstance(images, Tensor) else images
+    if not _by_opencv(x, y, *groups) or 0 in x.shape:
+        at = torch.stack([x, y], -1)
+        return torch.cat([sample_images(group, at, border) for group in groups], 1)
+    maps = list(zip((x - 0.5).numpy(), (y - 0.5).numpy(), strict=True))
+    found = x.new_empty(len(x), sum(group.shape[1] for group in groups), *x.shape[1:])
+    first = 0
+    for group in groups:
+        channels = group.shape[1]
+        read = np.empty((*x.shape, channels), np.float32)
+        for k, places in enumerate(maps):
+            image = _interleaved(group[k % len(group)])
+            _remap(image, places, border, cv2.INTER_LINEAR, read[k])
+        found[:, first : first + channels] = torch.from_numpy(read).permute(0, 3, 1, 2)
+        first += channels
+    return found
 
 
 def sample_displaced(images: Iterable[Tensor], flow: Tensor, border: Border = "border") -> Tensor:

@@ -110,9 +110,9 @@ def fit(mouths: list[OpenMouth], bare: MouthModel, settings: MouthTraining) -> M
     first = MouthFit(upper, lower, most[0], most[1], 1.0, 0.0, tone, tone_skin, grey, grey)
     source, own_profile = _own_looks(placed(replace(bare, fit=first)))
     reach, reach_open = _fit_reach(mouths, teeth, own_profile, bare)
-    usual = replace(first, reach=reach, reach_open=reach_open).reach_at(USUAL_GAP)
-    shown = float(light_at(CENTRAL_DEPTH**FALLOFF, usual)) * float(
-        shadow_at(np.array(np.mean(BAND)), UPPER_SHADOW)
+    usual = replace(first, reach=reach, reach_open=reach_open).reach_at(USUAL_GAP).item()
+    shown = float(light_at(torch.tensor(CENTRAL_DEPTH**FALLOFF), usual)) * float(
+        shadow_at(torch.tensor(np.mean(BAND)), UPPER_SHADOW)
     )
     for map_ in (
         tone,
@@ -121,8 +121,9 @@ def fit(mouths: list[OpenMouth], bare: MouthModel, settings: MouthTraining) -> M
         map_[0, 0] -= np.log(source * shown)
     flesh = []
     for deep, throat in ((TONGUE_DEPTH, False), (1.0, True)):
+        full = torch.tensor(deep**FALLOFF)
         ratios = [
-            _flesh(m, throat) / t / light_at(deep**FALLOFF, reach + reach_open * min(m.gap, WIDE))
+            _flesh(m, throat) / t / float(light_at(full, reach + reach_open * min(m.gap, WIDE)))
             for m, t, is_wide in zip(mouths, teeth, wide, strict=True)
             if is_wide and np.isfinite(t[0])
         ]
@@ -148,10 +149,11 @@ def _own_looks(model: MouthModel) -> tuple[float, Array]:
     """Luma of our own lit central teeth, and along the arch, without the dark behind: tooth = 1."""
     projection = np.diag(np.array([GRID, -GRID, 1], np.float32))
     key = np.array([0, 0.4, np.sqrt(1 - 0.4**2)], np.float32)
-    layer = render(model, projection, MouthLight(np.full(3, 200, np.float32), key, 1.0), True)
+    layer = render(model, projection, MouthLight(np.full(3, 200, np.float32), key, 1.0), None)
     height, width = int((ABOVE + BELOW) * GRID), int(2 * ACROSS * GRID)
     y, x = np.mgrid[:height, :width].astype(np.float32) + 0.5
-    drawn = layer.sample(x - ACROSS * GRID, y - ABOVE * GRID)
+    at = (torch.from_numpy(values)[None] for values in (x - ACROSS * GRID, y - ABOVE * GRID))
+    drawn = layer.sample(*at)[0].permute(1, 2, 0).numpy()
     top = np.full(width, model.fit.upper_edge - 0.12, np.float32)  # a smile's upper lip
     bottom = np.full(width, model.fit.upper_edge - 0.005, np.float32)
     mouth = OpenMouth(drawn[..., :3], top, bottom, 0.1, np.zeros(4))

@@ -141,12 +141,12 @@ class PairDataset:
         moved = self.moved(scene, other)
         if wide is not None:
             target = self.moved(scene, wide)
-            picture, landmarks, source = _picture(target), target.landmarks[0] / side, wide
-        first = _picture(moved)
+            picture, landmarks, source = target.picture, target.landmarks[0] / side, wide
+        first = moved.picture
         back = self.moved(self.scene(first, moved.landmarks[0] / side, other), source)
         draw = {
             "x": _channels(picture), "x_moved": _channels(first),
-            "x_back": _channels(_picture(back)),
+            "x_back": _channels(back.picture),
             "flow_moved": _coarse(moved.flow, side), "flow_back": _coarse(back.flow, side),
             "source": torch.from_numpy(source.copy()), "target": torch.from_numpy(other.copy()),
         }  # fmt: skip
@@ -215,10 +215,6 @@ class PairDataset:
             picture.save(data, "JPEG", quality=int(rng.integers(40, 90)))
             picture = Image.open(data).convert("RGB")
         return np.asarray(picture.resize((side, side), Image.Resampling.BICUBIC))
-
-
-def _picture(moved: Moved) -> Picture:
-    return np.clip(moved.images[0] + 0.5, 0, 255).astype(np.uint8)
 
 
 def _channels(picture: Picture) -> Tensor:

@@ -80,7 +80,7 @@ class TranslationPairs:
         picture, landmarks, source, other = self._pairs.sample(rng)
         scene = self._pairs.scene(picture, landmarks, source)
         away = self._pairs.moved(scene, other)
-        photo, side = _picture(away), len(picture)
+        photo, side = away.picture, len(picture)
         there = self._pairs.scene(photo, away.landmarks[0] / side, other)
         moved = self._pairs.moved(there, source)
         whole: Picture = np.full(picture.shape[:2], 255, np.uint8)
@@ -99,12 +99,13 @@ class TranslationPairs:
         scene = self._pairs.scene(photo, marks[0].astype(np.float32), source)
         moved = self._onto(scene, marks[1].astype(np.float32), reached)
         mask = face_mask(scene.pixels(marks[1]), len(photo))
-        lit = in_light_of(target, _picture(moved), mask)
+        lit = in_light_of(target, moved.picture, mask)
         share = mask[..., None]
-        error = np.abs(lit - moved.images[0]) * share
+        made = moved.images[0].numpy()
+        error = np.abs(lit - made) * share
         if error.sum() / (3 * share.sum() * 255) > DIFFERENT:
             return None
-        whole = np.clip(share * lit + (1 - share) * moved.images[0] + 0.5, 0, 255)
+        whole = np.clip(share * lit + (1 - share) * made + 0.5, 0, 255)
         shown = (photo, whole.astype(np.uint8), (mask * 255).astype(np.uint8))
         return self._drawn(scene, moved, shown, (source, reached), real=True)
 
@@ -128,7 +129,7 @@ class TranslationPairs:
         points, scale = scene.units(moved.landmarks), float(scene.motion.pose.scale)
         placed = [to_pixels(place(w, points, scale), scene.to_pixels)[0] for w in self._windows]
         return {
-            "photo": _planes(photo), "moved": _planes(_picture(moved)), "target": _planes(target),
+            "photo": _planes(photo), "moved": _planes(moved.picture), "target": _planes(target),
             "weight": weight[None].copy(), "real": np.array(real),
             "source": units[0].astype(np.float32), "reached": units[1].astype(np.float32),
             "affines": np.stack(placed).astype(np.float32),
@@ -179,10 +180,6 @@ def in_light_of(picture: Picture, other: Picture, mask: Array) -> Array:
     (centred, _, spread), (_, mean, wanted) = found
     gain = np.clip(wanted / np.maximum(spread, 1e-6), 0.6, 1.6)
     return np.asarray(np.clip(centred * gain + mean, 0, 255), np.float32)
-
-
-def _picture(moved: Moved) -> Picture:
-    return np.clip(moved.images[0] + 0.5, 0, 255).astype(np.uint8)
 
 
 def _planes(picture: Picture) -> Picture:

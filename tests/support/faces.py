@@ -9,7 +9,7 @@ from PIL import Image
 
 from memegen import aus
 from memegen.generators import Scene
-from memegen.geometry.affine import PlaneAffine
+from memegen.geometry.affine import PlaneAffines
 from memegen.geometry.anatomy import Anatomy
 from memegen.geometry.motion import FaceMotion
 from memegen.geometry.shape import Pose
@@ -63,4 +63,4 @@ def sample_face() -> Image.Image:
         return image.convert("RGB").crop((110, 0, 390, 280))
 
 
-STILL = PlaneAffine.each(np.eye(2)[None], np.zeros((1, 2)))[0]  # a head that does not turn
+STILL = PlaneAffines.of(np.eye(2)[None], np.zeros((1, 2)))  # a head that does not turn
