@@ -289,16 +289,16 @@ def test_frames_share_teeth_light_and_furrows(mesh: Animator, pictures: list[Pic
     def mouths(found: list[Scene]) -> list[MouthLayer]:
         return [mouth_of(scene, scene.picture.astype(np.float32)) for scene in found]
 
-    assert len({id(mouth.model) for mouth in mouths(scenes)}) == len(scenes)
+    assert len({id(mouth.drawn.model) for mouth in mouths(scenes)}) == len(scenes)
     shared = mouths([replace(scene, shared_appearance=who) for scene in scenes])
-    assert all(mouth.model is who.mouth.model for mouth in shared)
+    assert all(mouth.drawn.model is who.mouth.model for mouth in shared)
     assert isinstance(who.mouth, SharedMouth) and who.tone is None
     with pytest.raises(ValueError):
         SharedAppearance.of([])
     # In half the light, teeth have about half the brightness.
     dark = replace(scenes[0], picture=scenes[0].picture // 2, shared_appearance=who)
     bright = replace(scenes[0], shared_appearance=who)
-    tooth = [mouth._light.tooth.mean() for mouth in mouths([dark, bright])]
+    tooth = [mouth.drawn.light.tooth.mean() for mouth in mouths([dark, bright])]
     assert tooth[0] / tooth[1] == pytest.approx(0.5, abs=0.06)
 
 

@@ -17,7 +17,8 @@ from memegen import weights
 from memegen.errors import UsageError, WeightsError
 from memegen.generators import Scene, generator_named, mouth_poses
 from memegen.generators.inpaint import pixel_grid
-from memegen.generators.mouth import MouthFrame, MouthLayer, MovedMouths, shadow_at
+from memegen.generators.mouth import MouthLayer
+from memegen.generators.mouth_drawing import MouthFrame, MovedMouths, shadow_at
 from memegen.generators.mouth_layers import DARKEST, FALLOFF, jaw_shift, light_at, render
 from memegen.generators.mouth_light import (
     LUMA,
@@ -177,7 +178,7 @@ def test_lips_drawn_too_far_take_the_teeth_along(picture: np.ndarray, shut: np.n
     layer, fit = layer_of(picture, shut), load_mouth().fit
     origin = shut.mean(0)
     rings = np.stack([opened(shut, gap * IOD, gap * IOD) - origin for gap in (0.05, 0.4)])
-    lift, drop = layer._limits(MovedMouths(rings, np.stack([SHUT, SHUT])))
+    lift, drop = layer.drawn.limits(MovedMouths(rings, np.stack([SHUT, SHUT])))
     assert (lift[0], drop[0]) == pytest.approx((0, 0), abs=1e-6)
     assert lift[1] == pytest.approx(0.4 + fit.upper_edge - fit.most_upper, abs=0.03)
     assert drop[1] == pytest.approx(0.4 + fit.lower_edge - fit.most_lower, abs=0.03)

@@ -144,6 +144,8 @@ def a_gpu_that_computes_nothing(drawn: MeshRenderer) -> Iterator[torch.device]:
     def moved(value: Any) -> Any:
         if isinstance(value, torch.Tensor):
             return torch.empty_strided(value.shape, value.stride(), device=there)
+        if isinstance(value, torch.device):
+            return there
         if isinstance(value, tuple | list):
             return type(value)(map(moved, value))
         if isinstance(value, dict):
@@ -157,9 +159,7 @@ def a_gpu_that_computes_nothing(drawn: MeshRenderer) -> Iterator[torch.device]:
     with FakeTensorMode(allow_non_fake_inputs=True):
         for layer in (*eyes, *(eye._lid for eye in eyes), drawn._mouth):
             for name, value in vars(layer).items():
-                if name in ("_frame", "_light", "model", "_shared"):
-                    continue  # arrays alone
-                setattr(layer, name, there if name == "_device" else moved(value))
+                setattr(layer, name, moved(value))
         yield there
 
 
@@ -168,7 +168,7 @@ def test_eyes_and_mouth_are_drawn_where_the_pictures_are(
 ) -> None:
     images = renderer.move(TARGETS).images
     points = renderer.move_landmarks(TARGETS)
-    assert len(renderer._mouth._layers) > 2 and "_shut" in vars(renderer._eyes["L"]._lid)
+    assert len(renderer._mouth.drawn.layers) > 2 and "_shut" in vars(renderer._eyes["L"]._lid)
     # Nothing can be faked in inference mode.
     monkeypatch.setattr(mesh, "torch", SimpleNamespace(inference_mode=torch.no_grad))
     with a_gpu_that_computes_nothing(renderer) as there:

@@ -16,7 +16,7 @@ from memegen.generators.base import Scene
 from memegen.generators.creases import CreaseLayer
 from memegen.generators.eyes import EyeLayer, MovedEyes
 from memegen.generators.inpaint import fill_unknown
-from memegen.generators.mouth import MovedMouths
+from memegen.generators.mouth_drawing import MovedMouths
 from memegen.generators.shared_appearance import mouth_of, softness_of
 from memegen.geometry.affine import PlaneAffines
 from memegen.geometry.anatomy import compose_channels

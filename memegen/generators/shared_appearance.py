@@ -16,7 +16,8 @@ from memegen.arrays import LUMA, Array
 from memegen.generators.base import Scene
 from memegen.generators.creases import furrow_seed
 from memegen.generators.inpaint import blur_of
-from memegen.generators.mouth import MouthFrame, MouthLayer, SharedMouth
+from memegen.generators.mouth import MouthLayer, SharedMouth
+from memegen.generators.mouth_drawing import MouthFrame
 from memegen.generators.mouth_light import LightSamples, MouthLight, light_of, light_samples
 from memegen.generators.mouth_model import load_mouth
 from memegen.generators.mouth_poses import MouthPoses
@@ -57,7 +58,7 @@ class SharedAppearance:
         tones = [tone_of(scene.picture) for scene in scenes]
         grey = [tone for tone in tones if tone is not None]
         first = torch.from_numpy(pictures[0]).permute(2, 0, 1)[None]
-        model, light = mouths[0].model, light_of(_pooled(samples), load_mouth().fit)
+        model, light = mouths[0].drawn.model, light_of(_pooled(samples), load_mouth().fit)
         edge = float(np.median(edges)) if edges else model.fit.upper_edge
         return cls(
             SharedMouth(model, edge, MouthPoses(model, light)),

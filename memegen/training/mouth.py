@@ -18,7 +18,7 @@ from memegen import weights
 from memegen.arrays import Array, Mask
 from memegen.errors import MemegenError, UsageError
 from memegen.facedata.dataset import FaceDataset
-from memegen.generators.mouth import UPPER_SHADOW, shadow_at
+from memegen.generators.mouth_drawing import UPPER_SHADOW, shadow_at
 from memegen.generators.mouth_layers import DARKEST, FALLOFF, FRONT, light_at, render
 from memegen.generators.mouth_light import LUMA, MouthLight, log_tone
 from memegen.generators.mouth_model import (
