@@ -2,9 +2,8 @@
 
     python benchmarks/gpu.py [--seconds 60] [--out gpu.json] [--devices cuda,cpu] [--batch 25]
 
-Frames a second of whole pictures by crop size, encoding left out: `mesh` and `anatomical` move and
-draw on the processor whatever the device, only their networks run there; `ganimation` (random
-weights) composes there too. Networks alone by batch and precision. GANimation's training in images
+Frames a second of whole pictures by crop size, encoding left out; of `ganimation` with random
+weights. Networks alone by batch and precision. GANimation's training in images
 a second, five steps of the discriminator to one of the generator, by precision. Nothing is looked
 for in the photo: where the sample's face lies is written down here, so neither a face detector
 nor ffmpeg is needed. What the time does not suffice for is left out.
