@@ -198,11 +198,13 @@ def test_a_signal_while_a_process_starts_does_not_end_it() -> None:
     assert not signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
+# Whoever starts tests in the background may have them ignore SIGINT.
 SCRIPT = """
-import os, sys, time
+import os, signal, sys, time
 sys.path.insert(0, {tests!r})
 from test_workers import Slow, Workers
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     made = Workers(Slow(), workers=1)
     print(made.take(), flush=True)
     {then}
@@ -242,7 +244,10 @@ def test_a_program_ends_though_its_processes_are_busy(tmp_path: Path, then: str)
         worker = int(parent.stdout.readline())
         if "take" in then:  # it waits for what never comes, until somebody interrupts it
             parent.send_signal(signal.SIGINT)
-        parent.wait(20)
+        try:
+            parent.wait(20)
+        finally:
+            parent.kill()  # or these tests would wait for it
     until(lambda: not alive(worker))
 
 
