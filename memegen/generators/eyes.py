@@ -35,6 +35,7 @@ SHADOW, RIM_SHADOW = (0.55, 0.03), (0.12, 0.012)
 CORNER_SHADE = 0.32  # how much darker the white is at the corners than in the middle
 WHITE_LEAST = 1.0  # luma of the white beside the skin's: an eye in the shade of lashes shows less
 WHITE_CHROMA = 0.45  # saturation of the white beside the skin's, at most
+LOWER_LID = slice(9, 16)  # of an eye ring, without the corners
 SHUT = 0.97  # closing from which nothing of the eyeball is seen
 FEATHER = 0.015  # IOD over which what the photo shows and what is completed blend
 WHITE_SHADE = 0.72  # luma beside the white's own below which a pixel is corner, vein or shadow
@@ -246,10 +247,9 @@ class EyeLayer:
         else:
             still = sample_planes([self._kept, self._lidless, self._white], x, y)
             kept, bare, white = still.split(3, 1)
-            across, down = (per_picture(turn[:, k], self._device) for k in (0, 1))
+            across, down, share = per_picture(np.stack([*turn.T, turned]), self._device)
             iris, disc = sample_planes(self._round, x - across, y - down).split([3, 1], 1)
             looking = white + (iris - white) * disc
-            share = per_picture(turned, self._device)
             bare = bare + (looking - bare) * share[:, None]
             fresh = torch.maximum(fresh, share)
         return kept + (bare * shadow[:, None] - kept) * fresh[:, None], depth
@@ -268,13 +268,14 @@ class EyeLayer:
         fresh = torch.zeros_like(u)
         corner = torch.minimum(along, 1 - along)
         down, up = upper - above, above - lower  # below the upper edge, above the lower one
+        way = np.abs(eyes.ring - self._ring).max(2) / self._iod
+        ways = np.stack([way[:, UPPER_LID].max(1), way[:, LOWER_LID].max(1)])
+        weights = per_picture(np.minimum(1, ways / WIDENING), self._device)
         lids = (
-            (UPPER_LID, down, smoothstep(0.3, 0.65, height), CORNERS_STAY[0]),
-            (slice(9, 16), up, smoothstep(0.5, 0.2, height), CORNERS_STAY[1]),
+            (weights[0], down, smoothstep(0.3, 0.65, height), CORNERS_STAY[0]),
+            (weights[1], up, smoothstep(0.5, 0.2, height), CORNERS_STAY[1]),
         )
-        for points, depth, near, stay in lids:
-            way = np.abs(eyes.ring[:, points] - self._ring[points]).max((1, 2)) / self._iod
-            weight = per_picture(np.minimum(1, way / WIDENING), self._device)
+        for weight, depth, near, stay in lids:
             close = smoothstep(0.07 * self._iod, 0.02 * self._iod, depth)
             inner = smoothstep(0.0, stay, corner)
             fresh = torch.maximum(fresh, weight * torch.maximum(near, close) * inner)

@@ -96,10 +96,13 @@ class LidLayer:
             np.concatenate([ring, lid]), REACH * iod, picture.shape[0], picture.shape[1]
         )
         self._rest = LidCurves.of(ring, lid)
-        self._rest_table = LidTables.of([self._rest], self._device)
         self._room = self._fall(ring)
         self.visible = min(self._box.shape) > 3
         self._patch = picture[self._box.slices]
+
+    @cached_property
+    def _rest_table(self) -> LidTables:
+        return LidTables.of([self._rest], self._device)
 
     @cached_property
     def _shut(self) -> tuple[tuple[Tensor, ...], Tensor]:
@@ -313,7 +316,9 @@ class LidLayer:
         over_edge = above - upper
         height = over_edge / reach
         # Lashes of a half-closed eye point at the camera.
-        reach_of_lash = per_picture(0.4 + 0.6 * lowered, self._device)
+        by = (0.4 + 0.6 * lowered, MEET * iod * smoothstep(0.82, 1, lowered),
+              smoothstep(*APPEARS, lowered))  # fmt: skip
+        reach_of_lash, lap, strength = per_picture(np.stack(by), self._device)
         # Skin above the crease moves with it the less the higher it lies, as in the mesh.
         over = (over_edge - reach).clip(min=0) / (ABOVE_CREASE * iod)
         shut = torch.where(
@@ -324,11 +329,9 @@ class LidLayer:
         su, sv = self._rest_table.axes.pixels(along, shut)
         rendered, lash_colour = self._shut
         found = sample_planes(rendered, su - self._box.left, sv - self._box.top)
-        lap = per_picture(MEET * iod * smoothstep(0.82, 1, lowered), self._device)
         # Beyond the outer corner there is no edge, only skin that loses its lashes.
         width = 1 + BEYOND * iod * (-along / OUTWARD).clip(0, 1)
         edge = ((over_edge + lap) / width + 0.5).clip(0, 1)
-        strength = per_picture(smoothstep(*APPEARS, lowered), self._device)
         view = blended(patches.read(pictures), found[:, :3], found[:, 3] * edge * strength)
         view = blended(view, torch.minimum(lash_colour, view), found[:, 4] * strength)
         patches.write(pictures, view)

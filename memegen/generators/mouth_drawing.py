@@ -141,7 +141,7 @@ class DrawnMouth:
 
     def _shifted(self, x: Tensor, y: Tensor, shift: Array) -> tuple[Tensor, Tensor]:
         """Pixels x, y of what has moved by (2, T) to where they were."""
-        across, down = (per_picture(part, self.device) for part in shift)
+        across, down = per_picture(shift, self.device)
         return x - across, y - down
 
     def limits(self, mouths: MovedMouths) -> tuple[Array, Array]:
@@ -197,17 +197,15 @@ class DrawnMouth:
         left, right = edge[..., 0].min(1), edge[..., 0].max(1)
         grids = np.linspace(left, right, CURVE_STEPS, axis=1)
         lips = np.array(
-            [[np.interp(grid, ring[rows, 0], -ring[rows, 1]) for rows in (slice(11), lower)]
-             for grid, ring in zip(grids, edge, strict=True)]
+            [[np.interp(grid, ring[rows, 0], -ring[rows, 1]) for rows in (slice(11), lower, lower)]
+             for grid, ring in zip(grids, edge, strict=True)]  # three are read at once, two are not
         )  # fmt: skip
-        starts, ends = (per_picture(part, self.device) for part in (left, right))
+        starts, ends = per_picture(np.stack([left, right]), self.device)
         u, v = self._across(x, y) * size, self._down(x, y) * size
         at = (u - starts) * ((CURVE_STEPS - 1) / (ends - starts).clip(min=1e-6)) + 0.5
         middle = torch.full_like(at, 0.5)
-        top, bottom = (
-            sample_planes(on_device(lips[:, k], self.device)[:, None, None], at, middle)[:, 0]
-            for k in (0, 1)
-        )
+        tables = on_device(lips.transpose(0, 2, 1), self.device)[:, None].permute(0, 3, 1, 2)
+        top, bottom, _ = sample_planes(tables, at, middle).unbind(1)
         aside = torch.minimum(u - starts, ends - u)
         opened = np.maximum(lips[:, 1] - lips[:, 0], 0).max(1) / size
         return v - top, bottom - v, aside, opened

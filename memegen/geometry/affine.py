@@ -40,9 +40,7 @@ class PlaneAffines:
 
     def undone_pixels(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """X and y (T, h, w) of where pixels were that are now at x (T, 1, w) and y (T, h, 1)."""
-        across = x - per_picture(self.offset[:, 0], x.device)
-        down = y - per_picture(self.offset[:, 1], x.device)
-        (xx, xy), (yx, yy) = (
-            [per_picture(self.inverse[:, i, k], x.device) for k in (0, 1)] for i in (0, 1)
-        )
+        numbers = np.concatenate([self.offset, self.inverse.reshape(-1, 4)], 1)
+        left, top, xx, xy, yx, yy = per_picture(numbers.T, x.device)
+        across, down = x - left, y - top
         return xx * across + xy * down, yx * across + yy * down

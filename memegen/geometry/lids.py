@@ -21,6 +21,7 @@ from memegen.geometry.topology import EYE_CORNERS
 LEAST_LID = 0.07  # lengths of the eye that a shut lid is high at least, for scaling heights
 # Curves of many eyes are tables: their range in lengths of the eye, and steps of each length.
 TABLE, TABLE_STEPS = (-0.5, 1.5), 256
+_TABLE_AT = np.linspace(*TABLE, round((TABLE[1] - TABLE[0]) * TABLE_STEPS) + 1, dtype=np.float32)
 Values = TypeVar("Values", npt.NDArray[np.floating], Tensor)
 
 
@@ -107,20 +108,12 @@ class LidTables:
     @classmethod
     def of(cls, eyes: Sequence[LidCurves], device: torch.device) -> LidTables:
         """Of eyes one by one."""
-        steps = round((TABLE[1] - TABLE[0]) * TABLE_STEPS) + 1
-        along = np.linspace(*TABLE, steps, dtype=np.float32)
-        tables = np.stack([np.stack(eye.heights(along), -1) for eye in eyes])[:, None]
-
-        def numbers(name: str) -> Tensor:
-            values = np.stack([getattr(eye.axes, name) for eye in eyes])
-            return (
-                per_picture(values, device)
-                if values.ndim == 1
-                else torch.stack([per_picture(values[:, k], device) for k in (0, 1)])
-            )
-
-        axes = EyeAxes(*(numbers(name) for name in ("origin", "across", "up", "length")))
-        return cls(axes, on_device(tables, device).permute(0, 3, 1, 2))
+        tables = np.stack([np.stack(eye.heights(_TABLE_AT), -1) for eye in eyes])[:, None]
+        axes = [eye.axes for eye in eyes]
+        each = [np.r_[a.origin, a.across, a.up, a.length] for a in axes]
+        numbers = per_picture(np.stack(each, 1), device)
+        together = EyeAxes(numbers[0:2], numbers[2:4], numbers[4:6], numbers[6])
+        return cls(together, on_device(tables, device).permute(0, 3, 1, 2))
 
     def rows(self, rows: list[int]) -> LidTables:
         """Those of some eyes."""

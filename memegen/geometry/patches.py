@@ -88,8 +88,8 @@ def on_device(values: Array, device: torch.device) -> Tensor:
 
 
 def per_picture(values: Array, device: torch.device) -> Tensor:
-    """(T,) numbers, one a picture, as they multiply pixels (T, h, w)."""
-    return on_device(values, device)[:, None, None]
+    """(..., T) numbers, one a picture, as they multiply pixels (T, h, w): (..., T, 1, 1)."""
+    return on_device(values, device)[..., None, None]
 
 
 def as_image(patch: Array, device: torch.device) -> Tensor:
