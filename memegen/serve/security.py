@@ -196,7 +196,8 @@ class _Bounded:
             return await self._receive()
         now = time.monotonic()
         self._began = now if self._began is None else self._began
-        owed = self._began + self._seconds + (self._most - self._left) / LEAST_RATE - now
+        # Rounded as written: at first it is just `_seconds`, whatever the clock says.
+        owed = self._seconds + (self._most - self._left) / LEAST_RATE - (now - self._began)
         try:
             message = await asyncio.wait_for(self._receive(), min(self._seconds, owed))
         except (TimeoutError, asyncio.TimeoutError):  # two until Python 3.11
