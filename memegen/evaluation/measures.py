@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from memegen.arrays import LUMA, Array
+from memegen.generators.inpaint import blurred_inside
 from memegen.geometry.box import Box
 from memegen.geometry.outline import fill, smooth_ring
 from memegen.geometry.topology import (
@@ -79,10 +80,7 @@ def structure(rendered: Array, true: Array) -> Array:
 
 def _smooth(x: Tensor) -> Tensor:
     """Gaussian of 1.5 pixels, 11 wide, as Wang et al. take it."""
-    line = torch.exp(-((torch.arange(11.0) - 5) ** 2) / (2 * 1.5**2))
-    line = line / line.sum()
-    padded = F.pad(x, (5, 5, 5, 5), mode="reflect")
-    return F.conv2d(F.conv2d(padded, line.view(1, 1, 1, -1)), line.view(1, 1, -1, 1))
+    return blurred_inside(F.pad(x, (5, 5, 5, 5), mode="reflect"), 1.5, 5)
 
 
 class Perceptual:

@@ -19,7 +19,7 @@ from memegen.geometry.lids import LidCurves, LidTables
 from memegen.geometry.outline import fill, opening, smooth_ring
 from memegen.geometry.patches import Patches, as_image, blended, per_picture
 from memegen.geometry.sampling import sample, sample_planes
-from memegen.geometry.topology import EYE_CORNERS, UPPER_LID
+from memegen.geometry.topology import EYE_CORNERS, LOWER_LID, UPPER_LID
 
 IRIS_RADIUS = (0.078, 0.105)  # IOD: an iris is 11.7 mm wide on nearly everyone, eyes 63 mm apart
 IRIS_EDGE = 0.12  # share of the radius over which the iris fades into the white
@@ -35,7 +35,6 @@ SHADOW, RIM_SHADOW = (0.55, 0.03), (0.12, 0.012)
 CORNER_SHADE = 0.32  # how much darker the white is at the corners than in the middle
 WHITE_LEAST = 1.0  # luma of the white beside the skin's: an eye in the shade of lashes shows less
 WHITE_CHROMA = 0.45  # saturation of the white beside the skin's, at most
-LOWER_LID = slice(9, 16)  # of an eye ring, without the corners
 SHUT = 0.97  # closing from which nothing of the eyeball is seen
 FEATHER = 0.015  # IOD over which what the photo shows and what is completed blend
 WHITE_SHADE = 0.72  # luma beside the white's own below which a pixel is corner, vein or shadow

@@ -75,12 +75,19 @@ def gaussian(planes: torch.Tensor, sigma: float) -> torch.Tensor:
 def convolved(planes: torch.Tensor, sigma: float) -> torch.Tensor:
     """What `gaussian` returns, on any device."""
     reach = _reach(sigma)
+    return blurred_inside(F.pad(planes, (reach,) * 4, mode="replicate"), sigma, reach)
+
+
+def blurred_inside(planes: torch.Tensor, sigma: float, reach: int) -> torch.Tensor:
+    """A Gaussian blur of (T, C, h, w), less the `reach` pixels all around that it counts beside.
+
+    Whoever calls lays so many pixels around, as what lies beyond the border should be.
+    """
     at = torch.arange(-reach, reach + 1, device=planes.device)
-    weight = (-0.5 * (at / sigma).square()).exp()
-    weight = weight / weight.sum()
-    single = F.pad(planes.flatten(0, 1)[:, None], (reach,) * 4, mode="replicate")
-    wide = F.conv2d(single, weight.view(1, 1, 1, -1))
-    return F.conv2d(wide, weight.view(1, 1, -1, 1)).view(planes.shape)
+    line = (-0.5 * (at / sigma).square()).exp()
+    line = line / line.sum()
+    along = F.conv2d(planes.flatten(0, 1)[:, None], line.view(1, 1, 1, -1))
+    return F.conv2d(along, line.view(1, 1, -1, 1))[:, 0].unflatten(0, planes.shape[:2])
 
 
 def _reach(sigma: float) -> int:

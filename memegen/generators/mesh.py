@@ -121,9 +121,12 @@ class MeshRenderer:
         self._depth = {"mouth": float(lips[:, 2].mean()) - 0.05, "eyes": float(lids[:, 2].mean())}
 
     def frames_together(self, count: int) -> int:
-        """How many of `count` frames are moved and rasterised at once: as many on every core."""
+        """How many of `count` frames are moved and rasterised at once: as many on every core.
+
+        On another device, as many in each of the chunks that are in work at once.
+        """
         height, width = self._scene.picture.shape[:2]
-        cores = torch.get_num_threads()
+        cores = torch.get_num_threads() if self._device.type == "cpu" else _AHEAD
         most = int(np.clip(count // (_SHARES * cores), *_CHUNK))
         most = min(most, max(1, _CHUNK_PIXELS // (height * width)))
         rounds = -(-count // (cores * most))

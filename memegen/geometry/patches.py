@@ -30,12 +30,10 @@ class Patches:
 
         Where a picture ends sooner, or its points need less, a box holds more beside them.
         """
-        size = np.array([width, height])
-        low = np.clip(np.floor(points.min(1) - margin), 0, size).astype(np.int64)
-        high = np.clip(np.ceil(points.max(1) + margin), 0, size).astype(np.int64)
-        across, down = (high - low).max(0).tolist()
-        left, top = np.minimum(low, size - (across, down)).T
-        return cls(left, top, down, across)
+        boxes = [Box.around(ring, margin, height, width) for ring in points]
+        down, across = np.max([box.shape for box in boxes], 0).tolist()
+        left = np.minimum([box.left for box in boxes], width - across)
+        return cls(left, np.minimum([box.top for box in boxes], height - down), down, across)
 
     @classmethod
     def of(cls, box: Box) -> Patches:

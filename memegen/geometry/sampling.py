@@ -29,15 +29,11 @@ _AT_ONCE = 4  # channels that OpenCV reads, enlarges and merges together
 _LONGEST = 32_000  # pixels of a side: beyond, OpenCV's positions overflow
 
 
-def sample(
-    patch: Array | tuple[Array, ...], x: Array, y: Array, border: Border = "border"
-) -> Array:
-    """Bilinear samples of (H, W, C), or its `channel_groups`, at pixels x, y (h, w): (h, w, C)."""
+def sample(patch: Array, x: Array, y: Array, border: Border = "border") -> Array:
+    """Bilinear samples of (H, W, C) at pixels x, y (h, w): (h, w, C)."""
     half = np.float32(0.5)
     maps = tuple(np.ascontiguousarray(axis - half, np.float32) for axis in (x, y))
-    if not isinstance(patch, tuple):
-        return _remap(patch, maps, border, cv2.INTER_LINEAR)
-    return np.concatenate([_remap(part, maps, border, cv2.INTER_LINEAR) for part in patch], -1)
+    return _remap(patch, maps, border, cv2.INTER_LINEAR)
 
 
 def channel_groups(patch: Array) -> tuple[Array, ...]:

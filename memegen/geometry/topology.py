@@ -26,7 +26,7 @@ BROW_LEFT = (300, 293, 334, 296, 336, 285, 295, 282, 283, 276)
 
 UPPER_LIP_EDGE = LIPS_INNER[0:11]  # corner to corner
 LOWER_LIP_EDGE = (LIPS_INNER[0], *reversed(LIPS_INNER[10:]))  # corner to corner, same order
-UPPER_LID = slice(1, 8)  # of an eye ring, without the corners
+UPPER_LID, LOWER_LID = slice(1, 8), slice(9, 16)  # of an eye ring, without the corners
 EYE_CORNERS = (0, 8)  # of an eye ring
 LIP_CORNERS = (0, 10)  # of LIPS_INNER and LIPS_OUTER
 

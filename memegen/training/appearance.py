@@ -25,7 +25,7 @@ from memegen.arrays import LUMA, Array, Integers, Mask
 from memegen.curves import smoothstep
 from memegen.facedata.dataset import FaceDataset, refuse_strangers
 from memegen.facedata.labels import IctBasis
-from memegen.generators.inpaint import soften
+from memegen.generators.inpaint import blurred_inside, soften
 from memegen.geometry.appearance import FLOOR, AppearanceBasis
 from memegen.geometry.box import Box
 from memegen.geometry.outline import fill
@@ -228,11 +228,7 @@ def blur(x: Tensor, sigma: float) -> Tensor:
     factor = 4 if sigma >= 8 else 1
     small = F.avg_pool2d(x, factor)
     reach = int(3 * sigma / factor)
-    line = torch.exp(-((torch.arange(-reach, reach + 1.0) * factor / sigma) ** 2) / 2)
-    line = line / line.sum()
-    flat = small.reshape(-1, 1, *small.shape[2:])
-    along = F.conv2d(flat, line.view(1, 1, 1, -1), padding=(0, reach))
-    soft = F.conv2d(along, line.view(1, 1, -1, 1), padding=(reach, 0)).view_as(small)
+    soft = blurred_inside(F.pad(small, (reach,) * 4), sigma / factor, reach)
     return F.interpolate(soft, size=x.shape[2:], mode="bilinear") if factor > 1 else soft
 
 
