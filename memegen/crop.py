@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from memegen.arrays import Array
 from memegen.errors import UsageError, nearest
 from memegen.geometry.box import Box
-from memegen.perception.analyze import FaceAnalysis
+
+if TYPE_CHECKING:
+    from memegen.perception.analyze import FaceAnalysis
 
 CROPS = ("none", "square", "head", "face")
 # Room beyond the landmarks, in heights of the face from brow to chin: up, down, to either side.

@@ -37,7 +37,7 @@ from memegen.media.commands import Sound
 from memegen.media.encode import Target, target_for
 from memegen.media.encode import write as write_target
 from memegen.media.provenance import sentence
-from memegen.media.sizes import parse_size
+from memegen.media.sizes import MAX_SIDE, checked_side, parse_size
 from memegen.perception.analyze import FaceAnalysis, FaceAnalyzer
 from memegen.perception.find import AnalyzedFace, FaceFinder
 from memegen.performance.clip import Clip, open_clip, read_clip
@@ -48,7 +48,6 @@ from memegen.process import flush_denormals, give_back_memory
 from memegen.tracks import Track
 
 _LARGEST = Choice()
-MAX_SIDE = 8192  # pixels; nothing plays larger animations
 
 
 @dataclass(frozen=True)
@@ -220,7 +219,7 @@ class Animator:
             raise UsageError(f"{source}: moves; `model` {self.model} animates drawings that do not")
         if face < 1:
             raise UsageError("faces count from 1")
-        side = MAX_SIDE if size is None else _checked(size)
+        side = MAX_SIDE if size is None else checked_side(size)
         clip = source if isinstance(source, Clip) else open_clip(source, None)
         ready = None if callable(recipe) else _track_of(recipe, au, clip.fps, None)
         tracker = FaceTracker(self.detector, self.analyzer, face)
@@ -331,13 +330,7 @@ def _track_of(
 
 
 def _scale_to(photo: Photo, size: int | None) -> float:
-    return 1.0 if size is None else min(1.0, _checked(size) / max(photo.size))
-
-
-def _checked(size: int) -> int:
-    if not 16 <= size <= MAX_SIDE:
-        raise UsageError(f"--size {size}: must be 16..{MAX_SIDE} pixels")
-    return size
+    return 1.0 if size is None else min(1.0, checked_side(size) / max(photo.size))
 
 
 def _scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:

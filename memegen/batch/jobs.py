@@ -15,12 +15,11 @@ from memegen.captions.options import CaptionOptions
 from memegen.errors import UsageError
 from memegen.media.formats import Format, format_of
 from memegen.media.platforms import platform_named
-from memegen.media.sizes import parse_size
+from memegen.media.sizes import MAX_SIDE, MIN_SIDE, checked_side, parse_size
 from memegen.nodes import NodeReader
 
 Kind = Callable[[NodeReader, yaml.Node], Any]
 MOST_INTENSITY = 3.0
-MOST_PIXELS = 8192  # of `size`; nothing plays larger animations
 
 
 def _text(reader: NodeReader, node: yaml.Node) -> str:
@@ -43,7 +42,7 @@ def _number(low: float, high: float) -> Kind:
 
 
 def _pixels(reader: NodeReader, node: yaml.Node) -> int:
-    value = reader.number(node, 16, MOST_PIXELS)
+    value = reader.number(node, MIN_SIDE, MAX_SIDE)
     if not value.is_integer():
         raise reader.fail(node, f"{value:g} is no whole number of pixels")
     return int(value)
@@ -86,8 +85,8 @@ class Settings:
     def check(self) -> None:
         """Raise UsageError for a value that cannot be."""
         recipes.check_ranges(self.intensity, self.fps, self.duration)
-        if self.size is not None and not 16 <= self.size <= MOST_PIXELS:
-            raise UsageError(f"`size` {self.size}: must be 16..{MOST_PIXELS} pixels")
+        if self.size is not None:
+            checked_side(self.size)
         if self.max_size is not None:
             parse_size(self.max_size)
         if self.format is not None:

@@ -68,8 +68,10 @@ def _formats() -> list[str]:
     return [fmt.suffix.lstrip(".") for fmt in FORMATS]
 
 
-def _crops() -> list[str]:
-    return ["none", "square", "head", "face"]
+def _crops() -> tuple[str, ...]:
+    from memegen.crop import CROPS
+
+    return CROPS
 
 
 def _fonts() -> list[str]:
@@ -82,6 +84,12 @@ def _styles() -> list[str]:
     from memegen.captions.style import STYLES
 
     return list(STYLES)
+
+
+def _devices() -> tuple[str, ...]:
+    from memegen.devices import DEVICES
+
+    return DEVICES
 
 
 def _weights() -> list[str]:
@@ -97,7 +105,7 @@ caption_style = among(_styles)
 weights = among(_weights)
 bar = among(lambda: ("above", "below"))
 face = among(lambda: ("largest", "all"))
-device = among(lambda: ("auto", "cpu", "cuda", "mps"))
+device = among(_devices)
 parts = among(lambda: ("mouth", "eyes", "brows", "head", "gaze"))
 
 

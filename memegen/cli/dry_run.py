@@ -89,8 +89,8 @@ def of_photo(
 def of_clip(job: ClipJob, captions: Track | None = None) -> Planned:
     """What a clip would become; its first picture is read. Raises what reading raises."""
     from memegen.frames import Frames
+    from memegen.media.sizes import MAX_SIDE
     from memegen.performance.clip import read_clip
-    from memegen.pipeline import MAX_SIDE
 
     chosen = job.output.format_at(job.path)
     side = job.output.size or chosen.default_side or MAX_SIDE

@@ -48,9 +48,10 @@ def aus(
         path = check_writable(Path(str(csv_out)), special=True)
         if path.resolve() == Path(photo).resolve():
             raise UsageError(f"{path}: is the input; choose another name")
+    picture = None if _moves(Path(photo)) else photo_at(photo)  # say so before loading networks
     from memegen.pipeline import Animator
 
-    if _moves(Path(photo)):
+    if picture is None:
         from memegen.performance.table import to_csv
 
         number = 1 if face == "largest" else int(face) if face.isdigit() else 0
@@ -68,7 +69,7 @@ def aus(
         else:
             result(to_csv(performance).rstrip("\n"))
         return
-    seen = Animator(ANALYSIS_MODEL, device).analyze(photo_at(photo), face)
+    seen = Animator(ANALYSIS_MODEL, device).analyze(picture, face)
     if csv_out is not None:
         text = _openface_csv(seen)
         if csv_out == "-":
@@ -87,13 +88,14 @@ def faces(
     device: options.Device = "auto",
 ) -> None:
     """The faces of a photo, largest first, numbered as --face takes them."""
+    picture = photo_at(photo)  # say so before loading networks
     from memegen.devices import device_named
     from memegen.faces.choose import choose, parse_choice
     from memegen.faces.detect import Detector
     from memegen.perception.analyze import FaceAnalyzer
     from memegen.perception.find import FaceFinder
 
-    picture, where = photo_at(photo), device_named(device)
+    where = device_named(device)
     finder = FaceFinder(Detector(where), FaceAnalyzer(device=where))
     found = [seen.face for seen in choose(picture, parse_choice("all"), finder)]
     if as_json:

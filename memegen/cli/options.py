@@ -7,6 +7,19 @@ from typing import Annotated
 import typer
 
 from memegen.cli import complete
+from memegen.devices import checked_device
+from memegen.media.sizes import checked_side
+
+
+def _checked_model(name: str) -> str:
+    """A generator's name, weights or the folder of a run. Raises as `generating_model`."""
+    from memegen.generators.registry import generating_model
+
+    generating_model(name)
+    return name
+
+
+# Options are checked as soon as they are read, before anything that takes long is loaded.
 
 Crop = Annotated[
     str | None,
@@ -17,7 +30,13 @@ Crop = Annotated[
     ),
 ]
 Device = Annotated[
-    str, typer.Option("--device", help="auto, cpu, cuda or mps.", autocompletion=complete.device)
+    str,
+    typer.Option(
+        "--device",
+        help="auto, cpu, cuda or mps.",
+        callback=checked_device,
+        autocompletion=complete.device,
+    ),
 ]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Say what would be written, and write nothing.")
@@ -64,9 +83,15 @@ Model = Annotated[
     typer.Option(
         "--model",
         help="anatomical, mesh, or a run of memegen train.",
+        callback=_checked_model,
         autocompletion=complete.model,
     ),
 ]
 Size = Annotated[
-    int | None, typer.Option("--size", help="Longest side in pixels; photos are never enlarged.")
+    int | None,
+    typer.Option(
+        "--size",
+        help="Longest side in pixels; photos are never enlarged.",
+        callback=lambda side: side if side is None else checked_side(side),
+    ),
 ]

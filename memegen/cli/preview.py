@@ -86,9 +86,9 @@ class _Asked:
 
 def _of_photo(source: str, track: Track, count: int, asked: _Asked) -> Iterator[Moment]:
     """Moments of a photo that plays a track; only those are painted."""
+    photo = photo_at(source)  # say so before loading networks
     from memegen.pipeline import Animator
 
-    photo = photo_at(source)
     animator = Animator(asked.model, asked.device)
     ready = animator.prepare_photo(photo, asked.face, SIDE, asked.crop)
     rows = told_apart(track, count)

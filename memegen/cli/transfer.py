@@ -183,9 +183,8 @@ class _Transfer:
         still = clip is not None and clip.still
         onto = is_clip(self.source)
         job = self._clip_job(path) if onto else None
-        retargeting = self.asked.options(still)
         photo = None if onto else photo_at(self.source)
-
+        retargeting = self.asked.options(still)
         from memegen.pipeline import Animator
 
         animator = Animator(*model)

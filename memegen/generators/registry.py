@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from memegen import weights
 from memegen.errors import WeightsError
-from memegen.generators.base import Generator
 from memegen.models import MODELS, Model, model_named, models_with, resolve
+
+if TYPE_CHECKING:
+    from memegen.generators.base import Generator
 
 
 def generator_names() -> list[str]:

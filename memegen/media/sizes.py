@@ -1,11 +1,19 @@
-"""Sizes of files, as users write them."""
+"""Sizes of pictures and of files, as users write them."""
 
 from __future__ import annotations
 
 from memegen.errors import UsageError
 
+MIN_SIDE, MAX_SIDE = 16, 8192  # pixels; nothing plays larger animations
 SMALLEST = 1000  # bytes; nothing that moves is smaller
 _UNITS = {"": 1, "b": 1, "kb": 1000, "k": 1000, "kib": 1024, "mb": 10**6, "m": 10**6, "mib": 2**20}
+
+
+def checked_side(side: int) -> int:
+    """A longest side in pixels that pictures can have. Raises UsageError."""
+    if not MIN_SIDE <= side <= MAX_SIDE:
+        raise UsageError(f"`size` {side}: must be {MIN_SIDE}..{MAX_SIDE} pixels")
+    return side
 
 
 def parse_size(text: str) -> int:
