@@ -25,7 +25,8 @@ import numpy as np
 from PIL import Image
 
 from memegen.media.commands import raw_input
-from memegen.media.encode import Target, ffmpeg, write_at
+from memegen.media.delays import Distinct
+from memegen.media.encode import Feed, Target, ffmpeg, write_at
 from memegen.media.formats import Stream
 from memegen.media.formats import gif_tools as tools
 from memegen.media.formats.gif import Gif, GifQuality
@@ -58,9 +59,9 @@ def memegen_gif(lossy: int | None) -> Encoder:
         found, tools.gifsicle = tools.gifsicle, tools.gifsicle if lossy is not None else _none
         try:
             quality = GifQuality(colours=colours, lossy=lossy or 0)
-            write_at(
-                quality, raw_input(stream), stream, out, Target(out, Gif()), Gif(), iter(frames)
-            )
+            distinct = Distinct(frames, len(frames))
+            feed = Feed(raw_input(stream), stream, distinct.repeats, distinct)
+            write_at(quality, feed, out, Target(out, Gif()), Gif())
         finally:
             tools.gifsicle = found
 

@@ -124,6 +124,13 @@ def test_gifski_makes_gifs_of_pngs(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert "--fps=12.5" in told and "--quality=90" in told and "--width=64" in told
     with Image.open(out) as image:
         assert image.n_frames == 6 and b"memegen" in image.info["comment"]
+    assert [Path(a).name for a in told if a.endswith(".png")] == [
+        f"{i:07}.png" for i in range(1, 7)
+    ]
+    first, *others = frames()
+    write([first, first, first, *others], 12.5, True, Target(out, GIF))
+    told = json.loads(note.read_text())
+    assert [Path(a).stem[-1] for a in told if a.endswith(".png")] == list("11123456")
     limit = out.stat().st_size // 2
     write(iter(frames()), 12.5, True, Target(out, GIF, max_bytes=limit))
     assert out.stat().st_size <= limit

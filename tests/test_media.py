@@ -51,6 +51,28 @@ def test_gif_has_one_palette_of_all_frames_and_stores_what_changes(tmp_path: Pat
         assert data[10] & 0x80 and image.n_frames == 5  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("suffix", [".gif", ".png"])
+def test_palettes_of_large_pictures_miss_nothing(suffix: str, tmp_path: Path) -> None:
+    """Counted is a ninth of the pixels: still all frames, and small parts of them."""
+    random = np.random.default_rng(0)
+    ground = random.integers(60, 190, (240, 320, 1), np.uint8).repeat(3, 2)
+    frames = [ground.copy() for _ in range(6)]
+    for index, frame in enumerate(frames):
+        frame[20:120, 30 + index : 130 + index] = (40, 130, 60)
+    frames[4][200:206, 300:306] = (0, 0, 255)  # one frame, 6 by 6 pixels
+    frames[0][100:103, 4:7] = (255, 0, 0)
+    out = tmp_path / f"a{suffix}"
+    fmt = format_of(suffix)
+    assert isinstance(fmt, AnimatedFormat)
+    coarse = next(q for q in fmt.ladder() if getattr(q, "colours", 0) == 256)
+    write(frames, 25, True, Target(out, only(fmt, coarse)))
+    with Image.open(out) as image:
+        shown = [np.asarray(f.convert("RGB")).astype(int) for f in ImageSequence.Iterator(image)]
+    assert np.abs(shown[4][203, 303] - (0, 0, 255)).max() < 30
+    assert np.abs(shown[0][101, 5] - (255, 0, 0)).max() < 30
+    assert np.abs(shown[2] - frames[2]).mean() < 3
+
+
 def test_mp4_can_start_before_all_of_it_has_come(tmp_path: Path) -> None:
     out = tmp_path / "a.mp4"
     write(pictures(), 25, True, target_for(str(out)))
@@ -90,7 +112,7 @@ def test_ladder_begins_untouched_and_comes_down_to_little(
     sizes = []
     for step in steps:
         out = tmp_path / f"a{fmt.suffix}"
-        write(noise, 25, True, Target(out, only(fmt, step)))
+        write(noise, 25, True, Target(out, only(fmt, step), max_bytes=10**9))
         sizes.append(out.stat().st_size)
     # Of the smallest, most is the container.
     assert all(after <= 1.05 * before for before, after in itertools.pairwise(sizes)), sizes

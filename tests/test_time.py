@@ -45,6 +45,22 @@ def test_stamps_in_milliseconds_say_the_same_rate(fps: float) -> None:
     assert beat is not None and beat.steady and beat.fps == fps
 
 
+@pytest.mark.parametrize(
+    ("resolution", "fps"), [(1e-3, fps) for fps in RATES] + [(1e-2, 100 / n) for n in (3, 4, 5, 8)]
+)
+def test_frames_that_are_held_leave_the_rate_as_it_is(resolution: float, fps: float) -> None:
+    """As GIFs of memegen's have them: most frames at the rate, some for longer."""
+    repeats = [7, *[1] * 15, 6, 1, 1, 10, *[1] * 20, 3]
+    times = np.cumsum([0, *repeats]) / fps
+    beat = beat_of(np.round(times / resolution) * resolution, resolution)
+    assert beat is not None and beat.fps == pytest.approx(fps, abs=1e-9) and not beat.steady
+
+
+def test_one_short_frame_is_no_rate() -> None:
+    beat = beat_of(np.cumsum([0, 1.0, 0.5, 0.02, 1.0, 1.0, 1.0]), 1e-2)
+    assert beat is not None and beat.fps == pytest.approx(1)
+
+
 def test_rates_are_known_by_what_files_say_of_them() -> None:
     said = {
         23.98: 24000 / 1001,

@@ -11,7 +11,7 @@ import contextlib
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -24,6 +24,7 @@ from memegen.arrays import Picture
 from memegen.errors import EncoderError, MemegenError, UsageError
 from memegen.files import PREFIX, check_writable, scratch, written_whole
 from memegen.media.commands import Sound, encode, lossless, raw_input
+from memegen.media.delays import Distinct, selection, thinned
 from memegen.media.formats import (
     AnimatedFormat,
     Format,
@@ -37,6 +38,7 @@ from memegen.media.formats import (
 from memegen.media.formats.base import QualityT
 from memegen.media.graph import FilterStream, Options, arguments, as_file, source
 from memegen.media.provenance import most_bytes
+from memegen.media.rates import rate_text
 
 ENOUGH = 0.9  # of a size limit: a file as large as that makes good use of it
 REFINEMENTS = 3  # qualities tried between two rungs of a ladder
@@ -54,6 +56,16 @@ class Target:
     comment: str = "made with memegen"
     sound: Sound | None = None  # kept by formats that can
     exact: bool = False  # whether a size limit leaves width and height alone
+
+
+@dataclass(frozen=True)
+class Feed:
+    """The pictures of an animation, as ffmpeg takes them: each once, however long it is shown."""
+
+    pictures: FilterStream
+    stream: Stream
+    repeats: Sequence[int]  # frames that each stands for; complete once all have been made
+    raw: Iterable[Picture] | None = None  # for its standard input; None: they are in a file
 
 
 def ffmpeg() -> str:
@@ -146,35 +158,45 @@ def _animation(
     A size limit may need the frames more than once: they are kept in a file.
     """
     ready = (fmt.pixels(f) if stream.alpha else flatten(f) for f in frames)
+    distinct = Distinct(ready, max(1, int(fmt.longest_delay * stream.fps)))
+    feed = Feed(raw_input(stream), stream, distinct.repeats, distinct)
     ladder, comment = fmt.ladder(), target.comment
     if not target.max_bytes:
-        write_at(ladder[0], raw_input(stream), stream, partial, target, fmt, ready)
+        write_at(ladder[0], feed, partial, target, fmt)
         return
     with scratch(partial.parent, ".nut") as kept:
-        _run(lossless(stream, kept), ready)
-        again = source(as_file(kept))
+        _run(lossless(stream, kept), feed.raw)
+        again = replace(feed, pictures=source(as_file(kept)), raw=None)
 
         def size_at(quality: Quality) -> int:
-            write_at(quality, again, stream, partial, target, fmt)
+            write_at(quality, again, partial, target, fmt)
             return partial.stat().st_size + most_bytes(comment)
 
         best_within(at_one_size(ladder) if target.exact else ladder, size_at, target.max_bytes)
 
 
 def write_at(
-    quality: QualityT,
-    pictures: FilterStream,
-    stream: Stream,
-    partial: Path,
-    target: Target,
-    fmt: AnimatedFormat[QualityT],
-    frames: Iterator[Picture] | None = None,
+    quality: QualityT, feed: Feed, partial: Path, target: Target, fmt: AnimatedFormat[QualityT]
 ) -> None:
-    """Write pictures, or the raw frames that they stand for, at one quality, packed if it helps."""
-    if fmt.other_encoder([], partial, stream, quality) is None:
-        _run(encode(fmt, stream, quality, pictures, partial, target.comment, target.sound), frames)
+    """Write pictures at one quality, packed if it helps.
+
+    Of pictures that are still to come none can be left out by a format whose frames have times of
+    their own: it is not known yet which are equal.
+    """
+    every = quality.keep_every
+    if fmt.longest_delay and every > 1:
+        chosen = selection(thinned(feed.repeats, every)[0])
+        left = feed.pictures.filter("select", expr=chosen)
+        # Without gaps, which some muxers would fill.
+        left = left.filter("setpts", expr=f"N/({rate_text(feed.stream.fps)})/TB")
+        feed, quality = replace(feed, pictures=left), replace(quality, keep_every=1)
+    if fmt.other_encoder([], partial, feed.stream, quality) is not None:
+        _write_by_other(quality, feed, every, partial, fmt)
     else:
-        _write_by_other(quality, pictures, stream, partial, fmt, frames)
+        given = (quality, feed.pictures, partial, target.comment, target.sound)
+        _run(encode(fmt, feed.stream, *given), feed.raw)
+        if fmt.longest_delay:
+            fmt.set_delays(partial, thinned(feed.repeats, every)[1], feed.stream.fps)
     if fmt.packer(partial, partial, quality) is None:
         return
     with scratch(partial.parent, fmt.suffix) as smaller:
@@ -186,24 +208,20 @@ def write_at(
 
 
 def _write_by_other(
-    quality: QualityT,
-    pictures: FilterStream,
-    stream: Stream,
-    partial: Path,
-    fmt: AnimatedFormat[QualityT],
-    frames: Iterator[Picture] | None,
+    quality: QualityT, feed: Feed, every: int, partial: Path, fmt: AnimatedFormat[QualityT]
 ) -> None:
-    """Write by the format's other encoder, which takes PNG files."""
+    """Write by the format's other encoder, which takes PNG files, of equal frames the same one."""
     with tempfile.TemporaryDirectory(prefix=PREFIX) as folder:
         options: Options = {"format": "image2", "c:v": "png", "pred": "none"}
-        shown = arguments([quality.reduced(pictures)], as_file(Path(folder, "%07d.png")), options)
-        _run(shown, frames)
+        pictures = quality.reduced(feed.pictures)
+        _run(arguments([pictures], as_file(Path(folder, "%07d.png")), options), feed.raw)
         files = sorted(Path(folder).iterdir())
         with Image.open(files[0]) as first:
             width, height = first.size
-        fps = stream.fps / quality.keep_every
-        reduced = replace(stream, width=width, height=height, fps=fps)
-        _run_tool(fmt.other_encoder(files, partial, reduced, quality) or [])
+        repeats = thinned(feed.repeats, every)[1]
+        shown = [file for file, n in zip(files, repeats, strict=True) for _ in range(0, n, every)]
+        reduced = replace(feed.stream, width=width, height=height, fps=feed.stream.fps / every)
+        _run_tool(fmt.other_encoder(shown, partial, reduced, quality) or [])
 
 
 def best_within(ladder: list[Quality], size_at: Callable[[Quality], int], limit: int) -> Quality:
@@ -258,7 +276,7 @@ def _run_tool(command: list[str]) -> None:
         raise EncoderError(f"{Path(command[0]).stem} failed: {said[-1] if said else 'no reason'}")
 
 
-def _run(given: list[str], frames: Iterator[Picture] | None) -> None:
+def _run(given: list[str], frames: Iterable[Picture] | None) -> None:
     """Run ffmpeg, feeding raw frames if there are any. Raises EncoderError with its last word."""
     command = [ffmpeg(), "-hide_banner", "-loglevel", "error", "-nostdin", "-y", *given]
     feed = subprocess.PIPE if frames is not None else subprocess.DEVNULL

@@ -18,6 +18,7 @@ KNOWN = tuple(
 )
 ROUNDING = 0.005  # frames a second: what a rate said with two decimals may be off by
 MOST_ROUNDING = 1.0  # frames a second that times of few frames, roughly told, may be off by
+USUAL = 0.25  # of all steps: as many are as short as the rate, where some frames are held
 # Seconds that one frame may stay. Times that jump further are damage, and would be filled with
 # frames for hours.
 MOST_GAP = 60.0
@@ -54,19 +55,27 @@ def beat_of(times: Array, resolution: float) -> Beat | None:
     """The rate of frames that begin at `times` (T,), seconds rounded to `resolution`.
 
     Steps of 33, 33 and 34 ms are 30 frames a second, not 30.3: it is the whole way that counts.
-    Where frames come at odd times, the median of the steps says how fast most of them come. None
-    where there is no step.
+    Frames that are held for several steps leave the rate as it is. Where frames come at odd times,
+    the median of the steps says how fast most of them come. None where there is no step.
     """
     count = len(times)
     if count < 2 or not times[-1] > times[0]:
         return None
-    step = float(times[-1] - times[0]) / (count - 1)
-    expected = times[0] + np.arange(count) * step
-    if np.abs(times - expected).max() <= 1.01 * resolution + 1e-9:
-        return Beat(exact_rate(1 / step, _doubt(resolution / (count - 1), step)), True)
     steps = np.diff(times)
+    for taken in (np.ones(count - 1), _held(steps)):
+        ends = np.cumsum([0.0, *taken])
+        step = float(times[-1] - times[0]) / ends[-1]
+        if np.abs(times - times[0] - ends * step).max() <= 1.01 * resolution + 1e-9:
+            fps = exact_rate(1 / step, _doubt(resolution / ends[-1], step))
+            return Beat(fps, bool((taken == 1).all()))
     step = float(np.median(steps[steps > 0]))
     return Beat(exact_rate(1 / step, _doubt(resolution, step)), False)
+
+
+def _held(steps: Array) -> Array:
+    """How many of the shortest steps each (T - 1,) seems to take; one where few are as short."""
+    short = (steps > 0) & (steps < 1.5 * steps[steps > 0].min())
+    return np.rint(steps / steps[short].mean()) if short.mean() >= USUAL else np.ones(len(steps))
 
 
 def _doubt(seconds: float, step: float) -> float:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
+from mmap import mmap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from memegen.arrays import Picture
+from memegen.errors import EncoderError
 from memegen.media.formats.base import (
     AnimatedFormat,
     Quality,
@@ -17,13 +21,17 @@ from memegen.media.formats.base import (
     hidden_cleared,
     then_narrower,
 )
+from memegen.media.formats.palette import paletted
 from memegen.media.graph import FilterStream, Options
 from memegen.media.provenance import xmp_packet
+from memegen.media.rates import MOST_GAP, rate_text
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-HEADER = 8 + 25  # bytes of a file's signature and of its first chunk, IHDR
+SIGNATURE = 8  # bytes
+HEADER = SIGNATURE + 25  # likewise, with the first chunk, IHDR
+DELAY = 20  # where in the data of an fcTL chunk the delay is
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,7 @@ class Apng(AnimatedFormat[ApngQuality], StillFormat):
     suffixes = (".png", ".apng")
     alpha = True
     loops = True
+    longest_delay = MOST_GAP
     still_qualities = (100,)  # no loss, so only the size can be traded
 
     @property
@@ -66,15 +75,14 @@ class Apng(AnimatedFormat[ApngQuality], StillFormat):
             pixels = "rgba" if stream.alpha else "rgb24"
             shown = quality.reduced(pictures).filter("format", pix_fmts=pixels)
             return shown, options | {"pred": "mixed"}
-        shown, counted = quality.reduced(pictures).split()
-        palette = counted.filter(
-            "palettegen", max_colors=quality.colours, reserve_transparent=int(stream.alpha),
-            stats_mode="full",
-        )  # fmt: skip
-        coloured = shown.filter_with(
-            palette, "paletteuse", dither="bayer", bayer_scale=4, diff_mode="rectangle"
-        )
+        coloured = paletted(quality.reduced(pictures), stream, quality.colours)
         return coloured, options | {"pred": "none"}
+
+    def set_delays(self, path: Path, repeats: Sequence[int], fps: float) -> None:
+        """See AnimatedFormat.set_delays."""
+        rate = Fraction(rate_text(fps))
+        with path.open("r+b") as file, mmap(file.fileno(), 0) as data:
+            set_delays(data, [count / rate for count in repeats])
 
     def save(self, image: Image, path: Path, quality: int, comment: str) -> None:
         """One picture; its comment comes with `add_comment`."""
@@ -91,6 +99,33 @@ def with_comment(data: bytes, comment: str) -> bytes:
     # International text without compression, language or translated keyword (section 11.3.3.4).
     xmp = _chunk(b"iTXtXML:com.adobe.xmp" + bytes(5) + xmp_packet(comment))
     return data[:HEADER] + plain + xmp + data[HEADER:]
+
+
+def set_delays(data: bytearray | mmap, delays: Sequence[Fraction]) -> None:
+    """Set the delays of an APNG file's frames, in seconds, in its bytes.
+
+    They are in fcTL chunks (PNG, third edition, section 11.3.6.2), as two numbers of 16 bits.
+    Raises EncoderError.
+    """
+    found = [start for start, kind in _chunks(data) if kind == b"fcTL"]
+    if not found and len(delays) == 1:  # one frame alone is written as a plain PNG
+        return
+    if len(found) != len(delays):
+        raise EncoderError(f"the APNG holds {len(found)} frames and not {len(delays)}")
+    for start, delay in zip(found, delays, strict=True):
+        told = delay.limit_denominator(int(0xFFFF / max(float(delay), 1.0)))
+        body = bytearray(data[start + 4 : start + 8 + 26])
+        struct.pack_into(">HH", body, 4 + DELAY, told.numerator, told.denominator)
+        whole = _chunk(bytes(body))
+        data[start : start + len(whole)] = whole
+
+
+def _chunks(data: bytearray | mmap) -> Iterator[tuple[int, bytes]]:
+    """Where each chunk of a PNG file begins, and its type."""
+    at = SIGNATURE
+    while at < len(data):
+        yield at, bytes(data[at + 4 : at + 8])
+        at += 12 + int.from_bytes(data[at : at + 4], "big")
 
 
 def _chunk(body: bytes) -> bytes:

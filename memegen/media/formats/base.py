@@ -71,6 +71,9 @@ class Format(ABC):
     default_side: ClassVar[int] = 0  # longest side in pixels unless asked; 0 is the photo's own
     loops: ClassVar[bool] = False  # is expected to play for ever
     even_sides: ClassVar[bool] = False  # an odd column or row is left out
+    # Seconds that one stored frame may be shown, where each has a time of its own that is written
+    # by `set_delays`; 0 where all are shown equally long, or their encoder sees to it.
+    longest_delay: ClassVar[float] = 0.0
     # Options of ffmpeg for the sound it has beside its pictures; None where it has none.
     sound_options: ClassVar[Mapping[str, Option] | None] = None
 
@@ -132,6 +135,12 @@ class AnimatedFormat(Format, Generic[QualityT]):
     ) -> list[str] | None:
         """The command that makes the file of PNG pictures, where not ffmpeg shall; else None."""
         return None
+
+    def set_delays(self, path: Path, repeats: Sequence[int], fps: float) -> None:
+        """Show each frame of the file for so many frames' time, where `longest_delay` is not 0.
+
+        Raises EncoderError if the file holds another number of frames.
+        """
 
     def packer(self, made: Path, out: Path, quality: QualityT) -> list[str] | None:
         """The command that writes what was made smaller, if there is one here; else None."""

@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from mmap import mmap
 from pathlib import Path
+from struct import pack_into
 
 import numpy as np
 
 from memegen.arrays import Picture
+from memegen.errors import EncoderError
+from memegen.media.delays import in_ticks
 from memegen.media.formats import gif_tools
 from memegen.media.formats.base import (
     AnimatedFormat,
@@ -18,13 +22,17 @@ from memegen.media.formats.base import (
     hidden_cleared,
     then_narrower,
 )
+from memegen.media.formats.palette import paletted
 from memegen.media.graph import FilterStream, Options
 from memegen.media.provenance import xmp_packet
+from memegen.media.rates import MOST_GAP
 
 TICKS = 100  # delays count hundredths of a second
-TRAILER = b"\x3b"  # the last byte of a file
 SHOWN = 128  # of 255: alpha from which a pixel is one of the picture
 LOSSY = 40  # of gifsicle
+HEADER = 13  # bytes before the global table of colours
+EXTENSION, IMAGE, TRAILER = 0x21, 0x2C, 0x3B  # what blocks begin with
+CONTROL = 0xF9  # the label of an extension that tells how a frame is shown
 SHORTEST = 2  # browsers slow anything shorter down to a tenth of a second
 
 
@@ -45,6 +53,7 @@ class Gif(AnimatedFormat[GifQuality]):
     alpha = True
     default_side = 640
     loops = True
+    longest_delay = MOST_GAP
 
     def representable_fps(self, fps: float) -> float:
         """25 -> 25, 30 -> 33.3."""
@@ -73,19 +82,8 @@ class Gif(AnimatedFormat[GifQuality]):
     def encode(
         self, pictures: FilterStream, stream: Stream, quality: GifQuality
     ) -> tuple[FilterStream, Options]:
-        """The still background gets its colours, as the palette is made of all frames alike.
-
-        An ordered dither stays put where pixels do, so it does not crawl over the background, and
-        only the rectangle that moved is stored.
-        """
-        shown, counted = quality.reduced(pictures).split()
-        palette = counted.filter(
-            "palettegen", max_colors=quality.colours, reserve_transparent=int(stream.alpha),
-            stats_mode="full",
-        )  # fmt: skip
-        coloured = shown.filter_with(
-            palette, "paletteuse", dither="bayer", bayer_scale=4, diff_mode="rectangle"
-        )
+        """See AnimatedFormat.encode: of one palette."""
+        coloured = paletted(quality.reduced(pictures), stream, quality.colours)
         return coloured, {"format": "gif", "loop": 0 if stream.loops else -1}
 
     def other_encoder(
@@ -96,6 +94,11 @@ class Gif(AnimatedFormat[GifQuality]):
         if program is None:
             return None
         return gif_tools.made_of(program, pictures, out, stream, quality.quality)
+
+    def set_delays(self, path: Path, repeats: Sequence[int], fps: float) -> None:
+        """See AnimatedFormat.set_delays."""
+        with path.open("r+b") as file, mmap(file.fileno(), 0) as data:
+            set_delays(data, in_ticks(repeats, fps, TICKS))
 
     def packer(self, made: Path, out: Path, quality: GifQuality) -> list[str] | None:
         """See AnimatedFormat.packer: gifsicle."""
@@ -109,13 +112,46 @@ class Gif(AnimatedFormat[GifQuality]):
 
 def with_comment(data: bytes, comment: str) -> bytes:
     """A GIF file's bytes with a comment in ASCII, of at most 255 characters, and whole as XMP."""
-    packed = data[10]
-    table = 3 * 2 ** ((packed & 7) + 1) if packed & 0x80 else 0
-    start = 13 + table
+    start = HEADER + _table(data[10])
     text = comment.encode("ascii", "replace")[:255]
     block = b"\x21\xfe" + bytes([len(text)]) + text + b"\x00"
-    end = data.rindex(TRAILER)
+    end = data.rindex(bytes([TRAILER]))
     return data[:start] + block + data[start:end] + xmp_block(comment) + data[end:]
+
+
+def set_delays(data: bytearray | mmap, delays: Sequence[int]) -> None:
+    """Set the delays of a GIF file's frames, in hundredths of a second, in its bytes.
+
+    They are in graphic control extensions (GIF89a specification, section 23). Raises EncoderError.
+    """
+    found = _controls(data)
+    if len(found) != len(delays):
+        raise EncoderError(f"the GIF holds {len(found)} frames and not {len(delays)}")
+    for start, delay in zip(found, delays, strict=True):
+        pack_into("<H", data, start + 4, delay)
+
+
+def _controls(data: bytearray | mmap) -> list[int]:
+    """Where the graphic control extensions of a GIF file begin."""
+    at, found = HEADER + _table(data[10]), []
+    while data[at] != TRAILER:
+        if data[at] == EXTENSION:
+            if data[at + 1] == CONTROL:
+                found.append(at)
+            at += 2
+        elif data[at] == IMAGE:
+            at += 10 + _table(data[at + 9]) + 1  # descriptor, colours, least size of codes
+        else:
+            raise EncoderError(f"the GIF is damaged at byte {at}")
+        while data[at]:  # sub-blocks
+            at += 1 + data[at]
+        at += 1
+    return found
+
+
+def _table(packed: int) -> int:
+    """The bytes of a table of colours, by the byte of flags that tells of it."""
+    return 3 * 2 ** ((packed & 7) + 1) if packed & 0x80 else 0
 
 
 def xmp_block(comment: str) -> bytes:

@@ -1,0 +1,40 @@
+"""One palette for all frames, made and applied by ffmpeg: what GIFs and smaller APNGs share."""
+
+from __future__ import annotations
+
+from memegen.media.formats.base import Stream
+from memegen.media.graph import FilterStream
+
+STEP = 3  # pixels: of a frame, every third of every third row is counted
+SPARSE = 200 * 200  # pixels that a frame has at least for that; smaller ones are counted whole
+
+
+def paletted(pictures: FilterStream, stream: Stream, colours: int) -> FilterStream:
+    """Pictures in so many colours, transparent ones among them where the stream is.
+
+    The still background gets its colours, as the palette is made of all frames alike. An ordered
+    dither stays put where pixels do, so it does not crawl over the background, and only the
+    rectangle that moved is stored.
+    """
+    shown, counted = pictures.split()
+    if stream.width * stream.height >= SPARSE:
+        counted = sparse(counted)
+    palette = counted.filter(
+        "palettegen", max_colors=colours, reserve_transparent=int(stream.alpha), stats_mode="full"
+    )
+    return shown.filter_with(
+        palette, "paletteuse", dither="bayer", bayer_scale=4, diff_mode="rectangle"
+    )
+
+
+def sparse(pictures: FilterStream) -> FilterStream:
+    """A ninth of the pixels of every frame, others in each: what stands still is seen whole.
+
+    Counting colours takes longer than all else that is done to a GIF, and a ninth of them finds the
+    same palette: `benchmarks/gif_bytes.py`.
+    """
+    size = {"w": f"iw-{STEP - 1}", "h": f"ih-{STEP - 1}"}
+    start = {"x": f"mod(n,{STEP})", "y": f"mod(floor(n/{STEP}),{STEP})"}
+    return pictures.filter("crop", **size, **start).filter(
+        "scale", w=f"iw/{STEP}", h=f"ih/{STEP}", flags="neighbor"
+    )
