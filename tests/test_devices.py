@@ -32,11 +32,13 @@ def test_halves_are_used_where_they_were_found_faster(monkeypatch: pytest.Monkey
         assert has_halves(CPU) is used
 
 
-def test_trying_leaves_threads_as_they_were() -> None:
+def test_trying_leaves_threads_and_chance_as_they_were() -> None:
     before = torch.get_num_threads()
+    random = torch.get_rng_state()
     halves_share.cache_clear()
     assert 0 < halves_share() < 100
     assert torch.get_num_threads() == before and halves_share() is halves_share()
+    assert torch.equal(torch.get_rng_state(), random)
 
 
 @pytest.mark.skipif(not CAN, reason="this processor says itself that it has no bfloat16")

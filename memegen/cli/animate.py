@@ -18,6 +18,7 @@ from memegen.cli.console import fail, in_one_line, photo_at, say
 from memegen.cli.output import Output, resolved
 from memegen.errors import UsageError
 from memegen.files import fitting
+from memegen.generators.registry import generating_model
 from memegen.media.formats import suffixes_said
 from memegen.played import Played
 
@@ -148,6 +149,7 @@ class _Job:
         size = self.output.size if still else self.output.side_of(chosen)
         # Say so before loading networks.
         first = self._read(photos[0], paths[0], moving[0]) if len(photos) == 1 else None
+        generating_model(model[0])
         from memegen.pipeline import Animator
 
         animator = Animator(*model)

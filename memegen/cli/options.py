@@ -10,17 +10,6 @@ from memegen.cli import complete
 from memegen.devices import checked_device
 from memegen.media.sizes import checked_side
 
-
-def _checked_model(name: str) -> str:
-    """A generator's name, weights or the folder of a run. Raises as `generating_model`."""
-    from memegen.generators.registry import generating_model
-
-    generating_model(name)
-    return name
-
-
-# Options are checked as soon as they are read, before anything that takes long is loaded.
-
 Crop = Annotated[
     str | None,
     typer.Option(
@@ -83,7 +72,6 @@ Model = Annotated[
     typer.Option(
         "--model",
         help="anatomical, mesh, or a run of memegen train.",
-        callback=_checked_model,
         autocompletion=complete.model,
     ),
 ]

@@ -14,6 +14,7 @@ from memegen.cli import complete, options
 from memegen.cli.animate import Au, Recipe
 from memegen.cli.clips import is_clip
 from memegen.cli.console import photo_at
+from memegen.generators.registry import generating_model
 from memegen.played import Played
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ class _Asked:
 def _of_photo(source: str, track: Track, count: int, asked: _Asked) -> Iterator[Moment]:
     """Moments of a photo that plays a track; only those are painted."""
     photo = photo_at(source)  # say so before loading networks
+    generating_model(asked.model)
     from memegen.pipeline import Animator
 
     animator = Animator(asked.model, asked.device)

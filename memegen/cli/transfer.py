@@ -18,6 +18,7 @@ from memegen.cli.output import Output, resolved
 from memegen.cli.performance import PerformanceAsked, RetargetingAsked, SavedBeside
 from memegen.errors import UsageError
 from memegen.files import fitting
+from memegen.generators.registry import generating_model
 
 if TYPE_CHECKING:
     from memegen.arrays import Array
@@ -184,6 +185,7 @@ class _Transfer:
         onto = is_clip(self.source)
         job = self._clip_job(path) if onto else None
         photo = None if onto else photo_at(self.source)
+        generating_model(model[0])
         retargeting = self.asked.options(still)
         from memegen.pipeline import Animator
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from memegen import models
 from memegen.errors import UsageError
+from memegen.generators.registry import generating_model
 
 LOCAL_HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
@@ -89,6 +90,7 @@ class Settings:
             raise UsageError("`host`: is empty")
         if self.page is not None and not (self.page / "index.html").is_file():
             raise UsageError(f"{self.page}: the studio's page is missing; install memegen again")
+        generating_model(self.model)
 
     @property
     def open_to_others(self) -> bool:
