@@ -52,6 +52,29 @@ def test_gif_has_one_palette_of_all_frames_and_stores_what_changes(tmp_path: Pat
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".png"])
+def test_what_stands_still_between_what_moves_is_not_stored_again(
+    suffix: str, tmp_path: Path
+) -> None:
+    """Two specks in opposite corners: the rectangle that changes is nearly the whole picture."""
+    ground = np.random.default_rng(0).integers(0, 255, (120, 160, 3), np.uint8)
+    frames = [ground.copy() for _ in range(8)]
+    for index, frame in enumerate(frames):
+        frame[2:6, 2 + index : 6 + index] = frame[-6:-2, -8 - index : -4 - index] = (255, 0, 0)
+    fmt = format_of(suffix)
+    assert isinstance(fmt, AnimatedFormat)
+    coarse = only(fmt, next(q for q in fmt.ladder() if getattr(q, "colours", 0) == 256))
+    sizes = []
+    for count in (1, 8):
+        out = tmp_path / f"{count}{suffix}"
+        write([*frames[:count], frames[0][::-1]], 25, True, Target(out, coarse))
+        sizes.append(out.stat().st_size)
+    assert sizes[1] < 1.25 * sizes[0]
+    with Image.open(out) as image:
+        for frame in ImageSequence.Iterator(image):
+            assert np.asarray(frame.convert("RGBA"))[..., 3].min() == 255  # no holes
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".png"])
 def test_palettes_of_large_pictures_miss_nothing(suffix: str, tmp_path: Path) -> None:
     """Counted is a ninth of the pixels: still all frames, and small parts of them."""
     random = np.random.default_rng(0)

@@ -10,17 +10,18 @@ SPARSE = 200 * 200  # pixels that a frame has at least for that; smaller ones ar
 
 
 def paletted(pictures: FilterStream, stream: Stream, colours: int) -> FilterStream:
-    """Pictures in so many colours, transparent ones among them where the stream is.
+    """Pictures in so many colours, a transparent one among them.
 
     The still background gets its colours, as the palette is made of all frames alike. An ordered
     dither stays put where pixels do, so it does not crawl over the background, and only the
-    rectangle that moved is stored.
+    rectangle that moved is stored: in it, what did not move is transparent also where the pictures
+    are not, which packs far better.
     """
     shown, counted = pictures.split()
     if stream.width * stream.height >= SPARSE:
         counted = sparse(counted)
     palette = counted.filter(
-        "palettegen", max_colors=colours, reserve_transparent=int(stream.alpha), stats_mode="full"
+        "palettegen", max_colors=colours, reserve_transparent=1, stats_mode="full"
     )
     return shown.filter_with(
         palette, "paletteuse", dither="bayer", bayer_scale=4, diff_mode="rectangle"
