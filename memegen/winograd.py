@@ -64,8 +64,8 @@ def pays() -> bool:
 
     With AVX2 and no more, perception takes a sixth less time, whole. With AVX-512 the network alone
     takes a fifth less on one thread, but a clip is transferred no sooner on two. It is told by the
-    instructions, not by trying: what comes out differs in its last digits, and must not depend on
-    how busy the machine is.
+    instructions: what is gained is too little to be found out by a short try, and what comes out
+    differs in its last digits, which must not depend on how busy the machine is.
     """
     return bool(torch.backends.cpu.get_cpu_capability() == "AVX2")
 

@@ -18,6 +18,20 @@ def test_version_and_help(run_cli: RunCli) -> None:
     assert "animate" in run_cli("--help").out
 
 
+def run_alone(args: list[str]) -> tuple[int, set[str], str]:
+    """The exit code of a command in a process of its own, what it imported, its errors."""
+    probe = (
+        "import sys; sys.argv = ['memegen', *sys.argv[1:]]\n"
+        "from memegen.cli.app import main\n"
+        "try: main()\n"
+        "finally: print(*sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", probe, *args], capture_output=True, text=True, cwd=ROOT
+    )
+    return done.returncode, set(done.stdout.splitlines()[-1].split()), done.stderr
+
+
 @pytest.mark.parametrize(
     "args",
     [
@@ -31,17 +45,9 @@ def test_version_and_help(run_cli: RunCli) -> None:
     ],
 )
 def test_light_commands_do_not_import_torch(args: list[str]) -> None:
-    probe = (
-        "import sys; sys.argv = ['memegen', *sys.argv[1:]]\n"
-        "from memegen.cli.app import main\n"
-        "try: main()\n"
-        "except SystemExit as e: assert e.code == 0, e.code\n"
-        "assert not {'torch', 'torchvision', 'facenet_pytorch'} & set(sys.modules)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", probe, *args], capture_output=True, text=True, cwd=ROOT
-    )
-    assert done.returncode == 0, done.stderr
+    code, loaded, said = run_alone(args)
+    assert code == 0, said
+    assert not {"torch", "torchvision", "facenet_pytorch"} & loaded
 
 
 @pytest.mark.parametrize(
@@ -67,18 +73,9 @@ def test_light_commands_do_not_import_torch(args: list[str]) -> None:
     ],
 )
 def test_what_cannot_be_done_is_said_before_networks_are_loaded(args: list[str]) -> None:
-    probe = (
-        "import sys; sys.argv = ['memegen', *sys.argv[1:]]\n"
-        "from memegen.cli.app import main\n"
-        "try: main()\n"
-        "except SystemExit as e: assert e.code, e.code\n"
-        "assert not {'torch', 'torchvision', 'facenet_pytorch', 'cv2'} & set(sys.modules)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", probe, *args], capture_output=True, text=True, cwd=ROOT
-    )
-    assert done.returncode == 0, done.stderr
-    assert len(done.stderr.splitlines()) == 1 and done.stderr.startswith("memegen: ")
+    code, loaded, said = run_alone(args)
+    assert code and len(said.splitlines()) == 1 and said.startswith("memegen: "), said
+    assert not {"torch", "torchvision", "facenet_pytorch", "cv2"} & loaded
 
 
 def test_recipes_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_cli: RunCli) -> None:
