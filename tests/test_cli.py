@@ -66,6 +66,8 @@ def test_light_commands_do_not_import_torch(args: list[str]) -> None:
         ["animate", "examples/astronaut.png", "--intensity", "9"],
         ["transfer", "examples/astronaut.png", "none.mp4"],
         ["transfer", "none.jpg", "examples/mona_lisa.jpg"],
+        ["transfer", "none.jpg", "examples/mona_lisa.jpg", "--dry-run"],
+        ["transfer", "README.md", "examples/mona_lisa.jpg", "--dry-run"],
         ["preview", "none.jpg"],
         ["aus", "none.jpg"],
         ["faces", "none.jpg"],

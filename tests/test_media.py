@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,7 +12,7 @@ from support.faces import sample_face
 
 from memegen.errors import EncoderError, MemegenError, UsageError
 from memegen.media import encode, formats
-from memegen.media.commands import Sound
+from memegen.media.commands import Sound, raw_input
 from memegen.media.encode import Target, flatten, target_for, write
 from memegen.media.formats import (
     FORMATS,
@@ -49,6 +50,18 @@ def test_gif_has_one_palette_of_all_frames_and_stores_what_changes(tmp_path: Pat
     data = out.read_bytes()
     with Image.open(out) as image:
         assert data[10] & 0x80 and image.n_frames == 5  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".png"])
+def test_pictures_that_became_small_are_counted_whole(suffix: str) -> None:
+    fmt = format_of(suffix)
+    assert isinstance(fmt, AnimatedFormat)
+    coarse = next(q for q in fmt.ladder() if getattr(q, "colours", 0) == 256)
+    for side, scale, sparse in ((640, 1.0, True), (640, 0.3, False), (128, 1.0, False)):
+        stream = Stream(side, side, 25, False, True)
+        narrow = replace(coarse, scale=scale)
+        told = " ".join(encode.encode(fmt, stream, narrow, raw_input(stream), Path("a"), ""))
+        assert ("flags=neighbor" in told) is sparse
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".png"])

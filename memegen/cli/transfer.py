@@ -205,12 +205,14 @@ class _Transfer:
         """Say what `run` would write. The target's length is read off it, its face not tracked."""
         clip, path = self._checked(out, compare)
         still = clip is not None and clip.still
+        job = self._clip_job(path) if is_clip(self.source) else None
+        photo = None if job else photo_at(self.source)
+        generating_model(model[0])
         self.asked.options(still)
         faces = ""
-        if is_clip(self.source):
-            planned = dry_run.of_clip(self._clip_job(path))
-        else:
-            photo = photo_at(self.source)
+        if job is not None:
+            planned = dry_run.of_clip(job)
+        elif photo is not None:
             from memegen.pipeline import Animator
 
             seen = Animator(*model).analyze(photo, self.face)

@@ -75,7 +75,7 @@ class Apng(AnimatedFormat[ApngQuality], StillFormat):
             pixels = "rgba" if stream.alpha else "rgb24"
             shown = quality.reduced(pictures).filter("format", pix_fmts=pixels)
             return shown, options | {"pred": "mixed"}
-        coloured = paletted(quality.reduced(pictures), stream, quality.colours)
+        coloured = paletted(pictures, stream, quality, quality.colours)
         return coloured, options | {"pred": "none"}
 
     def set_delays(self, path: Path, repeats: Sequence[int], fps: float) -> None:

@@ -83,7 +83,7 @@ class Gif(AnimatedFormat[GifQuality]):
         self, pictures: FilterStream, stream: Stream, quality: GifQuality
     ) -> tuple[FilterStream, Options]:
         """See AnimatedFormat.encode: of one palette."""
-        coloured = paletted(quality.reduced(pictures), stream, quality.colours)
+        coloured = paletted(pictures, stream, quality, quality.colours)
         return coloured, {"format": "gif", "loop": 0 if stream.loops else -1}
 
     def other_encoder(

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from memegen.media.formats.base import Stream
+from memegen.media.formats.base import Quality, Stream
 from memegen.media.graph import FilterStream
 
 STEP = 3  # pixels: of a frame, every third of every third row is counted
 SPARSE = 200 * 200  # pixels that a frame has at least for that; smaller ones are counted whole
 
 
-def paletted(pictures: FilterStream, stream: Stream, colours: int) -> FilterStream:
-    """Pictures in so many colours, a transparent one among them.
+def paletted(
+    pictures: FilterStream, stream: Stream, quality: Quality, colours: int
+) -> FilterStream:
+    """Pictures, reduced to a quality, in so many colours, a transparent one among them.
 
     The still background gets its colours, as the palette is made of all frames alike. An ordered
     dither stays put where pixels do, so it does not crawl over the background, and only the
     rectangle that moved is stored: in it, what did not move is transparent also where the pictures
     are not, which packs far better.
     """
-    shown, counted = pictures.split()
-    if stream.width * stream.height >= SPARSE:
+    shown, counted = quality.reduced(pictures).split()
+    if stream.width * stream.height * quality.scale**2 >= SPARSE:
         counted = sparse(counted)
     palette = counted.filter(
         "palettegen", max_colors=colours, reserve_transparent=1, stats_mode="full"
